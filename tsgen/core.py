@@ -1,0 +1,182 @@
+"""What every part of the library shares: validated, serialisable, immutable configuration and seeding.
+
+This is the one module that touches GluonTS' private corners (the ``validated`` decorator).
+"""
+
+import dataclasses
+import difflib
+import functools
+import inspect
+import numbers
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, dataclass_transform
+
+import torch
+from gluonts.core.component import equals, validated
+from gluonts.pydantic import BaseModel, ValidationError, root_validator
+
+T = TypeVar("T")
+_SCALARS = {int: numbers.Integral, float: numbers.Real, bool: bool, str: str}
+
+
+class _Strict(BaseModel):
+    """Base of the argument models: nothing unknown, nothing coerced (1.9 is no int, "3" no number)."""
+
+    class Config:
+        arbitrary_types_allowed = True
+        extra = "forbid"
+        smart_union = True
+        copy_on_model_validation = "none"
+
+    @root_validator(pre=True, allow_reuse=True)
+    def _same_kind(cls, values: dict[str, Any]) -> dict[str, Any]:  # noqa: N805
+        for name, field in cls.__fields__.items():
+            kinds = tuple(_SCALARS[f.type_] for f in field.sub_fields or [field] if f.type_ in _SCALARS)
+            value = values.get(name)
+            if not kinds or value is None or isinstance(value, dict):
+                continue
+            for item in value if isinstance(value, list | tuple) else (value,):
+                number = isinstance(item, numbers.Number)
+                if (number or not field.sub_fields) and not (
+                    isinstance(item, kinds) and (bool in kinds or not isinstance(item, bool))
+                ):
+                    raise ValueError(f"{name}={value!r} is not of type {field._type_display()}")
+        return values
+
+
+def _validate(cls: type) -> None:
+    """Wrap ``cls.__init__`` so that its arguments are checked, recorded and written to JSON."""
+    init = cls.__init__  # type: ignore[misc]
+    parameters = list(inspect.signature(init).parameters.values())[1:]
+    for parameter in parameters:
+        if isinstance(parameter.annotation, str):
+            raise TypeError(
+                f"{cls.__name__}: 'from __future__ import annotations' hides the type of "
+                f"{parameter.name!r}; remove it from the file, arguments are checked by type"
+            )
+        if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
+            raise TypeError(
+                f"{cls.__name__}: {parameter.kind.description} parameter {parameter.name!r} cannot be "
+                "written to JSON; name every option"
+            )
+    names = [p.name for p in parameters]
+    checked = validated(base_model=_Strict)(init)
+
+    @functools.wraps(checked)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
+        given = dict(zip(names, args, strict=False)) | kwargs
+        for name, value in given.items():
+            if name not in names:
+                near = difflib.get_close_matches(name, names, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"the options are {', '.join(names)}"
+                raise ValueError(f"{cls.__name__} has no option {name!r} (given {value!r}); {hint}")
+        try:
+            checked(self, *args, **kwargs)
+        except ValidationError as error:
+            lines = []
+            for item in error.errors():
+                name = str(item["loc"][0])
+                value = f"={given[name]!r}" if name in given else ""
+                lines.append(f"{name}{value}: {item['msg']}" if name != "__root__" else item["msg"])
+            raise ValueError(f"{cls.__name__}: {'; '.join(lines)}") from None
+
+    wrapper.Model = checked.Model  # type: ignore[attr-defined]
+    cls.__init__ = wrapper  # type: ignore[misc]
+
+
+class Component:
+    """A part whose constructor arguments are its whole configuration.
+
+    Every subclass's ``__init__`` is validated (types are enforced, nothing is coerced, unknown options
+    raise ``ValueError``) and recorded, so that the object can be compared, copied with changes and
+    written to JSON by ``gluonts.core.serde``.
+    """
+
+    __init_args__: dict[str, Any]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Validate the constructor a subclass defines."""
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__ and not hasattr(cls.__init__, "Model"):
+            _validate(cls)
+
+    @classmethod
+    def __get_validators__(cls) -> Iterator[Callable[[Any], Any]]:
+        """Tell pydantic to take instances as they are; it would rebuild dataclasses."""
+
+        def instance(value: Any) -> Any:
+            if not isinstance(value, cls):
+                raise TypeError(f"instance of {cls.__name__} expected")
+            return value
+
+        yield instance
+
+    def replace(self: T, **changes: Any) -> T:
+        """A new object with some constructor arguments changed."""
+        return type(self)(**{**self.__init_args__, **changes})  # type: ignore[attr-defined]
+
+
+@dataclass_transform(kw_only_default=False)
+class Options(Component):
+    """A small immutable object declared by its annotated fields; subclasses inherit their parents' fields.
+
+    >>> class Circle(Options):
+    ...     radius: float = 1.0
+    >>> Circle(radius=2.0).radius
+    2.0
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Turn the annotated fields into a validated constructor."""
+        dataclasses.dataclass(eq=False, repr=False)(cls)
+        super().__init_subclass__(**kwargs)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Write once."""
+        if name in self.__dict__ and name in getattr(type(self), "__dataclass_fields__", {}):
+            raise AttributeError(f"{type(self).__name__}.{name} cannot be changed; use replace({name}=...)")
+        object.__setattr__(self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        """Same type, same options."""
+        return type(self) is type(other) and equals(self.__init_args__, other.__init_args__)  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        """By type; equal objects have equal hashes."""
+        return hash(type(self))
+
+
+class Registry(dict[str, Callable[..., T]]):
+    """Names of one kind of part; a wrong name is answered with the right ones."""
+
+    def __init__(self, kind: str, entries: dict[str, Callable[..., T]]) -> None:
+        super().__init__(entries)
+        self.kind = kind
+
+    def __missing__(self, name: str) -> Callable[..., T]:
+        """Name the known entries."""
+        raise ValueError(f"unknown {self.kind} {name!r}; known are {', '.join(sorted(self))}")
+
+    def build(self, part: str | Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Build a part given by name, by class or by ``functools.partial`` of a class."""
+        return (self[part] if isinstance(part, str) else part)(*args, **kwargs)
+
+
+@contextmanager
+def seeded(seed: int | None, *salt: object) -> Iterator[None]:
+    """Run with torch's global generators seeded, and put them back afterwards.
+
+    Args:
+        seed: ``None`` leaves the generators alone.
+        salt: further values mixed into the seed, so that the k-th batch does not repeat the first.
+    """
+    if seed is None:
+        yield
+        return
+    mixed = zlib.crc32(repr((seed, *salt)).encode()) if salt else seed
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(mixed)
+        yield

@@ -1,0 +1,189 @@
+r"""Noise schedules: how much signal and how much noise there is at each diffusion time.
+
+A schedule gives :math:`\alpha(t), \sigma(t)` of :math:`x_t = \alpha(t) x_0 + \sigma(t)\varepsilon` for
+:math:`t \in [0, 1]`. The discrete steps :math:`n = 1, \dots, N` of a chain are the times :math:`n / N`, where
+the continuous schedule equals the discrete product exactly, and :math:`t = 0` is the data.
+"""
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from tsgen.core import Options
+
+
+class Schedule(Options, ABC):
+    r"""A scalar forward process :math:`x_t = \alpha(t) x_0 + \sigma(t) \varepsilon`.
+
+    Times are float64 tensors of any shape, and so are all results.
+
+    Args:
+        num_steps: N, the number of discrete steps that a model is trained on.
+    """
+
+    num_steps: int = 100
+
+    def __post_init__(self) -> None:
+        """Check the number of steps."""
+        if self.num_steps < 1:
+            raise ValueError(f"{type(self).__name__}: num_steps={self.num_steps} must be at least 1")
+
+    @abstractmethod
+    def alpha(self, t: Tensor) -> Tensor:
+        """Factor of the signal at time t."""
+
+    @abstractmethod
+    def sigma(self, t: Tensor) -> Tensor:
+        """Standard deviation of the noise at time t."""
+
+    @property
+    @abstractmethod
+    def prior_std(self) -> float:
+        """Standard deviation of the law a sampler starts from at t = 1."""
+
+    def alpha_dot(self, t: Tensor) -> Tensor:
+        """Derivative of alpha in t."""
+        return _derivative(self.alpha, t)
+
+    def sigma_dot(self, t: Tensor) -> Tensor:
+        """Derivative of sigma in t (t > 0)."""
+        return _derivative(self.sigma, t)
+
+    def half_log_snr(self, t: Tensor) -> Tensor:
+        r""":math:`\lambda(t) = \log(\alpha(t) / \sigma(t))`, strictly falling; infinite at t = 0."""
+        return self.alpha(t).log() - self.sigma(t).log()
+
+    def time(self, half_log_snr: Tensor) -> Tensor:
+        """The time in (0, 1] of a half log-SNR: the inverse of :meth:`half_log_snr`, by bisection."""
+        low, high = torch.zeros_like(half_log_snr), torch.ones_like(half_log_snr)
+        for _ in range(60):
+            middle = (low + high) / 2
+            noisier = self.half_log_snr(middle) < half_log_snr
+            low, high = torch.where(noisier, low, middle), torch.where(noisier, middle, high)
+        return (low + high) / 2
+
+    def times(self) -> Tensor:
+        """The discrete times n / N for n = 0, ..., N, shape (N + 1,), float64."""
+        return torch.arange(self.num_steps + 1, dtype=torch.float64) / self.num_steps
+
+
+class VariancePreserving(Schedule):
+    r"""A schedule with :math:`\alpha^2 + \sigma^2 = 1`, given by :math:`\log\alpha(t)`."""
+
+    @abstractmethod
+    def log_alpha(self, t: Tensor) -> Tensor:
+        r""":math:`\log\alpha(t) = \tfrac12 \log\bar\alpha_{tN}`, zero at t = 0."""
+
+    def alpha(self, t: Tensor) -> Tensor:
+        """Factor of the signal at time t."""
+        return self.log_alpha(t).exp()
+
+    def sigma(self, t: Tensor) -> Tensor:
+        """Standard deviation of the noise at time t."""
+        return (-torch.expm1(2 * self.log_alpha(t))).clamp_min(0).sqrt()
+
+    @property
+    def prior_std(self) -> float:
+        """One: the process preserves unit variance."""
+        return 1.0
+
+    def betas(self) -> Tensor:
+        r""":math:`\beta_n = 1 - \bar\alpha_n / \bar\alpha_{n-1}` for n = 1, ..., N, shape (N,), float64."""
+        return -torch.expm1(2 * self.log_alpha(self.times()).diff())
+
+
+class LinearSchedule(VariancePreserving):
+    r""":math:`\beta_n` from ``beta_start`` to ``beta_end`` in equal steps (Ho, Jain, Abbeel 2020, section 4).
+
+    The defaults are TimeGrad's (Rasul et al. 2021). With :math:`1 - \beta_n = \delta (c - n)` the product is
+    :math:`\bar\alpha_n = \delta^n \Gamma(c) / \Gamma(c - n)`, which is smooth in n and thus the continuous
+    schedule as well.
+
+    Args:
+        num_steps: N.
+        beta_start: the first step's noise variance, in (0, 1).
+        beta_end: the last step's, in [beta_start, 1).
+    """
+
+    beta_start: float = 1e-4
+    beta_end: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Check the range of beta."""
+        super().__post_init__()
+        if not 0 < self.beta_start <= self.beta_end < 1:
+            raise ValueError(
+                f"{type(self).__name__}: beta_start={self.beta_start}, beta_end={self.beta_end} must satisfy "
+                "0 < beta_start <= beta_end < 1"
+            )
+
+    def log_alpha(self, t: Tensor) -> Tensor:
+        """Half the logarithm of the product of 1 - beta."""
+        return _log_product(-self.beta_start, -self.beta_end, self.num_steps, t) / 2
+
+
+class QuadraticSchedule(LinearSchedule):
+    r""":math:`\sqrt{\beta_n}` in equal steps, so :math:`1 - \beta_n = (1 - s_n)(1 + s_n)` with linear :math:`s_n`.
+
+    Used by CSDI (Tashiro et al. 2021) with ``beta_end=0.5``; the arguments are those of the linear schedule.
+    """
+
+    def log_alpha(self, t: Tensor) -> Tensor:
+        """Half the logarithm of the product of 1 - beta."""
+        first, last = math.sqrt(self.beta_start), math.sqrt(self.beta_end)
+        n = self.num_steps
+        return (_log_product(-first, -last, n, t) + _log_product(first, last, n, t)) / 2
+
+
+class CosineSchedule(VariancePreserving):
+    r""":math:`\alpha(t) \propto \cos\left(\tfrac{\pi}{2} \tfrac{\tau t + s}{1 + s}\right)` (Nichol, Dhariwal 2021, eq 17).
+
+    The paper clips :math:`\beta` at .999 because its :math:`\alpha(1)` is zero; here time is stretched by
+    :math:`\tau < 1` so that the chain ends at ``terminal_alpha``, which keeps the schedule smooth.
+
+    Args:
+        num_steps: N.
+        offset: s, keeps the first steps from being too small.
+        terminal_alpha: the signal left at t = 1, in (0, 1).
+    """
+
+    offset: float = 0.008
+    terminal_alpha: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        super().__post_init__()
+        if not 0 < self.terminal_alpha < 1:
+            raise ValueError(f"CosineSchedule: terminal_alpha={self.terminal_alpha} must lie in (0, 1)")
+        if not 0 <= self.offset < 1:
+            raise ValueError(f"CosineSchedule: offset={self.offset} must lie in [0, 1)")
+
+    def log_alpha(self, t: Tensor) -> Tensor:
+        """Logarithm of the ratio of cosines."""
+        first = math.pi / 2 * self.offset / (1 + self.offset)
+        last = math.acos(self.terminal_alpha * math.cos(first))
+        return torch.cos(first + (last - first) * t).log() - math.log(math.cos(first))
+
+
+def _log_product(first: float, last: float, num_steps: int, t: Tensor) -> Tensor:
+    r""":math:`\log\prod_{i=1}^{n} (1 + r_i)` at real n = tN, for :math:`r_i` from first to last in equal steps."""
+    n = t * num_steps
+    step = (last - first) / (num_steps - 1) if num_steps > 1 else 0.0
+    if abs(step) < 1e-10:
+        return n * math.log1p(first)
+    start = torch.tensor((1 + first) / abs(step), dtype=t.dtype, device=t.device)
+    if step > 0:  # a rising factorial: start (start + 1) ... (start + n - 1)
+        ratio = torch.lgamma(start + n) - torch.lgamma(start)
+    else:  # a falling one: start (start - 1) ... (start - n + 1)
+        ratio = torch.lgamma(start + 1) - torch.lgamma(start + 1 - n)
+    return ratio + n * math.log(abs(step))
+
+
+def _derivative(function: object, t: Tensor) -> Tensor:
+    with torch.enable_grad():
+        t = t.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(function(t).sum(), t)  # type: ignore[operator]
+    return slope
+

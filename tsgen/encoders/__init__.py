@@ -1,0 +1,9 @@
+"""Encoders: from history to conditioning."""
+
+from tsgen.core import Registry
+from tsgen.encoders.base import HistoryEncoder, State
+from tsgen.encoders.recurrent import GRUEncoder, LSTMEncoder
+
+encoders: Registry[HistoryEncoder] = Registry("encoder", {"gru": GRUEncoder, "lstm": LSTMEncoder})
+
+__all__ = ["GRUEncoder", "HistoryEncoder", "LSTMEncoder", "State", "encoders"]

@@ -1,0 +1,77 @@
+"""Recurrent encoders."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from tsgen.encoders.base import HistoryEncoder, State
+
+
+class GRUEncoder(HistoryEncoder):
+    """Gated recurrent units (Cho et al. 2014) and a linear map to the conditioning, as in TimeGrad's notebook.
+
+    Args:
+        input_size: features of an input.
+        hidden_size: units of a layer.
+        num_layers: layers.
+        dropout: probability of dropping a unit between layers, in training.
+        output_size: size of the conditioning.
+    """
+
+    cell: ClassVar[type[nn.RNNBase]] = nn.GRU
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int = 40,
+        num_layers: int = 2,
+        dropout: float = 0.1,
+        output_size: int = 100,
+    ) -> None:
+        super().__init__(input_size)
+        if not 0 <= dropout < 1:
+            raise ValueError(f"{type(self).__name__}: dropout={dropout} must lie in [0, 1)")
+        self.rnn = self.cell(  # type: ignore[call-arg]
+            input_size, hidden_size, num_layers, batch_first=True, dropout=dropout if num_layers > 1 else 0.0
+        )
+        self.projection = nn.Linear(hidden_size, output_size)
+        self.output_size = output_size
+
+    def initial_state(self, batch_size: int) -> State:
+        """Zeros, (B, num_layers, hidden_size)."""
+        weight = self.projection.weight
+        return weight.new_zeros(batch_size, self.rnn.num_layers, self.rnn.hidden_size)
+
+    def forward(
+        self,
+        inputs: Tensor,
+        state: State | None = None,
+        times: Tensor | None = None,
+        observed: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """Encode a stretch of inputs; see :class:`HistoryEncoder`."""
+        if observed is not None:
+            inputs = torch.where(observed > 0, inputs, torch.zeros_like(inputs))
+        if state is None:
+            state = self.initial_state(len(inputs))
+        outputs, last = self.rnn(inputs, self._swap(state))
+        return self.projection(outputs), self._swap(last)
+
+    def _swap(self, state: State) -> State:
+        """Between batch first and torch's layers first."""
+        return state.transpose(0, 1).contiguous()
+
+
+class LSTMEncoder(GRUEncoder):
+    """Long short-term memory (Hochreiter, Schmidhuber 1997); the arguments are those of :class:`GRUEncoder`."""
+
+    cell: ClassVar[type[nn.RNNBase]] = nn.LSTM
+
+    def initial_state(self, batch_size: int) -> State:
+        """Zeros for the output and for the memory cell."""
+        return (super().initial_state(batch_size), super().initial_state(batch_size))
+
+    def _swap(self, state: State) -> State:
+        """Both tensors of the pair."""
+        return (super()._swap(state[0]), super()._swap(state[1]))

@@ -1,0 +1,33 @@
+"""Explicit-likelihood forecasters, the reference point of every other family."""
+
+from typing import ClassVar, Literal
+
+from tsgen.forecasting.estimator import GenerativeEstimator
+from tsgen.models import Gaussian, GenerativeModel, StudentT
+from tsgen.models.distribution import EllipticalHead
+
+
+class GaussianEstimator(GenerativeEstimator):
+    """A normal law at each step or over the whole horizon (Salinas et al. 2020, 2019).
+
+    Options beyond those of :class:`GenerativeEstimator`:
+
+    Args:
+        covariance: "diagonal", "low_rank" or "full" between the channels (in horizon decoding also the steps).
+        rank: columns of the low-rank factor.
+    """
+
+    head: ClassVar[type[EllipticalHead]] = Gaussian
+
+    covariance: Literal["diagonal", "low_rank", "full"] = "low_rank"
+    rank: int = 8
+
+    def build_model(self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]) -> GenerativeModel:
+        """The head."""
+        return self.head(event_shape, cond_shape, covariance=self.covariance, rank=self.rank)
+
+
+class StudentTEstimator(GaussianEstimator):
+    """Student's t instead of the normal law; the options are those of :class:`GaussianEstimator`."""
+
+    head: ClassVar[type[EllipticalHead]] = StudentT

@@ -1,0 +1,402 @@
+"""The estimator every family shares: all GluonTS work is done here."""
+
+import copy
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from gluonts.core.serde import encode
+from gluonts.dataset import Dataset
+from gluonts.torch.model.estimator import PyTorchLightningEstimator, TrainOutput
+from gluonts.torch.util import resolve_device
+from gluonts.transform import Transformation
+
+from tsgen.core import Options, seeded
+from tsgen.encoders import HistoryEncoder, encoders
+from tsgen.forecasting.features import default_lags, default_time_features
+from tsgen.forecasting.forecasters import Forecaster, InputLayout, decodings, raw_statistics
+from tsgen.forecasting.inputs import DataSpec, Entry, create_transformation, infer_spec
+from tsgen.forecasting.module import ForecastModule
+from tsgen.forecasting.predictor import GenerativePredictor
+from tsgen.forecasting.scaling import Link, Scaling, Support
+from tsgen.forecasting.training import Run, check_trainer_kwargs, fit
+from tsgen.forecasting.windows import FixedWindows, RandomWindows, StreamedWindows, WindowShape, WindowStore
+from tsgen.models import GenerativeModel
+
+_NOT_THE_RUN = ("device", "verbose", "checkpoint_dir", "num_parallel_samples", "trainer_kwargs", "memory_limit")
+
+
+class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
+    """Base of all estimators: a family overrides :meth:`build_model` and adds its options as annotated fields.
+
+    Dimensions, frequency, lags, calendar features and covariates are read off the training data. The defaults are the
+    recipe of TimeGrad's notebook: 20 epochs of 100 batches of 64, one-cycle learning rate up to 1e-2.
+
+    Args:
+        prediction_length: H, steps to forecast.
+        context_length: L, steps the encoder runs over; H by default.
+        encoder: "gru", "lstm", or a class or ``functools.partial`` that takes ``input_size``.
+        decoding: "step" unrolls events (C,), "horizon" draws (H, C) at once.
+        scaling: "mean", "standard", "robust", "anchored" or "none"; see ``forecasting.scaling``.
+        scaling_window: steps the scaling statistics look back: "past" for as many as the network sees (the
+            context and the longest lag), "all" for the whole past, or a number.
+        support: where the target lives: "real", "positive", "count" or (lo, hi); samples stay inside.
+        lags_seq: which earlier values the encoder sees; chosen by frequency and channels if not given.
+        time_features: functions of a ``pandas.PeriodIndex``; sines and cosines of the calendar if not given.
+        batch_size: windows per batch.
+        num_batches_per_epoch: batches per epoch.
+        max_epochs: epochs.
+        lr: learning rate, the peak of the one-cycle schedule.
+        lr_schedule: "onecycle" or "constant".
+        weight_decay: Adam's L2 penalty.
+        gradient_clip: largest gradient norm, or ``None``.
+        ema_decay: decay per batch of a moving average of the weights that predicts, or ``None``.
+        patience: with validation data, epochs without a better validation loss before training stops; ``None`` never
+            stops early. The best epoch's weights are kept in either case.
+        num_parallel_samples: sample paths per forecast unless ``predict`` is told otherwise.
+        memory_limit: bytes; larger data sets are streamed from the data set instead of being held as tensors.
+        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
+        verbose: whether to show a progress line on stderr.
+        checkpoint_dir: folder for full checkpoints; training into it again goes on where the run stopped, and a
+            finished run is returned as it is. Without it checkpoints go to a temporary folder that outlives only a
+            failed run.
+        trainer_kwargs: further arguments of Lightning's ``Trainer``, such as ``callbacks`` or ``logger``.
+    """
+
+    prediction_length: int
+    context_length: int | None = None
+    encoder: str | Callable = "gru"
+    decoding: Literal["step", "horizon"] = "step"
+    scaling: Scaling = "mean"
+    scaling_window: int | Literal["past", "all"] = "past"
+    support: Support = "real"
+    lags_seq: tuple[int, ...] | None = None
+    time_features: tuple[Callable, ...] | None = None
+    batch_size: int = 64
+    num_batches_per_epoch: int = 100
+    max_epochs: int = 20
+    lr: float = 1e-2
+    lr_schedule: Literal["onecycle", "constant"] = "onecycle"
+    weight_decay: float = 1e-6
+    gradient_clip: float | None = 10.0
+    ema_decay: float | None = None
+    patience: int | None = 10
+    num_parallel_samples: int = 100
+    memory_limit: int = 2 * 1024**3
+    device: str = "auto"
+    verbose: bool = True
+    checkpoint_dir: str | None = None
+    trainer_kwargs: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        self.lead_time = 0
+        name = type(self).__name__
+        for field in (
+            "prediction_length", "context_length", "batch_size", "num_batches_per_epoch", "max_epochs", "patience",
+            "num_parallel_samples", "memory_limit",
+        ):  # fmt: skip
+            value = getattr(self, field)
+            if value is not None and value < 1:
+                raise ValueError(f"{name}: {field}={value} must be at least 1")
+        for field in ("lr", "gradient_clip"):
+            value = getattr(self, field)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name}: {field}={value} must be above 0")
+        if isinstance(self.scaling_window, int) and self.scaling_window < 1:
+            raise ValueError(f"{name}: scaling_window={self.scaling_window} must be at least 1, 'past' or 'all'")
+        if self.lags_seq is not None and (not self.lags_seq or min(self.lags_seq) < 1):
+            raise ValueError(f"{name}: lags_seq={self.lags_seq} must be positive steps")
+        if isinstance(self.encoder, str):
+            encoders[self.encoder]
+        Link(self.support)
+        try:
+            torch.device(str(resolve_device(self.device)))
+        except RuntimeError:
+            raise ValueError(f"{name}: device={self.device!r} is not a device of torch") from None
+        check_trainer_kwargs(self.trainer_kwargs or {})
+
+    @abstractmethod
+    def build_model(self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]) -> GenerativeModel:
+        """The family's model."""
+
+    def train(  # type: ignore[override]
+        self,
+        training_data: Dataset,
+        validation_data: Dataset | None = None,
+        shuffle_buffer_length: int | None = None,
+        cache_data: bool = False,
+        ckpt_path: str | None = None,
+        seed: int | None = None,
+    ) -> GenerativePredictor:
+        """Train and return the predictor.
+
+        Args:
+            training_data: entries with ``start`` (a Period) and ``target`` (T,) or (C, T), NaN where missing, and
+                optionally ``feat_dynamic_real`` (known in the future), ``past_feat_dynamic_real`` (not known),
+                ``feat_static_real``, ``feat_static_cat``, ``item_id``.
+            validation_data: like it; of a series that goes on from a training series only windows whose horizon is new
+                are used.
+            shuffle_buffer_length: only for streamed data; windows of data in memory are drawn at random.
+            cache_data: accepted for GluonTS' sake; data that fit are always kept transformed.
+            ckpt_path: a checkpoint to go on from.
+            seed: makes the whole training repeatable; ``None`` goes on with torch's global generator.
+
+        Raises:
+            ValueError: for data or options that do not fit, before training starts.
+            FloatingPointError: if the loss ceases to be finite.
+        """
+        return self.train_model(
+            training_data, validation_data, None, shuffle_buffer_length, cache_data, ckpt_path, seed
+        ).predictor
+
+    def train_from(  # type: ignore[override]
+        self,
+        predictor: GenerativePredictor,
+        training_data: Dataset,
+        validation_data: Dataset | None = None,
+        shuffle_buffer_length: int | None = None,
+        cache_data: bool = False,
+        ckpt_path: str | None = None,
+        seed: int | None = None,
+    ) -> GenerativePredictor:
+        """Go on training a predictor's network, with its input statistics, on other data."""
+        return self.train_model(
+            training_data, validation_data, predictor, shuffle_buffer_length, cache_data, ckpt_path, seed
+        ).predictor
+
+    def train_model(  # type: ignore[override]
+        self,
+        training_data: Dataset,
+        validation_data: Dataset | None = None,
+        from_predictor: GenerativePredictor | None = None,
+        shuffle_buffer_length: int | None = None,
+        cache_data: bool = False,
+        ckpt_path: str | None = None,
+        seed: int | None = None,
+    ) -> TrainOutput:
+        """Train; see :meth:`train`. Returns transformation, module, Lightning trainer and predictor."""
+        device = torch.device(str(resolve_device(self.device)))
+        spec = infer_spec(training_data, self.prediction_length, self.support)
+        if from_predictor is not None:
+            spec = from_predictor.spec
+        shape, lags = self._window(spec)
+        transformation = self.create_transformation(spec, shape)
+        streamed = not hasattr(training_data, "__len__") or _size(spec) > self.memory_limit
+        entries: Iterable[Entry] = transformation.apply(training_data, is_train=True)
+        entries = entries if streamed else list(entries)
+        with seeded(seed):
+            if from_predictor is None:
+                statistics = _measure(entries, self.scaling)
+                layout = self._layout(spec, lags, *statistics)
+                module = self.create_lightning_module(self._build_forecaster(layout))
+            else:
+                module = self._continue(from_predictor, spec, shape, lags)
+            training: Iterable
+            if streamed:
+                training = StreamedWindows(
+                    training_data, transformation, shape, self.batch_size, self.num_batches_per_epoch,
+                    num_instances=-(-self.batch_size // spec.num_series), shuffle_buffer_length=shuffle_buffer_length,
+                )  # fmt: skip
+            else:
+                store = WindowStore(entries, shape, device)
+                training = RandomWindows(store, self.batch_size, self.num_batches_per_epoch)
+            validation = None
+            if validation_data is not None:
+                known = [] if streamed else list(entries)
+                validation = self._validation_windows(validation_data, transformation, shape, known, device)
+            run = Run(self.checkpoint_dir, self._fingerprint(spec, seed, validation_data), ckpt_path)
+            trainer = fit(
+                module,
+                training,
+                validation,
+                run,
+                name=type(self).__name__,
+                max_epochs=self.max_epochs,
+                patience=self.patience,
+                device=device,
+                verbose=self.verbose,
+                trainer_kwargs=self.trainer_kwargs or {},
+            )
+        predictor = self.create_predictor(transformation, module, shape, spec)
+        predictor.history = run.history
+        run.close()
+        return TrainOutput(transformation, module, trainer, predictor)
+
+    def create_transformation(self, spec: DataSpec, shape: WindowShape) -> Transformation:  # type: ignore[override]
+        """From an entry to arrays; runs once per series."""
+        features = self.time_features
+        window = {"past": shape.past_length, "all": None}.get(self.scaling_window, self.scaling_window)  # type: ignore[call-overload]
+        return create_transformation(
+            spec,
+            support=self.support,
+            scaling=self.scaling,
+            scaling_window=window,
+            time_features=default_time_features(spec.freq) if features is None else features,
+            prediction_length=self.prediction_length,
+            past_length=shape.past_length,
+        )
+
+    def create_lightning_module(self, forecaster: Forecaster) -> ForecastModule:  # type: ignore[override]
+        """The module that trains a forecaster with this estimator's options."""
+        return ForecastModule(
+            forecaster,
+            lr=self.lr,
+            lr_schedule=self.lr_schedule,
+            weight_decay=self.weight_decay,
+            gradient_clip=self.gradient_clip,
+            ema_decay=self.ema_decay,
+        )
+
+    def create_predictor(  # type: ignore[override]
+        self, transformation: Transformation, module: ForecastModule, shape: WindowShape, spec: DataSpec
+    ) -> GenerativePredictor:
+        """The predictor of a trained module."""
+        return GenerativePredictor(
+            prediction_net=module,
+            transformation=transformation,
+            spec=spec,
+            shape=shape,
+            batch_size=self.batch_size,
+            num_samples=self.num_parallel_samples,
+            device=self.device,
+        )
+
+    def _window(self, spec: DataSpec) -> tuple[WindowShape, tuple[int, ...]]:
+        context = self.context_length or self.prediction_length
+        lags = self.lags_seq or default_lags(
+            spec.freq, spec.num_channels, spec.shortest - self.prediction_length
+        )
+        if self.scaling == "anchored":  # the last value is the anchor itself: the change up to it says more
+            lags = tuple(lag if lag > 1 else 2 for lag in lags)
+        lags = tuple(sorted(set(lags)))
+        return WindowShape(context, context + max(lags), self.prediction_length), lags
+
+    def _layout(
+        self, spec: DataSpec, lags: tuple[int, ...], mean: tuple[float, ...] = (), std: tuple[float, ...] = ()
+    ) -> InputLayout:
+        calendar = default_time_features(spec.freq) if self.time_features is None else self.time_features
+        return InputLayout(
+            num_channels=spec.num_channels,
+            horizon=self.prediction_length,
+            lags=lags,
+            scaling=self.scaling,
+            link=Link(self.support, spec.tau),
+            missing=spec.missing,
+            num_known=len(calendar) + 1 + len(spec.known_mean),
+            num_past=len(spec.past_mean),
+            num_static=len(spec.static_mean),
+            cardinality=spec.cardinality,
+            statistics_mean=mean,
+            statistics_std=std,
+        )
+
+    def _build_forecaster(self, layout: InputLayout) -> Forecaster:
+        decoding = decodings[self.decoding]
+        encoder: HistoryEncoder = encoders.build(self.encoder, layout.input_size)
+        event_shape, cond_shape = decoding.shapes(layout, encoder.output_size)
+        return decoding(self.build_model(event_shape, cond_shape), encoder, layout)
+
+    def _continue(
+        self, predictor: GenerativePredictor, spec: DataSpec, shape: WindowShape, lags: tuple[int, ...]
+    ) -> ForecastModule:
+        forecaster = predictor.prediction_net.best_forecaster
+        old = forecaster.layout
+        new = self._layout(spec, lags, old.statistics_mean, old.statistics_std)
+        if new != old or shape != predictor.shape:
+            raise ValueError(
+                f"train_from: the predictor was made with {old!r} and {predictor.shape!r}, these options give "
+                f"{new!r} and {shape!r}"
+            )
+        return self.create_lightning_module(copy.deepcopy(forecaster))
+
+    def _validation_windows(
+        self,
+        data: Dataset,
+        transformation: Transformation,
+        shape: WindowShape,
+        training: list[Entry],
+        device: torch.device,
+    ) -> FixedWindows:
+        if not hasattr(data, "__len__"):
+            raise ValueError("validation_data must have a length; a stream cannot give the same windows each epoch")
+        entries = list(transformation.apply(data, is_train=True))
+        trained = {e["item_id"]: (e["start"], e["target"].shape[1]) for e in training}
+        starts = []
+        for entry in entries:
+            length = entry["target"].shape[1] - shape.past_length
+            last = length - shape.prediction_length
+            if last < 1:
+                raise ValueError(
+                    f"validation series {entry['item_id']!r} has {length} steps, needs more than "
+                    f"prediction_length={shape.prediction_length}"
+                )
+            start, end = trained.get(entry["item_id"], (None, 0))
+            seen = end - shape.past_length if start == entry["start"] and end < entry["target"].shape[1] else 0
+            starts.append(np.arange(min(max(shape.first(length), seen), last), last + 1))
+        return FixedWindows(WindowStore(entries, shape, device, starts), self.batch_size)
+
+    def _fingerprint(self, spec: DataSpec, seed: int | None, validation: Any) -> dict[str, Any]:
+        options = {k: v for k, v in self.__init_args__.items() if k not in _NOT_THE_RUN}
+        return {
+            "estimator": type(self).__qualname__,
+            **{name: encode(value) for name, value in options.items()},
+            "data": encode(spec),
+            "seed": seed,
+            "validation": validation is not None,
+        }
+
+
+def _size(spec: DataSpec) -> int:
+    """Bytes that the transformed data take as tensors."""
+    features = len(spec.known_mean) + len(spec.past_mean) + 16
+    return spec.num_steps * (13 * spec.num_channels + 4 * features)
+
+
+def _measure(entries: Iterable[Entry], scaling: Scaling) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of the scaling statistics over (the first 64 series of) the training data."""
+    count, total, squares = 0.0, torch.zeros(()), torch.zeros(())
+    for number, entry in enumerate(entries):
+        if number >= 64 and not isinstance(entries, list):
+            break
+        location, scale = (torch.from_numpy(entry[name].T).double() for name in ("location", "scale"))
+        values = raw_statistics(scaling, location, scale, torch.from_numpy(entry["center"]))
+        started = torch.from_numpy(np.isfinite(entry["target"].T)).double()
+        weights = started.repeat(1, values.shape[1] // max(started.shape[1], 1))
+        count = count + weights.sum(0)
+        total = total + (values * weights).sum(0)
+        squares = squares + (values**2 * weights).sum(0)
+    count = torch.as_tensor(count).clamp_min(1)
+    mean = total / count
+    variance = (squares / count - mean**2).clamp_min(0)
+    std = torch.where(variance > 1e-10 * (1 + mean**2), variance.sqrt(), 1.0)
+    return tuple(mean.tolist()), tuple(std.tolist())
+
+
+class ComposedEstimator(GenerativeEstimator):
+    """Any model with any encoder, without a class of one's own.
+
+    >>> from functools import partial
+    >>> from tsgen.models import Gaussian
+    >>> estimator = ComposedEstimator(24, model=partial(Gaussian, covariance="full"), decoding="step")
+
+    Args:
+        model: a model class, or a ``functools.partial`` of one, that takes ``event_shape`` and ``cond_shape``.
+    """
+
+    model: Callable | None = None
+
+    def __post_init__(self) -> None:
+        """Check that a model is given."""
+        super().__post_init__()
+        part = self.model.func if isinstance(self.model, functools.partial) else self.model
+        if not (isinstance(part, type) and issubclass(part, GenerativeModel)):
+            raise ValueError(f"ComposedEstimator: model={self.model!r} must be a GenerativeModel class or a partial of one")
+
+    def build_model(self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]) -> GenerativeModel:
+        """The model given."""
+        assert self.model is not None
+        return self.model(event_shape, cond_shape)

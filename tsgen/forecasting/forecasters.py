@@ -1,0 +1,409 @@
+"""The prediction networks: a model and an encoder joined, decoding step by step or a whole horizon at once."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from tsgen.core import Component, Options
+from tsgen.encoders import HistoryEncoder, State
+from tsgen.encoders.base import select_rows
+from tsgen.forecasting.scaling import Link, Scaling
+from tsgen.models import GenerativeModel
+
+Batch = Mapping[str, Tensor]
+
+
+class Pairs(NamedTuple):
+    """Teacher-forced training pairs; training, likelihood and the scoring of a log all rest on them.
+
+    Step decoding has batch shape (B, N) with N = L + H - 1 and event (C,); horizon decoding (B,) and (H, C).
+    """
+
+    x: Tensor
+    """Scaled events (*batch, *event_shape)."""
+    cond: Tensor
+    """(*batch, *cond_shape)."""
+    weight: Tensor
+    """(*batch,): 1 where the example counts, else 0."""
+    log_scale: Tensor
+    """(*batch,): log |dy/dx| summed over the observed elements."""
+    observed: Tensor
+    """Like x: 1 where observed."""
+
+
+class StreamState(NamedTuple):
+    """What a forecaster remembers between the rows of a stream; all tensors are batch first."""
+
+    encoder: State
+    values: Tensor
+    """The last values z that lags reach to, (B, M, C)."""
+    observed: Tensor
+    """Which of them were observed, (B, M, C)."""
+    location: Tensor
+    """(B, C)."""
+    scale: Tensor
+    """(B, C)."""
+    covariates: Tensor
+    """Past-only covariates last seen, (B, F')."""
+    static: Tensor
+    """Static features, (B, F'')."""
+    center: Tensor
+    """(B, C)."""
+
+
+class InputLayout(Options):
+    """How the encoder's input is made of a window.
+
+    Args:
+        num_channels: C.
+        horizon: H.
+        lags: values so many steps before the one predicted; anchored scaling has no lag 1.
+        scaling: which running statistics scale the target.
+        link: the support's bijection.
+        missing: whether the mask of the lagged values is an input.
+        num_known: features known for each step: calendar, age, known covariates.
+        num_past: past-only covariates.
+        num_static: static real covariates.
+        cardinality: of each static categorical covariate.
+        statistics_mean: mean of log scale and, where there is one, of the location over the training data, per channel;
+            they are inputs themselves so that scaling hides nothing.
+        statistics_std: their standard deviations.
+    """
+
+    num_channels: int
+    horizon: int
+    lags: tuple[int, ...] = (1,)
+    scaling: Scaling = "mean"
+    link: Link = Link()  # noqa: RUF009
+    missing: bool = False
+    num_known: int = 0
+    num_past: int = 0
+    num_static: int = 0
+    cardinality: tuple[int, ...] = ()
+    statistics_mean: tuple[float, ...] = ()
+    statistics_std: tuple[float, ...] = ()
+
+    @property
+    def embedding_sizes(self) -> tuple[int, ...]:
+        """Size of each static category's embedding."""
+        return tuple(min(16, (count + 1) // 2) for count in self.cardinality)
+
+    @property
+    def input_size(self) -> int:
+        """Features of the encoder's input."""
+        lagged = self.num_channels * len(self.lags) * (2 if self.missing else 1)
+        past = self.num_past + 1 if self.num_past else 0
+        return (
+            lagged + self.num_known + past + self.num_static + sum(self.embedding_sizes)
+            + len(self.statistics_mean)
+        )  # fmt: skip
+
+
+def raw_statistics(scaling: Scaling, location: Tensor, scale: Tensor, center: Tensor) -> Tensor:
+    """The scaling statistics worth telling a network, (\\*, C) or (\\*, 2 C), or none."""
+    parts = {
+        "none": [],
+        "mean": [scale.log()],
+        "anchored": [scale.log()],
+    }.get(scaling, [scale.log(), (location + center).to(scale.dtype)])
+    return torch.cat(parts, -1) if parts else scale[..., :0]
+
+
+def squash(u: Tensor) -> Tensor:
+    """The identity up to 10, logarithmic beyond: one wild value does not saturate an encoder."""
+    return torch.where(u.abs() > 10, u.sign() * (10 + 10 * (u.abs() / 10).clamp_min(1).log()), u)
+
+
+class Forecaster(Component, nn.Module, ABC):
+    """Joins a model and an encoder, owns scaling and masks.
+
+    All methods take a window's fields by name (see ``windows``); lengths are read off the tensors, so a whole log
+    is a window too.
+
+    Args:
+        model: p(x | cond).
+        encoder: from inputs to conditioning.
+        layout: how inputs are made.
+        max_numbers: sampling is cut into pieces that hold about so many numbers at a time.
+    """
+
+    def __init__(
+        self,
+        model: GenerativeModel,
+        encoder: HistoryEncoder,
+        layout: InputLayout,
+        max_numbers: int = 2**26,
+    ) -> None:
+        super().__init__()
+        self.model, self.encoder, self.layout, self.max_numbers = model, encoder, layout, max_numbers
+        self.link, self.anchored = layout.link, layout.scaling == "anchored"
+        self.embeddings = nn.ModuleList(
+            nn.Embedding(count, size)
+            for count, size in zip(layout.cardinality, layout.embedding_sizes, strict=True)
+        )
+        mean, std = (torch.tensor(v) for v in (layout.statistics_mean, layout.statistics_std))
+        self.register_buffer("statistics_mean", mean, persistent=False)
+        self.register_buffer("statistics_std", std, persistent=False)
+        self.register_buffer("lags", torch.tensor(layout.lags), persistent=False)
+
+    @staticmethod
+    @abstractmethod
+    def shapes(layout: InputLayout, encoding: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Event shape and conditioning shape of the model for an encoder's output size."""
+
+    @abstractmethod
+    def pairs(self, **batch: Tensor) -> Pairs:
+        """Events and their conditioning from a window with its future, in one encoder pass."""
+
+    @abstractmethod
+    def _condition(self, encoded: Tensor, future_known: Tensor) -> Tensor:
+        """The model's conditioning from the encoder's output (R, D) and the known features ahead (R, H, F)."""
+
+    @abstractmethod
+    def _draw(self, cond: Tensor, state: StreamState, future_known: Tensor) -> Tensor:
+        """One path for each row, relative to the center: (R, H, C)."""
+
+    def loss(self, player: str | None = None, **batch: Tensor) -> Tensor:
+        """Weighted mean over the pairs of a batch of the model's loss, or of one player's."""
+        pairs = self.pairs(**batch)
+        observed = None if pairs.observed.all() else pairs.observed
+        if player is None:
+            losses = self.model.loss(pairs.x, pairs.cond, observed)
+        else:
+            losses = self.model.player_loss(player, pairs.x, pairs.cond, observed)
+        kept = torch.where(pairs.weight > 0, losses, torch.zeros_like(losses))
+        return (kept * pairs.weight).sum() / pairs.weight.sum().clamp_min(1)
+
+    def log_prob(self, **batch: Tensor) -> Tensor:
+        """Log density of the pairs' observed elements on the data's own scale, (B, N) or (B,).
+
+        Raises:
+            NotImplementedError: if the model has no density.
+        """
+        pairs = self.pairs(**batch)
+        observed = None if pairs.observed.all() else pairs.observed
+        return self.model.log_prob(pairs.x, pairs.cond, observed) - pairs.log_scale
+
+    def step(self, row: Batch, state: StreamState) -> tuple[Tensor, StreamState]:
+        """Take one new row of a stream.
+
+        Args:
+            row: ``target`` (B, C) relative to the center; ``known`` (B, F) of the step after it (in horizon
+                decoding ``future_known`` (B, H, F)); where they have changed ``location`` and ``scale`` (B, C),
+                ``observed`` (B, C) and ``covariates`` (B, F').
+            state: from :meth:`start` or the last call.
+
+        Returns:
+            The conditioning of what comes next, and the state.
+        """
+        future_known = row["future_known"] if "future_known" in row else row["known"][:, None]
+        encoded, state = self._advance(row, future_known[:, 0], state)
+        return self._condition(encoded, future_known), state
+
+    def start(self, **batch: Tensor) -> tuple[Tensor, StreamState]:
+        """Run over a window's past: the conditioning of what follows it, and the state for :meth:`step`."""
+        context = batch["past_location"].shape[1]
+        z, _ = self.link.forward(batch["past_target"])
+        future_known = batch["future_known"]
+        static, center = self._static(batch), batch["center"]
+        inputs, location, scale = self._inputs(z, batch["past_observed"], batch, context, static)
+        encoded, encoder_state = self.encoder(inputs)
+        memory = int(self.lags.max())
+        state = StreamState(
+            encoder_state, z[:, -memory:], batch["past_observed"][:, -memory:], location[:, -1], scale[:, -1],
+            batch["past_covariates"][:, -1], static, center,
+        )  # fmt: skip
+        return self._condition(encoded[:, -1], future_known), state
+
+    def forward(self, num_samples: int = 100, **inputs: Tensor) -> Tensor:
+        """Sample paths (B, S, H, C), float64 where the device has it."""
+        cond, state = self.start(**inputs)
+        future_known, center = inputs["future_known"], inputs["center"]
+        batch = len(center)
+        pieces = []
+        for rows in self._pieces(batch * num_samples, state):
+            chosen = torch.div(rows, num_samples, rounding_mode="floor").to(center.device)
+            pieces.append(self._draw(cond[chosen], select_rows(state, chosen), future_known[chosen]))
+        paths = torch.cat(pieces).unflatten(0, (batch, num_samples))
+        return paths + center[:, None, None]
+
+    def _pieces(self, total: int, state: StreamState) -> Iterator[Tensor]:
+        memory = state.values[0].numel() + self.layout.horizon * self.layout.num_channels
+        size = max(1, self.max_numbers // (self.model.working_size + 2 * memory))
+        return iter(torch.arange(total).split(size))
+
+    def _static(self, batch: Batch) -> Tensor:
+        """Static features (B, F'')."""
+        codes = batch["static_cat"]
+        embedded = [embedding(codes[:, i]) for i, embedding in enumerate(self.embeddings)]
+        return torch.cat([batch["static_real"], *embedded], -1)
+
+    def _inputs(
+        self, z: Tensor, observed: Tensor, batch: Batch, count: int, static: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Encoder inputs of ``count`` steps from the context's first on, with their location and scale.
+
+        ``z`` and ``observed`` reach from the window's first step to the last one needed.
+        """
+        context = batch["past_location"].shape[1]
+        first = batch["past_target"].shape[1] - context
+        ahead = count - context
+        scale = _extend(batch["past_scale"], ahead)
+        if self.anchored:
+            location = z[:, first : first + count].nan_to_num(0.0)
+        else:
+            location = _extend(batch["past_location"], ahead)
+        index = first + 1 + torch.arange(count, device=z.device)[:, None] - self.lags
+        known = torch.cat([batch["past_known"][:, 1:], batch["future_known"][:, : ahead + 1]], 1)
+        fresh = torch.ones_like(scale[..., :1])
+        fresh[:, context:] = 0
+        inputs = self._assemble(
+            z[:, index], observed[:, index], location, scale, known,
+            _extend(batch["past_covariates"], ahead), fresh,
+            static[:, None].expand(-1, count, -1), batch["center"][:, None],
+        )  # fmt: skip
+        return inputs, location, scale
+
+    def _assemble(
+        self, lagged: Tensor, lagged_observed: Tensor, location: Tensor, scale: Tensor, known: Tensor,
+        covariates: Tensor, fresh: Tensor, static: Tensor, center: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """Join everything known at a step, (\\*, input_size); lagged values are (\\*, lags, C)."""
+        scaled = (lagged - location[..., None, :]) / scale[..., None, :]
+        parts = [squash(scaled.nan_to_num(0.0, 0.0, 0.0)).flatten(-2), known]
+        if self.layout.missing:
+            parts.append(lagged_observed.to(scaled.dtype).flatten(-2))
+        if self.layout.num_past:
+            parts += [squash(covariates), fresh]
+        statistics = raw_statistics(self.layout.scaling, location, scale, center)
+        parts += [static, squash((statistics - self.statistics_mean) / self.statistics_std)]
+        return torch.cat(parts, -1)
+
+    def _advance(self, row: Batch, known: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
+        """Feed one row to the encoder: its output (B, D) and the state after it."""
+        z, _ = self.link.forward(row["target"])
+        seen = row["observed"] if "observed" in row else torch.ones_like(z, dtype=torch.bool)
+        values = torch.cat([state.values[:, 1:], z[:, None]], 1)
+        observed = torch.cat([state.observed[:, 1:], seen[:, None]], 1)
+        location = z.nan_to_num(0.0) if self.anchored else row.get("location", state.location)
+        scale = row.get("scale", state.scale)
+        covariates = row.get("covariates", state.covariates)
+        fresh = torch.full_like(z[:, :1], float("covariates" in row))
+        inputs = self._assemble(
+            values[:, -self.lags], observed[:, -self.lags], location, scale, known, covariates, fresh,
+            state.static, state.center,
+        )  # fmt: skip
+        encoded, encoder_state = self.encoder.step(inputs, state.encoder)
+        return encoded, StreamState(
+            encoder_state, values, observed, location, scale, covariates, state.static, state.center
+        )
+
+    def _make_pairs(
+        self, y: Tensor, observed: Tensor, before: Tensor, location: Tensor, scale: Tensor, cond: Tensor
+    ) -> Pairs:
+        """Scale events y (*batch, *event_shape) and weigh them.
+
+        ``before`` is the value carried up to the step before: where it is NaN there is nothing to scale by yet.
+        """
+        if self.layout.scaling != "none":
+            observed = observed & ~before.isnan()
+        z, log_slope = self.link.forward(y, dequantise=True)
+        x = ((z - location) / scale).nan_to_num(0.0)
+        kept = observed.to(x.dtype)
+        event = tuple(range(-len(self.model.event_shape), 0))
+        log_scale = torch.where(observed, scale.log() - log_slope, torch.zeros_like(x)).sum(event)
+        whole = self.model.partial == "drop"
+        weight = kept.amin(event) if whole else kept.amax(event)
+        return Pairs(x, cond, weight, log_scale, kept)
+
+
+def _extend(values: Tensor, count: int) -> Tensor:
+    """Repeat the last of (B, T, \\*) so many times more."""
+    return torch.cat([values, values[:, -1:].expand(-1, count, -1)], 1) if count > 0 else values
+
+
+class StepForecaster(Forecaster):
+    """Events of one step, unrolled: TimeGrad, ScoreGrad, TempFlow, DeepVAR.
+
+    The encoder's output i conditions the law of step i + 1. Inside the context and over the horizon each step is a
+    training pair.
+    """
+
+    @staticmethod
+    def shapes(layout: InputLayout, encoding: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """(C,) and (D,)."""
+        return (layout.num_channels,), (encoding,)
+
+    def pairs(self, **batch: Tensor) -> Pairs:
+        """x (B, L + H - 1, C), cond (B, L + H - 1, D)."""
+        y = torch.cat([batch["past_target"], batch["future_target"]], 1)
+        observed = torch.cat([batch["past_observed"], batch["future_observed"]], 1)
+        count = batch["past_location"].shape[1] + batch["future_target"].shape[1] - 1
+        z, _ = self.link.forward(y)
+        inputs, location, scale = self._inputs(z, observed, batch, count, self._static(batch))
+        cond, _ = self.encoder(inputs)
+        before = y[:, -count - 1 : -1]
+        return self._make_pairs(y[:, -count:], observed[:, -count:], before, location, scale, cond)
+
+    def _condition(self, encoded: Tensor, future_known: Tensor) -> Tensor:
+        return encoded
+
+    def _draw(self, cond: Tensor, state: StreamState, future_known: Tensor) -> Tensor:
+        path = []
+        for step in range(self.layout.horizon):
+            y = self.link.inverse(state.location + state.scale * self.model.sample(cond))
+            path.append(y)
+            if step + 1 < self.layout.horizon:
+                cond, state = self._advance({"target": y}, future_known[:, step + 1], state)
+        return torch.stack(path, 1)
+
+
+class HorizonForecaster(Forecaster):
+    """Events of a whole horizon, drawn at once: GAN, VAE, latent ODE, diffusion over (H, C).
+
+    The encoder sees the past only; each step's conditioning is its last output, the known features of that step and a
+    learnt vector of the step's number.
+    """
+
+    step_features = 8
+
+    def __init__(
+        self,
+        model: GenerativeModel,
+        encoder: HistoryEncoder,
+        layout: InputLayout,
+        max_numbers: int = 2**26,
+    ) -> None:
+        super().__init__(model, encoder, layout, max_numbers)
+        self.steps = nn.Parameter(torch.randn(layout.horizon, self.step_features))
+
+    @staticmethod
+    def shapes(layout: InputLayout, encoding: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """(H, C) and (H, D + F + 8)."""
+        size = encoding + layout.num_known + HorizonForecaster.step_features
+        return (layout.horizon, layout.num_channels), (layout.horizon, size)
+
+    def pairs(self, **batch: Tensor) -> Pairs:
+        """x (B, H, C), cond (B, H, D + F + 8)."""
+        cond, state = self.start(**batch)
+        location, scale = state.location[:, None], state.scale[:, None]
+        before = batch["past_target"][:, -1:]
+        return self._make_pairs(
+            batch["future_target"], batch["future_observed"], before, location, scale, cond
+        )
+
+    def _condition(self, encoded: Tensor, future_known: Tensor) -> Tensor:
+        horizon = self.layout.horizon
+        repeated = encoded[:, None].expand(-1, horizon, -1)
+        steps = self.steps.expand(len(encoded), -1, -1)
+        return torch.cat([repeated, future_known, steps], -1)
+
+    def _draw(self, cond: Tensor, state: StreamState, future_known: Tensor) -> Tensor:
+        x = self.model.sample(cond)
+        return self.link.inverse(state.location[:, None] + state.scale[:, None] * x)
+
+
+decodings: dict[str, Any] = {"step": StepForecaster, "horizon": HorizonForecaster}

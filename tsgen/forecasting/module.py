@@ -1,0 +1,165 @@
+"""The one LightningModule: optimisation of one or several players, moving average, checks that stop."""
+
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from tsgen.core import Component, seeded
+from tsgen.forecasting.forecasters import Forecaster
+
+
+class ForecastModule(Component, pl.LightningModule):
+    """Trains a forecaster and predicts with it.
+
+    Optimisation is manual, so that one path serves one player and several: each player has an Adam of its own
+    and takes its step in turn on every batch. Gradients are clipped here. The moving average of the weights is part of
+    the module (a callback's average would be lost in GluonTS' checkpoints), and is what evaluates and predicts.
+
+    Args:
+        forecaster: what is trained.
+        lr: learning rate; the peak of the one-cycle schedule.
+        lr_schedule: "onecycle" (Smith, Topin 2019) over the whole training, or "constant".
+        weight_decay: Adam's L2 penalty.
+        gradient_clip: largest norm of a player's gradient; ``None`` does not clip.
+        ema_decay: decay of the moving average per batch; ``None`` keeps none.
+        validation_seed: seed of times and noise in validation, the same every epoch.
+    """
+
+    def __init__(
+        self,
+        forecaster: Forecaster,
+        lr: float = 1e-2,
+        lr_schedule: Literal["onecycle", "constant"] = "onecycle",
+        weight_decay: float = 1e-6,
+        gradient_clip: float | None = 10.0,
+        ema_decay: float | None = None,
+        validation_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.forecaster = forecaster
+        self.lr, self.lr_schedule, self.weight_decay = lr, lr_schedule, weight_decay
+        self.gradient_clip, self.validation_seed = gradient_clip, validation_seed
+        self.average: AveragedModel | None = None
+        if ema_decay is not None:
+            if not 0 < ema_decay < 1:
+                raise ValueError(f"ema_decay={ema_decay} must lie in (0, 1)")
+            self.average = AveragedModel(forecaster, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
+            self.average.requires_grad_(False)
+        self.automatic_optimization = False
+        self._random_state: dict[str, Any] | None = None
+
+    @property
+    def best_forecaster(self) -> Forecaster:
+        """The averaged network if there is one, else the trained one."""
+        return self.forecaster if self.average is None else self.average.module
+
+    def forward(self, num_samples: int = 100, **inputs: Tensor) -> Tensor:
+        """Sample paths (B, S, H, C), without gradients for the weights being needed."""
+        return self.best_forecaster(num_samples=num_samples, **inputs)
+
+    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[LRScheduler]]:
+        """An Adam and, for one-cycle, a schedule per player."""
+        optimisers = [
+            torch.optim.Adam(parameters, lr=self.lr, weight_decay=self.weight_decay)
+            for parameters in self._player_parameters()
+        ]
+        if self.lr_schedule == "constant":
+            return optimisers, []  # type: ignore[return-value]
+        total = int(self.trainer.estimated_stepping_batches)
+        return optimisers, [OneCycleLR(o, max_lr=self.lr, total_steps=total) for o in optimisers]  # type: ignore[return-value]
+
+    def _player_parameters(self) -> list[list[torch.nn.Parameter]]:
+        """Each player's parameters; encoder and embeddings go to every player's optimiser but the critic's.
+
+        With one player that is everything. With several, the last one, which the samples come from, trains the
+        forecaster's own parameters.
+        """
+        model = self.forecaster.model
+        if len(model.players) == 1:
+            return [list(self.forecaster.parameters())]
+        own = {id(p) for p in model.parameters()}
+        shared = [p for p in self.forecaster.parameters() if id(p) not in own]
+        groups = [list(model.player_parameters(player)) for player in model.players]
+        groups[-1] += shared
+        return groups
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """One step of every player."""
+        optimisers, schedules = self.optimizers(), self.lr_schedulers() or []
+        optimisers = optimisers if isinstance(optimisers, list) else [optimisers]
+        schedules = schedules if isinstance(schedules, list) else [schedules]
+        total = torch.zeros((), device=self.device)
+        several = len(optimisers) > 1
+        for number, (player, optimiser) in enumerate(zip(self.forecaster.model.players, optimisers, strict=True)):
+            if several:
+                self.toggle_optimizer(optimiser)
+            loss = self.forecaster.loss(player if several else None, **batch)
+            optimiser.zero_grad()
+            self.manual_backward(loss)
+            parameters = [p for group in optimiser.param_groups for p in group["params"]]
+            limit = float("inf") if self.gradient_clip is None else self.gradient_clip
+            norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
+            if self._is_check_due() and not torch.isfinite(loss.detach() + norm):
+                self._stop(player, loss.detach(), norm, batch)
+            optimiser.step()
+            if several:
+                self.untoggle_optimizer(optimiser)
+            if number < len(schedules):
+                schedules[number].step()  # type: ignore[call-arg]
+            total = total + loss.detach()
+        if self.average is not None:
+            self.average.update_parameters(self.forecaster)
+        self.log("train_loss", total, on_epoch=True, on_step=False, batch_size=len(batch["center"]))
+
+    @property
+    def _batches_done(self) -> int:
+        return self.trainer.fit_loop.total_batch_idx
+
+    def _is_check_due(self) -> bool:
+        """Always on a CPU; on an accelerator now and then, for looking at a value waits for it."""
+        return self.device.type == "cpu" or self._batches_done % 20 == 0
+
+    def _stop(self, player: str, loss: Tensor, norm: Tensor, batch: dict[str, Tensor]) -> None:
+        """Raise, naming the step and the channel that stands out."""
+        with torch.no_grad():
+            pairs = self.forecaster.pairs(**batch)
+            size = torch.where(pairs.observed > 0, pairs.x.abs(), 0.0).nan_to_num(float("inf"))
+            per_channel = size.flatten(0, -2).amax(0)
+            channel = int(per_channel.argmax())
+        broken = [name for name, p in self.forecaster.named_parameters() if not p.isfinite().all()]
+        weights = f"; weights already not finite: {', '.join(broken[:3])}" if broken else ""
+        raise FloatingPointError(
+            f"training stopped: {'loss' if player == 'model' else f'loss of {player!r}'} is {loss.item():g} and its "
+            f"gradient's norm {norm.item():g} at step {self._batches_done} (epoch {self.current_epoch}). The largest scaled "
+            f"value of the batch is {per_channel[channel].item():g}, in channel {channel}{weights}. A lower lr "
+            f"(now {self.lr:g}), gradient_clip or another scaling usually helps."
+        )
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Loss of what predicts, with the same times and noise every epoch."""
+        with seeded(self.validation_seed, batch_idx):
+            loss = self.best_forecaster.loss(**batch)
+        self.log("val_loss", loss, on_epoch=True, on_step=False, batch_size=len(batch["center"]))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the state of the random generators, so that a resumed run goes on as it would have."""
+        checkpoint["random_state"] = {
+            "cpu": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember it until training starts."""
+        self._random_state = checkpoint.get("random_state")
+
+    def on_train_epoch_start(self) -> None:
+        """Put a loaded random state back, once."""
+        if self._random_state is not None:
+            torch.set_rng_state(self._random_state["cpu"].cpu())
+            if len(self._random_state["cuda"]) == torch.cuda.device_count() > 0:
+                torch.cuda.set_rng_state_all([s.cpu() for s in self._random_state["cuda"]])
+            self._random_state = None

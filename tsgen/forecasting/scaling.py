@@ -1,0 +1,251 @@
+r"""Supports and scaling: from the data's own scale to values of order one, and back.
+
+The target y is first mapped by its support's link to :math:`z = g(y) \in \mathbb{R}`, then to
+:math:`x = (z - m) / s`. Location m and scale s are *causal running statistics*: at each time they look at the
+observed values up to then, never beyond. A window's inputs and the pairs inside its context use those of their own
+time; the pairs of the horizon use those at the forecast's start.
+"""
+
+import math
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tsgen.core import Options
+
+Scaling = Literal["mean", "standard", "robust", "anchored", "none"]
+Support = Literal["real", "positive", "count"] | tuple[float, float]
+
+
+class Link(Options):
+    r"""The bijection g between the support of a target and the real line.
+
+    =============  ==========================================================================================
+    real           identity
+    positive       :math:`g(y) = \tau \log(e^{y / \tau} - 1)`: the logarithm for small y, the identity for large
+    count          the same at y + u with :math:`u \sim U[0, 1)` (uniform dequantisation); samples are rounded down
+    (lo, hi)       logit of the position in the interval, which is widened by .1 % so that its ends can occur;
+                   one end may be infinite, then as positive
+    =============  ==========================================================================================
+
+    Args:
+        support: which.
+        tau: typical size of each channel, (C,) as a tuple; used by half-infinite supports.
+    """
+
+    support: Literal["real", "positive", "count"] | tuple[float, float] = "real"
+    tau: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        """Check the interval."""
+        if isinstance(self.support, tuple):
+            low, high = self.support
+            if not low < high or math.isnan(low + high) or (math.isinf(low) and math.isinf(high)):
+                raise ValueError(f"support={self.support} must be (lo, hi) with lo < hi, at most one infinite")
+
+    def check(self, values: np.ndarray, where: str) -> None:
+        """Raise ``ValueError`` if an observed value, (C, T) with NaN for missing, lies outside the support."""
+        if self.support == "real":
+            return
+        if isinstance(self.support, tuple):
+            bad = (values < self.support[0]) | (values > self.support[1])
+        else:
+            bad = values <= 0 if self.support == "positive" else (values < 0) | (values != np.floor(values))
+            bad &= ~np.isnan(values)
+        if bad.any():
+            channel, step = np.argwhere(bad)[0]
+            expected = {
+                "positive": "values above 0 (use support=(0, inf) if zeros occur)",
+                "count": "whole numbers from 0 up",
+            }.get(self.support, f"values in {self.support}")  # type: ignore[arg-type]
+            raise ValueError(
+                f"{where}: target is {values[channel, step]:g} at channel {channel}, step {step}, but "
+                f"support={self.support!r} expects {expected}"
+            )
+
+    @property
+    def _half_line(self) -> tuple[float, float, float] | None:
+        """Origin, direction and margin of a half-infinite support."""
+        if self.support in ("positive", "count"):
+            return 0.0, 1.0, 0.0
+        if isinstance(self.support, tuple) and math.isinf(self.support[1]):
+            return self.support[0], 1.0, 1e-3
+        if isinstance(self.support, tuple) and math.isinf(self.support[0]):
+            return self.support[1], -1.0, 1e-3
+        return None
+
+    def _tau(self, like: Tensor) -> Tensor:
+        return torch.tensor(self.tau, dtype=like.dtype, device=like.device)
+
+    def forward(self, y: Tensor, dequantise: bool = False) -> tuple[Tensor, Tensor]:
+        """Map y (\\*, C) to z; also gives log |dz/dy| of each element. Counts sit at y + .5 unless dequantised."""
+        if self.support == "real":
+            return y, torch.zeros_like(y)
+        if self.support == "count":
+            y = y + (torch.rand_like(y) if dequantise else 0.5)
+        half_line = self._half_line
+        if half_line is not None:
+            origin, sign, margin = half_line
+            tau = self._tau(y)
+            u = (sign * (y - origin) / tau + margin).clamp_min(1e-6)
+            log_slope = -torch.log(-torch.expm1(-u))
+            return tau * (u + torch.log(-torch.expm1(-u))), log_slope
+        low, high, width = self._interval()
+        p = ((y - low) / width).clamp(1e-6, 1 - 1e-6)
+        return p.log() - torch.log1p(-p), -(p * (1 - p) * width).log()
+
+    def numpy(self, y: np.ndarray) -> np.ndarray:
+        """z of an array (C, T), in float64; NaN stays NaN."""
+        return y if self.support == "real" else self.forward(torch.from_numpy(y.T))[0].numpy().T
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """Map z (\\*, C) back into the support."""
+        if self.support == "real":
+            return z
+        half_line = self._half_line
+        if half_line is None:
+            low, high, width = self._interval()
+            inside = self.support
+            assert isinstance(inside, tuple)
+            return (low + width * z.sigmoid()).clamp(*inside)
+        origin, sign, margin = half_line
+        tau = self._tau(z)
+        u = F.softplus(z / tau)
+        if self.support == "positive":
+            return tau * u.clamp_min(torch.finfo(u.dtype).tiny)
+        if self.support == "count":
+            return (tau * u).floor()
+        return origin + sign * tau * (u - margin).clamp_min(0)
+
+    def _interval(self) -> tuple[float, float, float]:
+        assert isinstance(self.support, tuple)
+        low, high = self.support
+        margin = 1e-3 * (high - low)
+        return low - margin, high + margin, high - low + 2 * margin
+
+
+def typical_size(support: Support, sums: np.ndarray, counts: np.ndarray) -> tuple[float, ...]:
+    """Mean distance from the support's end for each channel, at least a little above zero."""
+    mean = np.where(counts > 0, sums / np.maximum(counts, 1), 1.0)
+    floor = 1.0 if support == "count" else 1e-12
+    return tuple(float(v) for v in np.maximum(np.where(mean > 0, mean, 1.0), floor))
+
+
+def running_statistics(
+    z: np.ndarray, observed: np.ndarray, kind: Scaling, window: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Location and scale at each time, from the observed values of the last ``window`` steps.
+
+    ============  ==========================  ===========================================================
+    kind          location                    scale
+    ============  ==========================  ===========================================================
+    mean          0                           mean absolute value (DeepAR: Salinas et al. 2020, section 3.3)
+    standard      mean                        standard deviation
+    robust        median                      interquartile range / 1.349
+    anchored      the last value observed     root mean square of the changes between observed values
+    none          0                           1
+    ============  ==========================  ===========================================================
+
+    A scale of zero (a constant stretch) is replaced by the last one that was not zero, or 1; none is allowed to fall
+    below 1e-4 of that of the whole past. Before a channel's first observation they are 0 and 1.
+
+    Args:
+        z: values (C, T), float64, carried forward over gaps, NaN before the first observation.
+        observed: (C, T), bool.
+        kind: which.
+        window: steps to look back; ``None`` is all of the past.
+
+    Returns:
+        Location and scale, (C, T), float64.
+    """
+    filled = np.nan_to_num(z)
+    if kind == "none":
+        return np.zeros_like(filled), np.ones_like(filled)
+    if kind == "robust":
+        low, location, high = _running_quantiles(np.where(observed, z, np.nan), window, (0.25, 0.5, 0.75))
+        scale = (high - low) / 1.349
+        _, spread = _running_moments(filled, observed, window)
+        scale = np.where(scale > 0, scale, spread)
+    elif kind == "anchored":
+        change = np.diff(filled, axis=1, prepend=filled[:, :1])
+        started = np.maximum.accumulate(observed, axis=1)
+        known = observed & np.concatenate([np.zeros_like(observed[:, :1]), started[:, :-1]], 1)
+        location, scale = filled, np.sqrt(_running_mean(change**2, known, window))
+        scale = np.maximum(scale, 1e-4 * np.sqrt(_running_mean(change**2, known, None)))
+    elif kind == "mean":
+        location, scale = np.zeros_like(filled), _running_mean(np.abs(filled), observed, window)
+        scale = np.maximum(scale, 1e-4 * _running_mean(np.abs(filled), observed, None))
+    else:
+        location, scale = _running_moments(filled, observed, window)
+        scale = np.maximum(scale, 1e-4 * _running_moments(filled, observed, None)[1])
+    if kind in ("standard", "robust"):  # a spread below rounding error is none
+        scale = np.where(scale > 1e-9 * np.abs(location), scale, 0.0)
+    return location, _carry_positive(scale)
+
+
+def _carry_positive(scale: np.ndarray) -> np.ndarray:
+    """Replace zeros by the last positive value before them, or 1."""
+    steps = np.arange(scale.shape[1])
+    last = np.maximum.accumulate(np.where(scale > 0, steps, -1), axis=1)
+    carried = np.take_along_axis(scale, np.maximum(last, 0), axis=1)
+    return np.where(last >= 0, carried, 1.0)
+
+
+def _running_sum(values: np.ndarray, window: int | None) -> np.ndarray:
+    """Sum over the last ``window`` columns, without the cancellation of a difference of cumulative sums.
+
+    Columns are cut into blocks of the window's length; a window is a suffix of one block and a prefix of the next.
+    """
+    channels, length = values.shape
+    if window is None or window >= length:
+        return np.cumsum(values, axis=1)
+    blocks = -(-length // window)
+    padded = np.zeros((channels, blocks * window))
+    padded[:, :length] = values
+    blocked = padded.reshape(channels, blocks, window)
+    prefix = np.cumsum(blocked, axis=2)
+    suffix = np.zeros_like(blocked)
+    suffix[:, 1:, :-1] = np.cumsum(blocked[:, :-1, :0:-1], axis=2)[:, :, ::-1]
+    return (prefix + suffix).reshape(channels, -1)[:, :length]
+
+
+def _running_mean(values: np.ndarray, observed: np.ndarray, window: int | None) -> np.ndarray:
+    """Mean of the observed values among the last ``window``, 0 where there are none."""
+    count = _running_sum(observed.astype(float), window)
+    return _running_sum(np.where(observed, values, 0.0), window) / np.maximum(count, 1)
+
+
+def _running_moments(
+    values: np.ndarray, observed: np.ndarray, window: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation, about a reference near the mean so that a large level costs no digits.
+
+    The reference must not change within a window, so it is constant over each pair of blocks.
+    """
+    mean = _running_mean(values, observed, window)
+    length = values.shape[1]
+    size = length if window is None else min(window, length)
+    variance = np.empty_like(values)
+    for start in range(0, length, size):
+        low, stop = max(0, start - size), min(start + size, length)
+        reference = mean[:, start : start + 1]
+        part, seen = values[:, low:stop] - reference, observed[:, low:stop]
+        square = _running_mean(part**2, seen, window)[:, start - low :]
+        first = _running_mean(part, seen, window)[:, start - low :]
+        variance[:, start:stop] = square - first**2
+        noise = 1e-14 * square
+        variance[:, start:stop] = np.where(variance[:, start:stop] > noise, variance[:, start:stop], 0.0)
+    return mean, np.sqrt(variance)
+
+
+def _running_quantiles(
+    values: np.ndarray, window: int | None, levels: tuple[float, ...]
+) -> list[np.ndarray]:
+    """Quantiles of the values that are not NaN among the last ``window``, 0 where there are none."""
+    frame = pd.DataFrame(values.T)
+    rolling = frame.expanding(1) if window is None else frame.rolling(window, min_periods=1)
+    return [np.nan_to_num(rolling.quantile(level).to_numpy().T) for level in levels]

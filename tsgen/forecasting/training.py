@@ -1,0 +1,265 @@
+"""Running a training: checkpoints that resume, early stopping, a progress line, and silence when asked."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from tqdm import tqdm
+
+from tsgen._version import __version__
+from tsgen.forecasting.module import ForecastModule
+
+History = list[dict[str, float]]
+
+_OWN_TRAINER_OPTIONS = {
+    "max_epochs": "max_epochs",
+    "gradient_clip_val": "gradient_clip",
+    "accelerator": "device",
+    "devices": "device (several devices are not supported yet)",
+    "num_nodes": "device (several nodes are not supported yet)",
+    "strategy": "device (several devices are not supported yet)",
+    "default_root_dir": "checkpoint_dir",
+    "limit_train_batches": "num_batches_per_epoch",
+    "enable_progress_bar": "verbose",
+    "accumulate_grad_batches": "batch_size",
+}
+
+
+def check_trainer_kwargs(trainer_kwargs: dict[str, Any]) -> None:
+    """Raise for Trainer arguments that the estimator's own options govern."""
+    for name, option in _OWN_TRAINER_OPTIONS.items():
+        if name in trainer_kwargs:
+            raise ValueError(f"trainer_kwargs[{name!r}]={trainer_kwargs[name]!r}: use the estimator's option {option}")
+
+
+class Run:
+    """The folder of one training: what was asked, how far it is, and full checkpoints.
+
+    Args:
+        folder: where; ``None`` is a temporary folder that is removed once training has succeeded.
+        fingerprint: options and data the run belongs to; another run's folder is refused.
+        resume_from: a checkpoint file to go on from.
+    """
+
+    def __init__(self, folder: str | None, fingerprint: dict[str, Any], resume_from: str | None = None) -> None:
+        if resume_from is not None:
+            if not Path(resume_from).is_file():
+                raise ValueError(f"ckpt_path={resume_from!r} is not a file")
+            folder = folder or str(Path(resume_from).parent)
+        self.temporary = folder is None
+        self.folder = Path(folder or tempfile.mkdtemp(prefix="tsgen-"))
+        self.fingerprint = json.loads(json.dumps(fingerprint))
+        self.history: History = []
+        self.finished = False
+        self.resume_from = Path(resume_from) if resume_from else None
+        if self._record.exists():
+            self._compare(json.loads(self._record.read_text()))
+            if self.resume_from is None and self.last.exists():
+                self.resume_from = self.last
+        elif not self.temporary and resume_from is None and self.folder.exists() and any(self.folder.iterdir()):
+            raise ValueError(f"checkpoint_dir={folder!r} is not empty and holds no run of this library")
+
+    @property
+    def last(self) -> Path:
+        """The latest full checkpoint."""
+        return self.folder / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """The one with the lowest validation loss."""
+        return self.folder / "best.ckpt"
+
+    @property
+    def _record(self) -> Path:
+        return self.folder / "run.json"
+
+    def _compare(self, record: dict[str, Any]) -> None:
+        before = record["fingerprint"]
+        for name in sorted(before.keys() | self.fingerprint.keys()):
+            if before.get(name) != self.fingerprint.get(name):
+                raise ValueError(
+                    f"checkpoint_dir={str(self.folder)!r} holds a run with {name}={before.get(name)!r}, this one "
+                    f"has {self.fingerprint.get(name)!r}; choose another folder or remove that one"
+                )
+        self.history, self.finished = record["history"], record["finished"]
+
+    def write(self) -> None:
+        """Write what is known of the run."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        record = {
+            "version": __version__,
+            "finished": self.finished,
+            "fingerprint": self.fingerprint,
+            "history": self.history,
+        }
+        replacement = self._record.with_suffix(".part")
+        replacement.write_text(json.dumps(record, indent=1))
+        os.replace(replacement, self._record)
+
+    def close(self) -> None:
+        """Remove a temporary folder."""
+        if self.temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class _Keeper(pl.Callback):
+    """Records each epoch and saves a full checkpoint after it, replacing the old one in one go."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.started = time.monotonic()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k in ("train_loss", "val_loss")}
+        run, epoch = self.run, trainer.current_epoch
+        run.history = [h for h in run.history if h["epoch"] < epoch]
+        best = min((h["val_loss"] for h in run.history if "val_loss" in h), default=float("inf"))
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        run.history.append({"epoch": epoch, **metrics, "lr": rate, "seconds": time.monotonic() - self.started})
+        partial = run.last.with_suffix(".part")
+        trainer.save_checkpoint(partial)
+        os.replace(partial, run.last)
+        if metrics.get("val_loss", float("inf")) < best:
+            copy = run.best.with_suffix(".part")
+            shutil.copyfile(run.last, copy)
+            os.replace(copy, run.best)
+        run.write()
+
+
+class _Progress(pl.Callback):
+    """One line: epoch, losses, time gone and time left."""
+
+    def __init__(self, name: str, run: Run) -> None:
+        self.name, self.run = name, run
+        self.bar: tqdm | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        batches = int(trainer.num_training_batches)
+        self.bar = tqdm(
+            total=(trainer.max_epochs or 1) * batches,
+            initial=trainer.current_epoch * batches,
+            desc=f"{self.name} on {pl_module.device}",
+            unit="batch",
+            mininterval=0.5 if sys.stderr.isatty() else 60,
+            dynamic_ncols=True,
+        )
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+        if self.bar is not None:
+            self.bar.update()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.bar is not None:
+            shown = {k: f"{float(v):.4g}" for k, v in trainer.callback_metrics.items()}
+            self.bar.set_postfix(epoch=f"{trainer.current_epoch + 1}/{trainer.max_epochs}", **shown, refresh=False)
+
+    def close(self) -> None:
+        """Leave the line as it is."""
+        if self.bar is not None:
+            self.bar.close()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's banners and hints, which are not about the user's data, off the screen."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning.*")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def fit(
+    module: ForecastModule,
+    training: Iterable,
+    validation: Iterable | None,
+    run: Run,
+    *,
+    name: str,
+    max_epochs: int,
+    patience: int | None,
+    device: torch.device,
+    verbose: bool,
+    trainer_kwargs: dict[str, Any],
+) -> pl.Trainer:
+    """Train a module in place; afterwards it holds the best weights (with validation) or the last.
+
+    Whatever interrupts the training is raised again, with a note that tells where the last checkpoint lies.
+    """
+    run.write()
+    progress = _Progress(name, run)
+    callbacks: list[pl.Callback] = list(trainer_kwargs.get("callbacks") or [])
+    callbacks += [progress] if verbose else []
+    if validation is not None and patience is not None:
+        callbacks.append(EarlyStopping("val_loss", patience=patience, check_finite=False))
+    callbacks.append(_Keeper(run))
+    options = {
+        "logger": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "use_distributed_sampler": False,
+        **trainer_kwargs,
+        "callbacks": callbacks,
+        "enable_progress_bar": False,
+        "enable_checkpointing": False,
+        "max_epochs": max_epochs,
+        "default_root_dir": str(run.folder),
+        "accelerator": {"cuda": "gpu"}.get(device.type, device.type),
+        "devices": [device.index or 0] if device.type == "cuda" else 1,
+    }
+    main_thread = threading.current_thread() is threading.main_thread()
+    on_interrupt = signal.getsignal(signal.SIGINT) if main_thread else None
+    with _quiet():
+        trainer = pl.Trainer(**options)
+        try:
+            if not run.finished:
+                resume = str(run.resume_from) if run.resume_from else None
+                trainer.fit(module, training, validation, ckpt_path=resume, weights_only=True)
+            run.finished = True
+            run.write()
+        except SystemExit as stop:  # Lightning's answer to Ctrl-C
+            interrupt = KeyboardInterrupt()
+            _add_note(interrupt, run)
+            raise interrupt from stop
+        except BaseException as error:
+            _add_note(error, run)
+            raise
+        finally:
+            progress.close()
+            if main_thread:
+                signal.signal(signal.SIGINT, on_interrupt)
+    chosen = run.best if validation is not None and run.best.exists() else run.last
+    state = torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"]
+    module.load_state_dict(state)
+    return trainer
+
+
+def _add_note(error: BaseException, run: Run) -> None:
+    if run.last.exists():
+        how = f"ckpt_path={str(run.last)!r}" if run.temporary else "the same checkpoint_dir"
+        error.add_note(f"{len(run.history)} epochs are safe in {run.last}; train(...) with {how} goes on from there.")
+    elif run.temporary:
+        run.close()

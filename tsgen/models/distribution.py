@@ -1,0 +1,196 @@
+"""Explicit-likelihood heads: the Gaussian and Student's t, independent, low-rank or with full covariance."""
+
+import math
+from abc import abstractmethod
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.distributions import Gamma
+from torch.nn import functional as F
+
+from tsgen.models.base import GenerativeModel
+from tsgen.nets import MLP
+
+_FLOOR = 1e-4
+_ONE = math.log(math.expm1(1.0))  # softplus of this is one
+
+
+class _Shape(NamedTuple):
+    """Location (rows, E), scale (rows, E), factors (rows, E, r) or (rows, E, E), tails (rows, E) or (rows, 1)."""
+
+    loc: Tensor
+    scale: Tensor
+    factors: Tensor | None
+    tails: Tensor
+
+
+class EllipticalHead(GenerativeModel):
+    r"""A location, a scale matrix and a radial law, all read off the conditioning by a small network.
+
+    With :math:`E` elements, the scale matrix is :math:`\Sigma = D` (``"diagonal"``),
+    :math:`D + W W^\top` with W of shape (E, rank) (``"low_rank"``: Salinas et al. 2019, eq 5), or
+    :math:`L L^\top` (``"full"``), with D diagonal and L lower triangular. A partly observed event is scored by
+    its marginal law: the rows of what is missing are cut out.
+
+    Args:
+        event_shape: (C,) or (H, C).
+        cond_shape: (D,) or (H, D); in the second case each step's parameters come from its own conditioning.
+        covariance: "diagonal", "low_rank" or "full" (at most 256 elements).
+        rank: columns of W.
+        hidden: sizes of the network's hidden layers.
+    """
+
+    partial: ClassVar[Literal["elements", "marginal", "drop"]] = "marginal"
+    heavy_tails: ClassVar[bool] = False
+    """Whether the radial law has parameters."""
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        cond_shape: tuple[int, ...],
+        covariance: Literal["diagonal", "low_rank", "full"] = "diagonal",
+        rank: int = 8,
+        hidden: tuple[int, ...] = (64,),
+    ) -> None:
+        super().__init__(event_shape, cond_shape)
+        self.covariance = covariance
+        size = self.event_shape.numel()
+        if covariance == "full" and size > 256:
+            raise ValueError(
+                f"{type(self).__name__}: covariance='full' of {size} elements would need {size}^2 parameters; "
+                "use 'low_rank' above 256"
+            )
+        self.rank = min(rank, size) if covariance == "low_rank" else size if covariance == "full" else 0
+        # with one conditioning per step, each step's parameters are a function of it, the same at all steps
+        self.per_step = len(cond_shape) == 2 and covariance != "full"
+        outputs = self.event_shape[-1] if self.per_step else size
+        self.num_tails = (outputs if covariance == "diagonal" else 1) if self.heavy_tails else 0
+        self.net = MLP(
+            self.cond_shape[-1] if self.per_step else self.cond_shape.numel(),
+            outputs * (2 + self.rank) + self.num_tails,
+            tuple(hidden),
+        )
+
+    @abstractmethod
+    def _log_density(self, squared: Tensor, log_det: Tensor, count: Tensor, tails: Tensor) -> Tensor:
+        """Log density from the squared Mahalanobis distance, log det of the scale matrix and number of elements.
+
+        For an independent law the first two are elementwise and ``count`` is the mask.
+        """
+
+    @abstractmethod
+    def _radius(self, tails: Tensor) -> Tensor:
+        """Draw the radial factor, shaped like ``tails``."""
+
+    @property
+    def has_log_prob(self) -> Literal["exact", "bound", "none"]:
+        """Exact."""
+        return "exact"
+
+    def _parameters_of(self, cond: Tensor) -> _Shape:
+        """(rows, *cond_shape) -> parameters."""
+        size = self.event_shape.numel()
+        out = self.net(cond if self.per_step else cond.flatten(1))
+        out, tails = out.split([out.shape[-1] - self.num_tails, self.num_tails], -1)
+        parts = out.unflatten(-1, (2 + self.rank, -1)).unbind(-2)
+        loc, raw, *columns = [v.reshape(len(cond), size) for v in parts]
+        factors = torch.stack(columns, -1) / math.sqrt(self.rank) if self.rank else None
+        tails = tails.reshape(len(cond), -1)
+        if tails.shape[1] > 1 and self.covariance != "diagonal":  # one of each step; the law has one
+            tails = tails.mean(1, keepdim=True)
+        return _Shape(loc, F.softplus(raw + _ONE) + _FLOOR, factors, tails)
+
+    def log_prob(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Exact log density of the observed elements, (*batch,)."""
+        batch = self._batch(cond, x)
+        p = self._parameters_of(cond.reshape(-1, *self.cond_shape))
+        difference = x.reshape(p.loc.shape) - p.loc
+        mask = torch.ones_like(p.loc) if observed is None else observed.reshape(p.loc.shape).to(p.loc.dtype)
+        scaled = torch.where(mask > 0, difference, 0.0) / p.scale
+        if self.covariance == "diagonal":
+            log_det = 2 * p.scale.log() * mask
+            return self._log_density(scaled**2, log_det, mask, p.tails).sum(-1).view(batch)
+        squared, log_det = self._quadratic(scaled, p, mask, partly=observed is not None)
+        return self._log_density(squared, log_det, mask.sum(-1), p.tails).view(batch)
+
+    def _quadratic(self, scaled: Tensor, p: _Shape, mask: Tensor, partly: bool) -> tuple[Tensor, Tensor]:
+        """Squared Mahalanobis distance and log det of the observed part's scale matrix, both (rows,).
+
+        ``scaled`` is the difference over the scale, 0 where missing. Scale is divided out of the matrix too, so
+        that ones stand on the diagonal of what is missing.
+        """
+        assert p.factors is not None
+        log_det = 2 * (p.scale.log() * mask).sum(-1)
+        if self.covariance == "low_rank":
+            w = p.factors / p.scale[..., None] * mask[..., None]
+            inner = torch.eye(self.rank, dtype=w.dtype, device=w.device) + w.mT @ w
+            root = torch.linalg.cholesky(inner)
+            pulled = torch.linalg.solve_triangular(root, w.mT @ scaled[..., None], upper=False)
+            squared = (scaled**2).sum(-1) - (pulled**2).sum((-2, -1))
+        else:
+            root = torch.tril(p.factors / p.scale[..., None], -1)
+            root = root + torch.eye(root.shape[-1], dtype=root.dtype, device=root.device)
+            if partly:
+                matrix = root @ root.mT * mask[..., None] * mask[..., None, :]
+                root = torch.linalg.cholesky(matrix + torch.diag_embed(1 - mask))
+            whitened = torch.linalg.solve_triangular(root, scaled[..., None], upper=False)
+            squared = (whitened**2).sum((-2, -1))
+        return squared, log_det + 2 * root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+
+    def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Negative log density of the observed elements, (*batch,)."""
+        return -self.log_prob(x, cond, observed)
+
+    def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
+        """Draw, (*sample_shape, *batch, *event_shape)."""
+        batch = self._batch(cond)
+        p = self._parameters_of(cond.reshape(-1, *self.cond_shape))
+        count = math.prod(sample_shape)
+        noise = torch.randn(count, *p.loc.shape, dtype=p.loc.dtype, device=p.loc.device)
+        if p.factors is None:
+            spread = noise * p.scale
+        elif self.covariance == "low_rank":
+            few = torch.randn(count, len(p.loc), self.rank, 1, dtype=p.loc.dtype, device=p.loc.device)
+            spread = noise * p.scale + (p.factors @ few)[..., 0]
+        else:
+            spread = noise * p.scale + (torch.tril(p.factors, -1) @ noise[..., None])[..., 0]
+        x = p.loc + self._radius(p.tails.expand(count, *p.tails.shape)) * spread
+        return x.view(*sample_shape, *batch, *self.event_shape)
+
+
+class Gaussian(EllipticalHead):
+    """Normal law; see :class:`EllipticalHead` for the arguments. With ``"low_rank"`` it is the density of GPVAR."""
+
+    def _log_density(self, squared: Tensor, log_det: Tensor, count: Tensor, tails: Tensor) -> Tensor:
+        return -0.5 * (squared + log_det + count * math.log(2 * math.pi))
+
+    def _radius(self, tails: Tensor) -> Tensor:
+        return tails.new_ones(())
+
+
+class StudentT(EllipticalHead):
+    r"""Student's t; see :class:`EllipticalHead` for the arguments.
+
+    With ``"diagonal"`` the elements are independent and each has its own degrees of freedom; else the law is the
+    multivariate t with one :math:`\nu` (Kotz, Nadarajah 2004, eq 1.1), whose marginals are t with the same
+    :math:`\nu`. :math:`\nu > 2`, so the variance is finite.
+    """
+
+    heavy_tails: ClassVar[bool] = True
+
+    def _freedom(self, tails: Tensor) -> Tensor:
+        return 2.01 + 8 * F.softplus(tails + _ONE)
+
+    def _log_density(self, squared: Tensor, log_det: Tensor, count: Tensor, tails: Tensor) -> Tensor:
+        nu = self._freedom(tails).view(squared.shape)
+        normaliser = torch.lgamma((nu + count) / 2) - torch.lgamma(nu / 2)
+        return (
+            normaliser
+            - 0.5 * (log_det + count * (nu * math.pi).log())
+            - 0.5 * (nu + count) * torch.log1p(squared / nu)
+        )
+
+    def _radius(self, tails: Tensor) -> Tensor:
+        half = self._freedom(tails) / 2
+        return torch.rsqrt(Gamma(half, half).rsample())
