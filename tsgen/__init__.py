@@ -1,1 +1,28 @@
-"""tsgen."""
+"""Deep generative forecasters behind GluonTS's estimator interface."""
+
+import importlib
+from typing import Any
+
+from tsgen._version import __version__
+
+_LAZY = {
+    "ComposedEstimator": "tsgen.forecasting.estimator",
+    "GaussianEstimator": "tsgen.estimators",
+    "GenerativeEstimator": "tsgen.forecasting.estimator",
+    "StudentTEstimator": "tsgen.estimators",
+    "TimeGradEstimator": "tsgen.estimators",
+    "load": "tsgen.forecasting.predictor",
+}
+
+__all__ = ["__version__", *sorted(_LAZY)]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: GluonTS alone takes seconds."""
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'tsgen' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -21,6 +21,14 @@ T = TypeVar("T")
 _SCALARS = {int: numbers.Integral, float: numbers.Real, bool: bool, str: str}
 
 
+@equals.register(functools.partial)
+def _equals_partial(this: functools.partial, that: Any) -> bool:
+    """Python compares partials by identity."""
+    return isinstance(that, functools.partial) and equals(
+        [this.func, *this.args, this.keywords], [that.func, *that.args, that.keywords]
+    )
+
+
 class _Strict(BaseModel):
     """Base of the argument models: nothing unknown, nothing coerced (1.9 is no int, "3" no number)."""
 

@@ -6,7 +6,6 @@ and the shape of what is wanted, nothing of the model; so it may differ from wha
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -24,12 +23,17 @@ class Sampler(Options, ABC):
         num_steps: calls of the denoiser; ``None`` takes all N steps of the schedule.
     """
 
-    order: ClassVar[int | None]
-    """Order of the global error in the step size, for samplers that solve the probability-flow ODE."""
-    stochastic: ClassVar[bool]
-    """Whether noise is added on the way."""
-
     num_steps: int | None = None
+
+    @property
+    @abstractmethod
+    def order(self) -> int | None:
+        """Order of the global error in the step size, for samplers that solve the probability-flow ODE."""
+
+    @property
+    @abstractmethod
+    def stochastic(self) -> bool:
+        """Whether noise is added on the way."""
 
     def __post_init__(self) -> None:
         """Check the number of steps."""
@@ -75,10 +79,17 @@ class DDIM(Sampler):
         eta: 0 is deterministic, 1 the ancestral chain.
     """
 
-    order: ClassVar[int | None] = 1
-    stochastic: ClassVar[bool] = False
-
     eta: float = 0.0
+
+    @property
+    def order(self) -> int | None:
+        """One, where it is deterministic."""
+        return None if self.eta else 1
+
+    @property
+    def stochastic(self) -> bool:
+        """If eta is not 0."""
+        return self.eta > 0
 
     def __post_init__(self) -> None:
         """Check eta."""
@@ -113,9 +124,6 @@ class Ancestral(DDIM):
     It is DDIM with eta = 1: :math:`x_s \sim q(x_s \mid x_t, \hat x_0)`, which is what TimeGrad samples with.
     """
 
-    order: ClassVar[int | None] = None
-    stochastic: ClassVar[bool] = True
-
     eta: float = 1.0
 
 
@@ -133,10 +141,17 @@ class DPMSolverPP(Sampler):
         num_steps: calls of the denoiser.
     """
 
-    order: ClassVar[int | None] = 2
-    stochastic: ClassVar[bool] = False
-
     num_steps: int | None = 20
+
+    @property
+    def order(self) -> int | None:
+        """Two."""
+        return 2
+
+    @property
+    def stochastic(self) -> bool:
+        """No."""
+        return False
 
     def times(self, schedule: Schedule) -> Tensor:
         """The times visited, equal in log-SNR between 1 and 1/N, then 0; shape (num_steps + 1,)."""

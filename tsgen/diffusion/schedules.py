@@ -98,8 +98,8 @@ class LinearSchedule(VariancePreserving):
     r""":math:`\beta_n` from ``beta_start`` to ``beta_end`` in equal steps (Ho, Jain, Abbeel 2020, section 4).
 
     The defaults are TimeGrad's (Rasul et al. 2021). With :math:`1 - \beta_n = \delta (c - n)` the product is
-    :math:`\bar\alpha_n = \delta^n \Gamma(c) / \Gamma(c - n)`, which is smooth in n and thus the continuous
-    schedule as well.
+    :math:`\bar\alpha_n = \delta^n \Gamma(c) / \Gamma(c - n)`, which is smooth in n >= 1 and thus the
+    continuous schedule as well.
 
     Args:
         num_steps: N.
@@ -168,7 +168,10 @@ class CosineSchedule(VariancePreserving):
 
 
 def _log_product(first: float, last: float, num_steps: int, t: Tensor) -> Tensor:
-    r""":math:`\log\prod_{i=1}^{n} (1 + r_i)` at real n = tN, for :math:`r_i` from first to last in equal steps."""
+    r""":math:`\log\prod_{i=1}^{n} (1 + r_i)` at real n = tN, for :math:`r_i` from first to last in equal steps.
+
+    Below n = 1, where the rates would run on to before the first one, it is a straight line.
+    """
     n = t * num_steps
     step = (last - first) / (num_steps - 1) if num_steps > 1 else 0.0
     if abs(step) < 1e-10:
@@ -178,7 +181,7 @@ def _log_product(first: float, last: float, num_steps: int, t: Tensor) -> Tensor
         ratio = torch.lgamma(start + n) - torch.lgamma(start)
     else:  # a falling one: start (start - 1) ... (start - n + 1)
         ratio = torch.lgamma(start + 1) - torch.lgamma(start + 1 - n)
-    return ratio + n * math.log(abs(step))
+    return torch.where(n < 1, n * math.log1p(first), ratio + n * math.log(abs(step)))
 
 
 def _derivative(function: object, t: Tensor) -> Tensor:

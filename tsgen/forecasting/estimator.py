@@ -190,7 +190,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         entries = entries if streamed else list(entries)
         with seeded(seed):
             if from_predictor is None:
-                statistics = _measure(entries, self.scaling)
+                statistics = _measure(entries, self.scaling) if spec.is_panel else ()
                 layout = self._layout(spec, lags, *statistics)
                 module = self.create_lightning_module(self._build_forecaster(layout))
             else:
@@ -286,7 +286,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             scaling=self.scaling,
             link=Link(self.support, spec.tau),
             missing=spec.missing,
-            num_known=len(calendar) + 1 + len(spec.known_mean),
+            num_known=len(calendar) + spec.is_panel + len(spec.known_mean),
             num_past=len(spec.past_mean),
             num_static=len(spec.static_mean),
             cardinality=spec.cardinality,
@@ -311,7 +311,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
                 f"train_from: the predictor was made with {old!r} and {predictor.shape!r}, these options give "
                 f"{new!r} and {shape!r}"
             )
-        return self.create_lightning_module(copy.deepcopy(forecaster))
+        return self.create_lightning_module(copy.deepcopy(forecaster).requires_grad_(True))
 
     def _validation_windows(
         self,

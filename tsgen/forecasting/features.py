@@ -1,6 +1,7 @@
 """Calendar features and lags that suit a frequency."""
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Literal
 
@@ -45,7 +46,7 @@ class CalendarWave(Options):
 
 def default_time_features(freq: str) -> tuple[TimeFeature, ...]:
     """Sines and cosines of the cycles that a frequency resolves; none for sub-second and yearly data."""
-    offset = to_offset(freq)
+    offset = _offset(freq)
     name = _base_name(offset)
     if name in ("s", "min"):
         harmonics = {"hour": 1, "day": 3, "week": 2}
@@ -67,11 +68,11 @@ def default_time_features(freq: str) -> tuple[TimeFeature, ...]:
 
 def season_length(freq: str) -> int:
     """Steps of the shortest season that a frequency has: 24 for hourly, 48 for half-hourly, 7 for daily, else GluonTS's."""
-    offset = to_offset(freq)
+    offset = _offset(freq)
     name = _base_name(offset)
     if name in ("h", "min", "s"):
-        return max(1, round(86400 / (_SECONDS[name] * offset.n))) if name != "s" else get_seasonality(freq)
-    return {"D": 7, "B": 5}.get(name, get_seasonality(freq))
+        return max(1, round(86400 / (_SECONDS[name] * offset.n))) if name != "s" else get_seasonality(offset.freqstr)
+    return {"D": 7, "B": 5}.get(name, get_seasonality(offset.freqstr))
 
 
 def default_lags(freq: str, num_channels: int, length: int) -> tuple[int, ...]:
@@ -82,12 +83,12 @@ def default_lags(freq: str, num_channels: int, length: int) -> tuple[int, ...]:
         num_channels: C.
         length: the longest lag allowed, from the length of the series.
     """
-    offset = to_offset(freq)
+    offset = _offset(freq)
     name = _base_name(offset)
     lags: list[int]
     if num_channels == 1:
         try:
-            lags = get_lags_for_frequency(freq, lag_ub=max(length, 7))
+            lags = get_lags_for_frequency(offset.freqstr, lag_ub=min(max(length, 7), 1200))
         except (ValueError, AssertionError):  # frequencies GluonTS has no list for, e.g. sub-second ones
             lags = list(range(1, 8))
     elif name == "h":
@@ -99,6 +100,12 @@ def default_lags(freq: str, num_channels: int, length: int) -> tuple[int, ...]:
     return tuple(sorted({lag for lag in lags if 1 <= lag <= max(length, 1)} | {1}))
 
 
+def _offset(freq: str) -> BaseOffset:
+    """The offset of a frequency as periods spell it ("M"), under its present name ("ME")."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return to_offset(pd.Period("2000-01-03", freq=freq).freqstr)
+
+
 def _base_name(offset: BaseOffset) -> str:
-    name = offset.name.split("-")[0]
-    return {"H": "h", "T": "min", "S": "s", "M": "ME", "Q": "QE", "A": "YE", "Y": "YE"}.get(name, name)
+    return offset.name.split("-")[0]

@@ -68,8 +68,8 @@ class InputLayout(Options):
         num_past: past-only covariates.
         num_static: static real covariates.
         cardinality: of each static categorical covariate.
-        statistics_mean: mean of log scale and, where there is one, of the location over the training data, per channel;
-            they are inputs themselves so that scaling hides nothing.
+        statistics_mean: mean of log scale and, where there is one, of the location over the training data, per channel:
+            with several series these are inputs themselves, so that scaling does not hide which one this is.
         statistics_std: their standard deviations.
     """
 
@@ -278,8 +278,10 @@ class Forecaster(Component, nn.Module, ABC):
             parts.append(lagged_observed.to(scaled.dtype).flatten(-2))
         if self.layout.num_past:
             parts += [squash(covariates), fresh]
-        statistics = raw_statistics(self.layout.scaling, location, scale, center)
-        parts += [static, squash((statistics - self.statistics_mean) / self.statistics_std)]
+        parts.append(static)
+        if self.layout.statistics_mean:
+            statistics = raw_statistics(self.layout.scaling, location, scale, center)
+            parts.append(squash((statistics - self.statistics_mean) / self.statistics_std))
         return torch.cat(parts, -1)
 
     def _advance(self, row: Batch, known: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:

@@ -61,6 +61,14 @@ class DataSpec(Options):
     cardinality: tuple[int, ...] = ()
     tau: tuple[float, ...] = (1.0,)
 
+    @property
+    def is_panel(self) -> bool:
+        """Whether there are several series, so that their age and the level they live at tell them apart.
+
+        In a single series both only tell the time, which a network learns by heart.
+        """
+        return self.num_series > 1
+
 
 def read_entry(entry: Entry, index: int = 0) -> Entry:
     """Arrays of an entry with their ranks checked: target (C, T) float64 and ``dim``, covariates (F, T).
@@ -320,16 +328,17 @@ def create_transformation(
     past_length: int,
 ) -> Transformation:
     """The whole way from an entry to arrays ready for cutting windows; run once per series."""
-    calendar: list[Transformation] = []
+    added: list[Transformation] = []
     if time_features:
-        calendar.append(AddTimeFeatures("start", "target", "calendar", list(time_features), prediction_length))
-    calendar.append(AddAgeFeature("target", "age", prediction_length, log_scale=True))
-    stacked = (["calendar"] if time_features else []) + ["age", "known"]
+        added.append(AddTimeFeatures("start", "target", "calendar", list(time_features), prediction_length))
+    if spec.is_panel:
+        added.append(AddAgeFeature("target", "age", prediction_length, log_scale=True))
+    stacked = (["calendar"] if time_features else []) + (["age"] if spec.is_panel else [])
     return Chain(
         [
             ReadEntry(spec, support, prediction_length),
-            *calendar,
-            VstackFeatures("known", stacked),
+            *added,
+            VstackFeatures("known", [*stacked, "known"]),
             ScaleTarget(Link(support, spec.tau), scaling, scaling_window, past_length),
         ]
     )

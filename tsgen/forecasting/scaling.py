@@ -166,25 +166,25 @@ def running_statistics(
     if kind == "none":
         return np.zeros_like(filled), np.ones_like(filled)
     if kind == "robust":
-        low, location, high = _running_quantiles(np.where(observed, z, np.nan), window, (0.25, 0.5, 0.75))
-        scale = (high - low) / 1.349
-        _, spread = _running_moments(filled, observed, window)
-        scale = np.where(scale > 0, scale, spread)
-    elif kind == "anchored":
-        change = np.diff(filled, axis=1, prepend=filled[:, :1])
-        started = np.maximum.accumulate(observed, axis=1)
-        known = observed & np.concatenate([np.zeros_like(observed[:, :1]), started[:, :-1]], 1)
-        location, scale = filled, np.sqrt(_running_mean(change**2, known, window))
-        scale = np.maximum(scale, 1e-4 * np.sqrt(_running_mean(change**2, known, None)))
-    elif kind == "mean":
-        location, scale = np.zeros_like(filled), _running_mean(np.abs(filled), observed, window)
-        scale = np.maximum(scale, 1e-4 * _running_mean(np.abs(filled), observed, None))
-    else:
+        location, scale = _quartiles(np.where(observed, z, np.nan), window)
+        whole = scale if window is None else np.zeros_like(scale)
+    elif kind == "standard":
         location, scale = _running_moments(filled, observed, window)
-        scale = np.maximum(scale, 1e-4 * _running_moments(filled, observed, None)[1])
+        whole = _running_moments(filled, observed, None)[1]
+    else:
+        if kind == "mean":
+            location, size = np.zeros_like(filled), np.abs(filled)
+            known = observed
+        else:
+            location, size = filled, np.diff(filled, axis=1, prepend=filled[:, :1]) ** 2
+            started = np.maximum.accumulate(observed, axis=1)
+            known = observed & np.pad(started[:, :-1], ((0, 0), (1, 0)))
+        scale, whole = (_running_mean(size, known, w) for w in (window, None))
+        if kind == "anchored":
+            scale, whole = np.sqrt(scale), np.sqrt(whole)
     if kind in ("standard", "robust"):  # a spread below rounding error is none
-        scale = np.where(scale > 1e-9 * np.abs(location), scale, 0.0)
-    return location, _carry_positive(scale)
+        scale = np.where(scale > 1e-12 * np.abs(location), scale, 0.0)
+    return location, np.maximum(_carry_positive(scale), 1e-4 * whole)
 
 
 def _carry_positive(scale: np.ndarray) -> np.ndarray:
@@ -242,10 +242,14 @@ def _running_moments(
     return mean, np.sqrt(variance)
 
 
-def _running_quantiles(
-    values: np.ndarray, window: int | None, levels: tuple[float, ...]
-) -> list[np.ndarray]:
-    """Quantiles of the values that are not NaN among the last ``window``, 0 where there are none."""
+def _quartiles(values: np.ndarray, window: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Median and interquartile range / 1.349 of the values that are not NaN among the last ``window``.
+
+    Where half of the values are the same, the standard deviation stands in for the range.
+    """
     frame = pd.DataFrame(values.T)
     rolling = frame.expanding(1) if window is None else frame.rolling(window, min_periods=1)
-    return [np.nan_to_num(rolling.quantile(level).to_numpy().T) for level in levels]
+    low, middle, high = (np.nan_to_num(rolling.quantile(q).to_numpy().T) for q in (0.25, 0.5, 0.75))
+    observed = np.isfinite(values)
+    _, spread = _running_moments(np.nan_to_num(values), observed, window)
+    return middle, np.where(high > low, (high - low) / 1.349, spread)

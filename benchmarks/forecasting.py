@@ -1,0 +1,89 @@
+"""Data set x estimator x seed -> one row of scores each.
+
+    python benchmarks/forecasting.py exchange_rate_nips random_walk timegrad --seeds 0 1 2 \\
+        --set timegrad.scaling=anchored
+
+Rows go to benchmarks/results/forecasting.csv. ``--models FOLDER`` keeps trained models and interrupted trainings, which
+go on where they stopped.
+"""
+
+import argparse
+import ast
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from _record import append
+
+from tsgen.data.benchmarks import datasets
+from tsgen.estimators.registry import baselines, estimators
+from tsgen.evaluation import backtest
+
+
+def options_of(name: str, settings: list[str]) -> dict[str, Any]:
+    """The options given for one estimator as ``name.option=value``."""
+    options: dict[str, Any] = {}
+    for setting in settings:
+        target, _, value = setting.partition("=")
+        owner, _, option = target.partition(".")
+        if not option or not value:
+            raise SystemExit(f"--set {setting!r}: expected estimator.option=value")
+        if owner == name:
+            try:
+                options[option] = ast.literal_eval(value)
+            except (ValueError, SyntaxError):
+                options[option] = value
+    return options
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", choices=sorted(datasets))
+    parser.add_argument("estimators", nargs="+", choices=sorted(estimators))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--samples", type=int, default=100)
+    parser.add_argument("--levels", type=int, default=19)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--set", dest="settings", nargs="*", default=[], metavar="ESTIMATOR.OPTION=VALUE")
+    parser.add_argument("--models", type=Path, help="folder for models and checkpoints")
+    parser.add_argument("--out", default="forecasting.csv", help="table in benchmarks/results")
+    parser.add_argument("--quiet", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    data = datasets[args.dataset]()
+    for name in args.estimators:
+        options = options_of(name, args.settings)
+        for seed in args.seeds:
+            extra: dict[str, Any] = {}
+            if name not in baselines:
+                extra["verbose"] = not args.quiet
+                if args.models:
+                    extra["checkpoint_dir"] = str(args.models / f"{args.dataset}-{name}-{seed}-run")
+            estimator = estimators[name](data.prediction_length, **options, **extra)
+            started = time.perf_counter(), time.process_time()
+            predictor = estimator.train(data.train, seed=seed)  # type: ignore[call-arg]
+            trained = time.perf_counter(), time.process_time()
+            if args.models and name not in baselines:
+                predictor.serialize(args.models / f"{args.dataset}-{name}-{seed}")
+            result = backtest(predictor, data.test, args.samples, seed=seed, levels=args.levels)
+            append(
+                args.out,
+                {
+                    "dataset": data.name,
+                    "estimator": name,
+                    "options": " ".join(f"{k}={v}" for k, v in options.items()),
+                    "seed": seed,
+                    "samples": args.samples,
+                    "levels": args.levels,
+                    **result.scores,
+                    "train_s": trained[0] - started[0],
+                    "train_cpu_s": trained[1] - started[1],
+                    "forecast_s": time.perf_counter() - trained[0],
+                },
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+from functools import partial
+
+import pytest
+from tests.contracts.outside_family import RectifiedFlowEstimator
+from tests.contracts.two_player import TinyGANEstimator
+
+from tsgen import ComposedEstimator, GaussianEstimator, StudentTEstimator, TimeGradEstimator
+from tsgen.diffusion import LinearSchedule
+from tsgen.encoders import LSTMEncoder
+from tsgen.models import StudentT
+from tsgen.testing import check_estimator
+
+FEW = LinearSchedule(5, beta_end=0.5)
+
+
+@pytest.mark.parametrize("decoding", ["step", "horizon"])
+@pytest.mark.parametrize("estimator", [GaussianEstimator, StudentTEstimator])
+def test_heads_conform(estimator, decoding):
+    check_estimator(estimator, decoding=decoding)
+
+
+@pytest.mark.parametrize("decoding", ["step", "horizon"])
+def test_timegrad_conforms(decoding):
+    check_estimator(TimeGradEstimator, decoding=decoding, schedule=FEW)
+
+
+@pytest.mark.parametrize("scaling", ["standard", "robust", "anchored", "none"])
+def test_every_scaling(scaling):
+    check_estimator(GaussianEstimator, scaling=scaling)
+
+
+@pytest.mark.parametrize("decoding", ["step", "horizon"])
+@pytest.mark.parametrize("support", ["positive", (0.0, 50.0), (0.0, float("inf"))])
+def test_every_support(support, decoding):
+    check_estimator(GaussianEstimator, support=support, decoding=decoding)
+
+
+def test_moving_average_and_lstm():
+    check_estimator(GaussianEstimator, ema_decay=0.9, encoder=partial(LSTMEncoder, hidden_size=8), lr_schedule="constant")
+
+
+def test_composed():
+    check_estimator(ComposedEstimator, model=partial(StudentT, covariance="full"), encoder="lstm")
+
+
+def test_a_family_from_outside_conforms():
+    check_estimator(RectifiedFlowEstimator)
+
+
+@pytest.mark.parametrize("decoding", ["step", "horizon"])
+def test_two_players_conform(decoding):
+    check_estimator(TinyGANEstimator, decoding=decoding)

@@ -1,0 +1,75 @@
+import pytest
+from tests.contracts.outside_family import RectifiedFlow
+from tests.contracts.two_player import TinyGAN
+
+from tsgen.diffusion import DPMSolverPP, LinearSchedule
+from tsgen.models import DDPM, Gaussian, StudentT
+from tsgen.testing import check_model
+
+HEADS = [(head, covariance) for head in (Gaussian, StudentT) for covariance in ("diagonal", "low_rank", "full")]
+FEW = LinearSchedule(50, beta_end=0.2)
+
+
+@pytest.mark.parametrize(("head", "covariance"), HEADS)
+def test_heads_conform(head, covariance):
+    # an independent law cannot represent the correlated one
+    check_model(head, covariance=covariance, law="gaussian", fit=covariance != "diagonal")
+
+
+@pytest.mark.parametrize("target", ["eps", "x0", "v"])
+def test_ddpm_conforms(target):
+    check_model(DDPM, target=target, schedule=LinearSchedule(20, beta_end=0.4), fit=False)
+
+
+def test_ddpm_options_conform():
+    options = {"loss_type": "huber", "min_snr": 5.0, "cond_channels": 4, "residual_layers": 3, "dilation_cycle": 3}
+    check_model(DDPM, schedule=LinearSchedule(10, beta_end=0.5), sampler=DPMSolverPP(5), fit=False, **options)
+
+
+def test_ddpm_learns():
+    check_model(DDPM, events=(), schedule=FEW, sampler=DPMSolverPP(20), cond_channels=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["x0", "v"])
+def test_ddpm_learns_with_any_target(target):
+    check_model(DDPM, events=(), target=target, schedule=FEW, cond_channels=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("event", [(1,), (6, 3)])
+def test_ddpm_learns_other_shapes(event):
+    check_model(DDPM, events=(), fit_events=(event,), schedule=FEW, cond_channels=4, steps=3000, tolerance=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", [Gaussian, StudentT])
+def test_heads_learn_other_shapes(head):
+    check_model(head, events=(), fit_events=((1,), (6, 3)), covariance="low_rank", law="gaussian", steps=3000)
+
+
+def test_a_family_from_outside_conforms():
+    check_model(RectifiedFlow)
+
+
+def test_two_players_conform():
+    check_model(TinyGAN, fit=False)
+
+
+def test_the_suite_finds_what_is_wrong():
+    class Forgetful(Gaussian):
+        def sample(self, cond, sample_shape=()):
+            return super().sample(cond * 0, sample_shape)
+
+        def log_prob(self, x, cond, observed=None):
+            return super().log_prob(x, cond * 0, observed)
+
+    with pytest.raises(AssertionError, match="conditioning does not matter|exact"):
+        check_model(Forgetful, events=(), law="gaussian", covariance="full", steps=300)
+
+    class Shared(Gaussian):
+        def loss(self, x, cond, observed=None):
+            return super().loss(x, cond, observed) + x.mean()
+
+    with pytest.raises(AssertionError, match="influence each other"):
+        check_model(Shared, events=((3,),), fit=False)

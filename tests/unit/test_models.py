@@ -1,0 +1,154 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from tsgen.core import seeded
+from tsgen.diffusion import DDIM, DPMSolverPP, LinearSchedule
+from tsgen.models import DDPM, Gaussian, StudentT
+
+
+def head(kind, covariance, event=(4,), cond=(3,), spread=0.5, **options):
+    with seeded(0):
+        model = kind(event, cond, covariance=covariance, **options).double()
+        for p in model.parameters():
+            torch.nn.init.normal_(p, std=spread)
+        return model
+
+
+def matrix(model, cond):
+    """Location, scale matrix and tails as the model's parameters say."""
+    p = model._parameters_of(cond)
+    if p.factors is None:
+        scale = torch.diag_embed(p.scale**2)
+    elif model.covariance == "low_rank":
+        scale = torch.diag_embed(p.scale**2) + p.factors @ p.factors.mT
+    else:
+        root = torch.tril(p.factors, -1) + torch.diag_embed(p.scale)
+        scale = root @ root.mT
+    return p.loc[0].detach().numpy(), scale[0].detach().numpy(), p.tails[0].detach()
+
+
+@pytest.mark.parametrize("covariance", ["diagonal", "low_rank", "full"])
+def test_gaussian_density_and_marginals_are_scipys(covariance):
+    model = head(Gaussian, covariance, rank=2)
+    cond, x = torch.randn(1, 3).double(), torch.randn(1, 4).double()
+    loc, scale, _ = matrix(model, cond)
+    expected = stats.multivariate_normal(loc, scale).logpdf(x[0])
+    assert model.log_prob(x, cond).item() == pytest.approx(expected, rel=1e-7)
+    kept = [0, 2, 3]
+    mask = torch.tensor([[1.0, 0, 1, 1]]).double()
+    expected = stats.multivariate_normal(loc[kept], scale[np.ix_(kept, kept)]).logpdf(x[0, kept])
+    assert model.log_prob(x, cond, mask).item() == pytest.approx(expected, rel=1e-7)
+
+
+@pytest.mark.parametrize("covariance", ["diagonal", "low_rank", "full"])
+def test_student_density_and_marginals_are_scipys(covariance):
+    model = head(StudentT, covariance, rank=2)
+    cond, x = torch.randn(1, 3).double(), torch.randn(1, 4).double()
+    loc, scale, tails = matrix(model, cond)
+    nu = model._freedom(tails).numpy(force=True)
+    kept = [0, 2, 3]
+    mask = torch.tensor([[1.0, 0, 1, 1]]).double()
+    if covariance == "diagonal":
+        each = stats.t(nu, loc, np.sqrt(np.diag(scale))).logpdf(x[0])
+        whole, part = each.sum(), each[kept].sum()
+    else:
+        whole = stats.multivariate_t(loc, scale, nu[0]).logpdf(x[0])
+        part = stats.multivariate_t(loc[kept], scale[np.ix_(kept, kept)], nu[0]).logpdf(x[0, kept])
+    assert model.log_prob(x, cond).item() == pytest.approx(whole, rel=1e-7)
+    assert model.log_prob(x, cond, mask).item() == pytest.approx(part, rel=1e-7)
+
+
+@pytest.mark.parametrize("kind", [Gaussian, StudentT])
+@pytest.mark.parametrize("covariance", ["diagonal", "low_rank", "full"])
+@pytest.mark.parametrize(("event", "cond_shape"), [((4,), (3,)), ((2, 3), (2, 5))])
+def test_samples_have_the_density_they_claim(kind, covariance, event, cond_shape):
+    """Covariance of the draws, and importance weights between two conditionings that average to one."""
+    model = head(kind, covariance, event, cond_shape, spread=0.2, rank=2)
+    cond = torch.randn(1, *cond_shape).double() * 0.3
+    loc, scale, tails = matrix(model, cond)
+    count = 100_000
+    with seeded(1):
+        x = model.sample(cond, (count,)).reshape(count, -1).detach().numpy()
+    factor = 1.0
+    if kind is StudentT:
+        nu = model._freedom(tails).numpy(force=True)
+        factor = np.sqrt(nu / (nu - 2))
+        factor = np.outer(factor, factor) if covariance == "diagonal" else factor[0] ** 2
+    std = np.sqrt(np.diag(scale * factor))
+    assert np.abs((x.mean(0) - loc) / std).max() < 5 / math.sqrt(count)
+    error = (np.cov(x.T) - scale * factor) / np.outer(std, std)
+    assert np.abs(error).max() < (0.03 if kind is Gaussian else 0.15)
+    other = cond * 1.2
+    draws = torch.from_numpy(x).view(count, *event)
+    with torch.no_grad():
+        ratio = (model.log_prob(draws, other.expand(count, *cond_shape))
+                 - model.log_prob(draws, cond.expand(count, *cond_shape))).exp()  # fmt: skip
+    assert abs(ratio.mean() - 1) < 5 * ratio.std() / math.sqrt(count)
+
+
+def test_full_covariance_has_a_limit():
+    with pytest.raises(ValueError, match="covariance='full' of 300 elements.*use 'low_rank'"):
+        Gaussian((300,), (3,), covariance="full")
+
+
+@pytest.mark.parametrize(
+    ("event", "cond", "message"),
+    [((0,), (3,), "event_shape"), ((2, 3, 4), (3,), "event_shape"), ((4,), (4, 2), "gives no step"), ((4, 2), (3, 2), "gives no step")],
+)  # fmt: skip
+def test_bad_shapes(event, cond, message):
+    with pytest.raises(ValueError, match=message):
+        Gaussian(event, cond)
+
+
+def test_ddpm_learns_the_posterior_mean_of_a_gaussian():
+    """For N(m, s^2) the network's x0 estimate must be the closed form at all noise levels."""
+    with seeded(0):
+        schedule = LinearSchedule(20, beta_end=0.5)
+        model = DDPM((1,), (1,), schedule=schedule, residual_layers=3)
+        optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
+        decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 1200)
+        cond = torch.zeros(512, 1)
+        for _ in range(1200):
+            loss = model.loss(0.5 + 0.6 * torch.randn(512, 1), cond).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            decay.step()
+        x = torch.randn(2000, 1)
+        for n in (2, 8, 14, 20):
+            t = torch.tensor([n / 20]).double()
+            alpha, sigma = schedule.alpha(t).float(), schedule.sigma(t).float()
+            noised = alpha * (0.5 + 0.6 * x) + sigma * torch.randn_like(x)
+            exact = 0.5 + alpha * 0.36 / (alpha**2 * 0.36 + sigma**2) * (noised - alpha * 0.5)
+            with torch.no_grad():
+                eps = model.net(noised, model.net.embed(t), model.net.condition(cond[:1].expand(2000, 1)))
+            learnt = model.parameterization.to_x0(eps, noised, alpha, sigma)
+            assert (learnt - exact).pow(2).mean().sqrt() < 0.08 * max(1.0, (sigma / alpha).item())
+
+
+def test_ddpm_takes_another_sampler_and_refuses_what_cannot_be():
+    model = DDPM((3,), (2,), schedule=LinearSchedule(10))
+    model.use_sampler(DPMSolverPP(5))
+    assert model.__init_args__["sampler"] == DPMSolverPP(5)
+    with pytest.raises(ValueError, match="num_steps=50 exceeds the 10 steps"):
+        model.use_sampler(DDIM(num_steps=50))
+    with pytest.raises(ValueError, match="num_steps=50 exceeds"):
+        DDPM((3,), (2,), schedule=LinearSchedule(10), sampler=DDIM(num_steps=50))
+    with pytest.raises(ValueError, match="Gaussian has no sampler"):
+        Gaussian((3,), (2,)).use_sampler(DDIM())
+
+
+def test_precomputed_conditioning_changes_nothing():
+    with seeded(0):
+        net = DDPM((5,), (4,)).net
+        torch.nn.init.normal_(net.output.weight)
+        x, cond, t = torch.randn(7, 5), torch.randn(7, 4), torch.rand(7).double()
+        kept = list(net.condition(cond))
+        once, twice = (net(x, net.embed(t), kept) for _ in range(2))
+        assert torch.equal(once, twice)
+        rows = torch.cat([net(x[i : i + 1], net.embed(t[i : i + 1]), net.condition(cond[i : i + 1])) for i in range(7)])
+        assert torch.allclose(once, rows, atol=1e-5)
