@@ -44,7 +44,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         scaling_window: steps the scaling statistics look back: "past" for as many as the network sees (the
             context and the longest lag), "all" for the whole past, or a number.
         support: where the target lives: "real", "positive", "count" or (lo, hi); samples stay inside.
-        lags_seq: which earlier values the encoder sees; chosen by frequency and channels if not given.
+        lags_seq: which earlier values the encoder sees; chosen by frequency and channels if not given. With anchored
+            scaling the value before each is added, so that the change at that time is seen.
         time_features: functions of a ``pandas.PeriodIndex``; sines and cosines of the calendar if not given.
         batch_size: windows per batch.
         num_batches_per_epoch: batches per epoch.
@@ -270,9 +271,10 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         lags = self.lags_seq or default_lags(
             spec.freq, spec.num_channels, spec.shortest - self.prediction_length
         )
-        if self.scaling == "anchored":  # the last value is the anchor itself: the change up to it says more
-            lags = tuple(lag if lag > 1 else 2 for lag in lags)
-        lags = tuple(sorted(set(lags)))
+        if self.scaling == "anchored":  # changes are predicted: let the changes at each lag be seen, too
+            lags = tuple(sorted({*(lag for lag in lags if lag > 1), *(lag + 1 for lag in lags)}))
+        else:
+            lags = tuple(sorted(set(lags)))
         return WindowShape(context, context + max(lags), self.prediction_length), lags
 
     def _layout(

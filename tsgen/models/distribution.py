@@ -71,6 +71,11 @@ class EllipticalHead(GenerativeModel):
             outputs * (2 + self.rank) + self.num_tails,
             tuple(hidden),
         )
+        # start without correlation: factors that explain what the location could are slow to give it up again
+        last = self.net.layers[-1]
+        with torch.no_grad():
+            for p in (last.weight, last.bias):
+                p[2 * outputs : (2 + self.rank) * outputs] *= 0.01
 
     @abstractmethod
     def _log_density(self, squared: Tensor, log_det: Tensor, count: Tensor, tails: Tensor) -> Tensor:
@@ -121,22 +126,23 @@ class EllipticalHead(GenerativeModel):
         that ones stand on the diagonal of what is missing.
         """
         assert p.factors is not None
+        kind = scaled.dtype
         log_det = 2 * (p.scale.log() * mask).sum(-1)
+        scaled, mask = scaled.double(), mask.double()  # a channel that hardly varies makes the matrix nearly singular
+        w = p.factors.double() / p.scale.double()[..., None]
         if self.covariance == "low_rank":
-            w = p.factors / p.scale[..., None] * mask[..., None]
-            inner = torch.eye(self.rank, dtype=w.dtype, device=w.device) + w.mT @ w
-            root = torch.linalg.cholesky(inner)
+            w = w * mask[..., None]
+            root = torch.linalg.cholesky(w.mT @ w + torch.eye(self.rank, dtype=w.dtype, device=w.device))
             pulled = torch.linalg.solve_triangular(root, w.mT @ scaled[..., None], upper=False)
             squared = (scaled**2).sum(-1) - (pulled**2).sum((-2, -1))
         else:
-            root = torch.tril(p.factors / p.scale[..., None], -1)
-            root = root + torch.eye(root.shape[-1], dtype=root.dtype, device=root.device)
+            root = torch.tril(w, -1) + torch.eye(w.shape[-1], dtype=w.dtype, device=w.device)
             if partly:
                 matrix = root @ root.mT * mask[..., None] * mask[..., None, :]
                 root = torch.linalg.cholesky(matrix + torch.diag_embed(1 - mask))
-            whitened = torch.linalg.solve_triangular(root, scaled[..., None], upper=False)
-            squared = (whitened**2).sum((-2, -1))
-        return squared, log_det + 2 * root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+            squared = (torch.linalg.solve_triangular(root, scaled[..., None], upper=False) ** 2).sum((-2, -1))
+        log_det_root = root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return squared.clamp_min(0).to(kind), log_det + (2 * log_det_root).to(kind)
 
     def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
         """Negative log density of the observed elements, (*batch,)."""

@@ -1,0 +1,214 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tsgen import GaussianEstimator, TimeGradEstimator
+from tsgen.core import seeded
+from tsgen.diffusion import LinearSchedule
+from tsgen.encoders.base import select_rows
+from tsgen.forecasting.forecasters import squash
+from tsgen.forecasting.inputs import infer_spec
+from tsgen.forecasting.windows import WindowStore
+
+H, L = 4, 6
+
+
+def series(count=2, length=60, missing=0.2, dims=3, positive=False):
+    rng = np.random.default_rng(0)
+    data = []
+    for i in range(count):
+        target = 10 + rng.normal(size=(dims, length))
+        target = np.abs(target) if positive else target
+        target[rng.random(target.shape) < missing] = np.nan
+        data.append(
+            {
+                "start": pd.Period("2021-03-01", freq="h"), "item_id": i, "target": target,
+                "feat_dynamic_real": rng.normal(size=(2, length + H)), "feat_static_cat": [i],
+                "past_feat_dynamic_real": rng.normal(size=(1, length)), "feat_static_real": rng.normal(size=1),
+            }  # fmt: skip
+        )
+    return data
+
+
+def build(data, estimator=GaussianEstimator, **options):
+    """An untrained forecaster and the windows of its data."""
+    made = estimator(H, **{"context_length": L, "lags_seq": (1, 3), "verbose": False, **options})
+    spec = infer_spec(data, H, made.support)
+    shape, lags = made._window(spec)
+    transformation = made.create_transformation(spec, shape)
+    entries = list(transformation.apply(data, is_train=True))
+    with seeded(0):
+        width = len(spec.tau) * (1 if made.scaling in ("mean", "anchored") else 2 if made.scaling != "none" else 0)
+        statistics = ((0.0,) * width, (1.0,) * width) if spec.is_panel else ()
+        forecaster = made._build_forecaster(made._layout(spec, lags, *statistics))
+        for name, p in forecaster.named_parameters():
+            if "output" in name:  # so that the denoiser does not start at zero
+                torch.nn.init.normal_(p, std=0.1)
+    return forecaster.eval(), WindowStore(entries, shape)
+
+
+SCALINGS = ["mean", "standard", "robust", "anchored", "none"]
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_a_stream_of_rows_gives_the_conditioning_of_the_pairs(scaling):
+    """start() and step(), fed row by row, equal pairs() in one pass."""
+    forecaster, store = build(series(), scaling=scaling)
+    batch = store.gather(torch.tensor([3, 40]))
+    with torch.no_grad():
+        pairs = forecaster.pairs(**batch)
+        cond, state = forecaster.start(**batch)
+        assert torch.allclose(cond, pairs.cond[:, L - 1], atol=1e-5)
+        for h in range(H - 1):
+            row = {
+                "target": batch["future_target"][:, h], "observed": batch["future_observed"][:, h],
+                "known": batch["future_known"][:, h + 1],
+            }  # fmt: skip
+            cond, state = forecaster.step(row, state)
+            assert torch.allclose(cond, pairs.cond[:, L + h], atol=1e-5), h
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_pairs_inside_the_context_do_not_see_what_comes_after(scaling):
+    data = series(missing=0.0)
+    forecaster, store = build(data, scaling=scaling)
+    changed = [dict(entry) for entry in data]
+    number, start = 20, None
+    start = int(store.first_row[number])  # of series 0: the window covers steps start - P .. start + H
+    place = start + 1  # second step of the horizon
+    for entry in changed[:1]:
+        entry["target"] = entry["target"].copy()
+        entry["target"][:, place:] += 50
+        entry["past_feat_dynamic_real"] = entry["past_feat_dynamic_real"].copy()
+        entry["past_feat_dynamic_real"][:, start:] += 50
+    made = GaussianEstimator(H, context_length=L, lags_seq=(1, 3), scaling=scaling)
+    spec = infer_spec(data, H)
+    shape, _ = made._window(spec)
+    other = WindowStore(list(made.create_transformation(spec, shape).apply(changed, is_train=True)), shape)
+    with torch.no_grad():
+        one, two = (forecaster.pairs(**s.gather(torch.tensor([number]))) for s in (store, other))
+    assert torch.equal(one.cond[:, : L + 1], two.cond[:, : L + 1])
+    assert torch.equal(one.x[:, :L], two.x[:, :L]) and torch.equal(one.log_scale[:, :L], two.log_scale[:, :L])
+    assert not torch.equal(one.x[:, L:], two.x[:, L:])
+
+
+@pytest.mark.parametrize("decoding", ["step", "horizon"])
+def test_missing_values_do_not_matter(decoding):
+    """What stands in a gap reaches neither the loss nor the conditioning nor the scaler."""
+    forecaster, store = build(series(missing=0.4), decoding=decoding)
+    batch = store.gather(torch.tensor([3, 40]))
+    spoilt = dict(batch)
+    for name in ("past", "future"):
+        gap = ~batch[f"{name}_observed"]
+        carried = batch[f"{name}_target"]
+        spoilt[f"{name}_target"] = carried.clone()
+        if name == "future":  # the last steps feed no later input: anything may stand there
+            spoilt["future_target"][:, -1:][gap[:, -1:]] = 1e4
+    with seeded(1), torch.no_grad():
+        one = forecaster.loss(**batch)
+    with seeded(1), torch.no_grad():
+        two = forecaster.loss(**spoilt)
+    assert torch.allclose(one, two, rtol=1e-5)
+
+
+def test_drop_models_get_whole_examples_only():
+    forecaster, store = build(series(missing=0.3), decoding="step")
+    batch = store.gather(torch.arange(20))
+    pairs = forecaster.pairs(**batch)
+    type(forecaster.model).partial, kept = "drop", type(forecaster.model).partial
+    try:
+        dropped = forecaster.pairs(**batch)
+    finally:
+        type(forecaster.model).partial = kept
+    assert torch.equal(dropped.weight > 0, (pairs.observed > 0).all(-1))
+    assert torch.equal(pairs.weight > 0, (pairs.observed > 0).any(-1))
+
+
+@pytest.mark.parametrize("decoding", ["step", "horizon"])
+@pytest.mark.parametrize(
+    ("scaling", "support"),
+    [("mean", "real"), ("standard", "real"), ("anchored", "real"), ("standard", "positive"), ("mean", (0.0, 100.0))],
+)
+def test_log_prob_is_a_density_on_the_datas_own_scale(decoding, scaling, support):
+    """Integrating one coordinate of the pair over the data's axis gives the density of the others: compare by ratio.
+
+    The density of y must be that of x times |dx/dy|; the derivative is taken numerically through the data.
+    """
+    forecaster, store = build(series(missing=0.0, positive=True), decoding=decoding, scaling=scaling, support=support)
+    forecaster = forecaster.double()
+    index = torch.tensor([7])
+    batch = {k: v.double() if v.is_floating_point() else v for k, v in store.gather(index).items()}
+    with torch.no_grad():
+        pairs = forecaster.pairs(**batch)
+        value = forecaster.log_prob(**batch)
+        last = value[..., -1] if decoding == "step" else value
+        eps, jacobian = 1e-4, 0.0
+        places = [(H - 1, c) for c in range(3)] if decoding == "step" else [(h, c) for h in range(H) for c in range(3)]
+        for h, c in places:
+            moved = {**batch, "future_target": batch["future_target"].clone()}
+            moved["future_target"][0, h, c] += eps
+            x = forecaster.pairs(**moved).x
+            a, b = (x[0, -1, c], pairs.x[0, -1, c]) if decoding == "step" else (x[0, h, c], pairs.x[0, h, c])
+            jacobian += math.log(((a - b) / eps).abs().item())
+        inner = forecaster.model.log_prob(pairs.x, pairs.cond)
+        inner = inner[..., -1] if decoding == "step" else inner
+    assert last.item() == pytest.approx(inner.item() + jacobian, abs=1e-2)
+
+
+@pytest.mark.parametrize("decoding", ["step", "horizon"])
+def test_sampling_in_pieces_has_the_same_law_and_shape(decoding):
+    forecaster, store = build(series(missing=0.0), estimator=GaussianEstimator, decoding=decoding)
+    batch = {k: v for k, v in store.gather(torch.tensor([3, 40, 41])).items() if not k.startswith("future_t")}
+    batch.pop("future_observed")
+    with torch.no_grad(), seeded(0):
+        whole = forecaster(num_samples=400, **batch)
+        forecaster.max_numbers = 5000
+        pieces = forecaster(num_samples=400, **batch)
+    assert whole.shape == pieces.shape == (3, 400, H, 3) and whole.dtype == torch.float64
+    spread = whole.std(1)
+    assert ((whole.mean(1) - pieces.mean(1)).abs() < 6 * spread / math.sqrt(400) * math.sqrt(2)).all()
+
+
+def test_counts_are_fed_back_as_they_were_learnt():
+    data = series(missing=0.0)
+    for entry in data:
+        entry["target"] = np.round(np.abs(entry["target"]))
+    forecaster, store = build(data, support="count", scaling="standard")
+    batch = {k: v for k, v in store.gather(torch.tensor([3])).items() if k not in ("future_target", "future_observed")}
+    with torch.no_grad(), seeded(0):
+        drawn = forecaster(num_samples=50, **batch)
+    assert (drawn >= 0).all() and (drawn == drawn.floor()).all()
+
+
+def test_inputs_are_squashed_not_clipped():
+    u = torch.tensor([-1e6, -20.0, -10.0, 0.5, 10.0, 11.0, 1e6]).double().requires_grad_()
+    out = squash(u)
+    assert (out.diff() > 0).all() and out.abs().max() < 200
+    assert torch.equal(out[2:5], u[2:5])
+    out.sum().backward()
+    assert (u.grad > 0).all() and u.grad[4] == 1
+
+
+def test_state_rows_can_be_repeated():
+    forecaster, store = build(series(), encoder="lstm")
+    _, state = forecaster.start(**store.gather(torch.tensor([3, 40])))
+    picked = select_rows(state, torch.tensor([1, 1, 0]))
+    assert torch.equal(picked.values[0], state.values[1]) and picked.encoder[0].shape[0] == 3
+
+
+def test_timegrad_inputs_reach_the_loss():
+    """Every kind of input changes the conditioning: nothing is silently ignored."""
+    forecaster, store = build(series(missing=0.2), estimator=TimeGradEstimator, schedule=LinearSchedule(5))
+    batch = store.gather(torch.tensor([3, 40]))
+    with torch.no_grad():
+        base = forecaster.pairs(**batch).cond
+        for name in ("past_target", "past_known", "future_known", "past_covariates", "static_real", "past_scale"):
+            changed = {**batch, name: batch[name] + 1.0}
+            assert not torch.equal(forecaster.pairs(**changed).cond, base), name
+        changed = {**batch, "static_cat": 1 - batch["static_cat"]}
+        assert not torch.equal(forecaster.pairs(**changed).cond, base)
+        changed = {**batch, "past_observed": ~batch["past_observed"]}
+        assert not torch.equal(forecaster.pairs(**changed).cond, base)

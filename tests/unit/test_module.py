@@ -1,0 +1,118 @@
+import lightning.pytorch as pl
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from tests.contracts.two_player import TinyGANEstimator
+from tsgen import GaussianEstimator
+from tsgen.models import Gaussian
+
+
+def data(length=80, dims=2):
+    y = np.random.default_rng(0).normal(5, 1, (dims, length))
+    return [{"start": pd.Period("2021-01-01", freq="h"), "target": y}]
+
+
+QUICK = {"max_epochs": 2, "num_batches_per_epoch": 4, "batch_size": 8, "verbose": False, "lags_seq": (1, 2)}
+
+
+class Exploding(Gaussian):
+    """Its loss is infinite from the fourth call on."""
+
+    calls = 0
+
+    def loss(self, x, cond, observed=None):
+        type(self).calls += 1
+        value = super().loss(x, cond, observed)
+        return value * float("inf") if self.calls > 3 else value
+
+
+class ExplodingEstimator(GaussianEstimator):
+    head = Exploding
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_step_and_channel():
+    wild = data()
+    wild[0]["target"][1, 40] = 1e7
+    Exploding.calls = 0
+    with pytest.raises(FloatingPointError, match=r"loss is .* at step 3 \(epoch 0\).*in channel 1.*lower lr"):
+        ExplodingEstimator(2, **{**QUICK, "batch_size": 64}).train(wild, seed=0)
+
+
+@pytest.mark.parametrize("estimator", [GaussianEstimator, TinyGANEstimator])
+def test_gradients_are_clipped_for_every_player(estimator):
+    norms = []
+
+    def watch(optimiser, *_):
+        parameters = [p for g in optimiser.param_groups for p in g["params"] if p.grad is not None]
+        norms.append(torch.linalg.vector_norm(torch.stack([p.grad.norm() for p in parameters])).item())
+
+    hook = register_optimizer_step_pre_hook(watch)
+    try:
+        estimator(2, gradient_clip=1e-3, **QUICK).train(data(), seed=0)
+        clipped = list(norms)
+        norms.clear()
+        estimator(2, gradient_clip=None, **QUICK).train(data(), seed=0)
+    finally:
+        hook.remove()
+    players = 2 if estimator is TinyGANEstimator else 1
+    assert len(clipped) == len(norms) == 8 * players
+    assert max(clipped) <= 1e-3 * 1.001 and min(norms) > 1e-3
+
+
+def test_players_move_only_what_is_theirs():
+    made = TinyGANEstimator(2, **QUICK)
+    module = made.train_model(data(), seed=0).trained_net
+    groups = module._player_parameters()
+    names = {id(p): n for n, p in module.forecaster.named_parameters()}
+    critic, generator = ({names[id(p)] for p in group} for group in groups)
+    assert critic == {n for n in names.values() if n.startswith("model.critic")}
+    assert generator == set(names.values()) - critic and any(n.startswith("encoder") for n in generator)
+
+
+def test_two_players_learn_a_location():
+    """A generator that starts at zero ends where the data are."""
+    y = 20 + np.random.default_rng(0).normal(size=(1, 500))
+    options = {**QUICK, "max_epochs": 8, "num_batches_per_epoch": 50, "lr": 3e-3, "scaling": "none", "gradient_clip": 1.0}
+    entry = [{"start": pd.Period("2021-01-01", freq="h"), "target": y / 10}]
+    predictor = TinyGANEstimator(2, **options).train(entry, seed=0)
+    forecast = next(iter(predictor.predict(entry, num_samples=500, seed=0)))
+    assert abs(forecast.samples.mean() - 2) < 0.2
+
+
+def test_the_moving_average_is_one_and_is_what_predicts():
+    decay = 0.8
+    seen = []
+
+    class Watch(pl.Callback):
+        def on_train_batch_end(self, trainer, module, *_):
+            seen.append(torch.cat([p.detach().flatten() for p in module.forecaster.parameters()]))
+
+    out = GaussianEstimator(2, ema_decay=decay, trainer_kwargs={"callbacks": [Watch()]}, **QUICK).train_model(data(), seed=0)
+    expected = seen[0]
+    for later in seen[1:]:
+        expected = decay * expected + (1 - decay) * later
+    module = out.trained_net
+    average = torch.cat([p.flatten() for p in module.best_forecaster.parameters()])
+    assert torch.allclose(average, expected, atol=1e-6)
+    last = torch.cat([p.flatten() for p in module.forecaster.parameters()])
+    assert not torch.allclose(average, last, atol=1e-4)
+    assert out.predictor.prediction_net.best_forecaster is module.average.module
+
+
+def test_one_cycle_reaches_its_peak_and_ends_low():
+    rates = []
+    hook = register_optimizer_step_pre_hook(
+        lambda optimiser, *_: rates.append(optimiser.param_groups[0]["lr"])
+    )
+    try:
+        GaussianEstimator(2, lr=0.02, **{**QUICK, "max_epochs": 5}).train(data(), seed=0)
+        assert len(rates) == 20 and max(rates) == pytest.approx(0.02, rel=0.05)
+        assert rates[0] == pytest.approx(0.02 / 25) and rates[-1] < 1e-4
+        rates.clear()
+        GaussianEstimator(2, lr=0.02, lr_schedule="constant", **QUICK).train(data(), seed=0)
+        assert set(rates) == {0.02}
+    finally:
+        hook.remove()
