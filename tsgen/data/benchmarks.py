@@ -124,8 +124,9 @@ def nyc_departures() -> Benchmark:
     hour = (scheduled + pd.to_timedelta(flights["dep_delay"], unit="min")).dt.floor("h")
     index = pd.date_range("2013-01-01 00:00", "2013-10-31 23:00", freq="h")
     counts = flights.groupby([hour, "origin", "carrier"]).size().unstack([1, 2], fill_value=0)
+    counts = counts.reindex(index, fill_value=0)
     largest = counts.sum().sort_values(ascending=False, kind="stable").index[:12]
-    values = counts[largest].reindex(index, fill_value=0).fillna(0).to_numpy(dtype=float).T
+    values = counts[largest].to_numpy(dtype=float).T
 
     weather = pd.read_csv(folder / "weather.csv")
     weather.index = pd.DatetimeIndex(pd.to_datetime(weather[["year", "month", "day", "hour"]]))

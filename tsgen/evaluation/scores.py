@@ -110,6 +110,23 @@ def coverage(samples: np.ndarray, truth: np.ndarray, level: float = 0.9) -> np.n
     return np.nanmean(inside, axis=(0, 2))
 
 
+def pit(samples: np.ndarray, truth: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Randomised probability integral transform of each value: its rank among the samples, in (0, 1), (W, H, C).
+
+    Uniform, exactly and for any number of samples, where forecast and truth have one law (Gneiting et al. 2007). NaN where the
+    truth is.
+
+    Args:
+        samples: (W, S, H, C).
+        truth: (W, H, C).
+        seed: of the randomisation inside a rank.
+    """
+    samples, truth = _check(samples, truth)
+    below, equal = (samples < truth[:, None]).sum(1), (samples == truth[:, None]).sum(1)
+    rank = below + (equal + 1) * np.random.default_rng(seed).random(truth.shape)
+    return np.where(np.isnan(truth), np.nan, rank / (samples.shape[1] + 1))
+
+
 def score(samples: np.ndarray, truth: np.ndarray, levels: int = 19) -> dict[str, float]:
     """The table's row.
 

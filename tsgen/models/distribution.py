@@ -108,16 +108,45 @@ class EllipticalHead(GenerativeModel):
 
     def log_prob(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
         """Exact log density of the observed elements, (*batch,)."""
+        batch, p, mask = self._prepare(x, cond, observed)
+        return self._joint(x.reshape(p.loc.shape), p, mask, observed is not None).view(batch)
+
+    def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Negative log density of the observed elements, (*batch,).
+
+        With a covariance, the location's gradient is that of the marginal densities, whose optimum is the same
+        (composite likelihood: Varin, Reid, Firth 2011). The joint density's gradient hardly learns what all elements have
+        in common, for the factors explain it first.
+        """
+        batch, p, mask = self._prepare(x, cond, observed)
+        x = x.reshape(p.loc.shape)
+        if p.factors is None:
+            return -self._joint(x, p, mask, observed is not None).view(batch)
+        joint = self._joint(x, p._replace(loc=p.loc.detach()), mask, observed is not None)
+        columns = p.factors if self.covariance == "low_rank" else torch.tril(p.factors, -1)
+        spread = (p.scale**2 + (columns**2).sum(-1)).sqrt().detach()
+        marginal = self._elementwise(x, p._replace(scale=spread, tails=p.tails.detach()), mask)
+        return -(joint + marginal - marginal.detach()).view(batch)
+
+    def _prepare(self, x: Tensor, cond: Tensor, observed: Tensor | None) -> tuple[torch.Size, _Shape, Tensor]:
+        """Batch shape, parameters and mask (rows, E)."""
         batch = self._batch(cond, x)
         p = self._parameters_of(cond.reshape(-1, *self.cond_shape))
-        difference = x.reshape(p.loc.shape) - p.loc
         mask = torch.ones_like(p.loc) if observed is None else observed.reshape(p.loc.shape).to(p.loc.dtype)
-        scaled = torch.where(mask > 0, difference, 0.0) / p.scale
-        if self.covariance == "diagonal":
-            log_det = 2 * p.scale.log() * mask
-            return self._log_density(scaled**2, log_det, mask, p.tails).sum(-1).view(batch)
-        squared, log_det = self._quadratic(scaled, p, mask, partly=observed is not None)
-        return self._log_density(squared, log_det, mask.sum(-1), p.tails).view(batch)
+        return batch, p, mask
+
+    def _elementwise(self, x: Tensor, p: _Shape, mask: Tensor) -> Tensor:
+        """Sum of the log densities of independent elements, (rows,)."""
+        scaled = torch.where(mask > 0, x - p.loc, 0.0) / p.scale
+        return self._log_density(scaled**2, 2 * p.scale.log() * mask, mask, p.tails).sum(-1)
+
+    def _joint(self, x: Tensor, p: _Shape, mask: Tensor, partly: bool) -> Tensor:
+        """Log density of the observed elements, (rows,)."""
+        if p.factors is None:
+            return self._elementwise(x, p, mask)
+        scaled = torch.where(mask > 0, x - p.loc, 0.0) / p.scale
+        squared, log_det = self._quadratic(scaled, p, mask, partly)
+        return self._log_density(squared, log_det, mask.sum(-1), p.tails)
 
     def _quadratic(self, scaled: Tensor, p: _Shape, mask: Tensor, partly: bool) -> tuple[Tensor, Tensor]:
         """Squared Mahalanobis distance and log det of the observed part's scale matrix, both (rows,).
@@ -143,10 +172,6 @@ class EllipticalHead(GenerativeModel):
             squared = (torch.linalg.solve_triangular(root, scaled[..., None], upper=False) ** 2).sum((-2, -1))
         log_det_root = root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return squared.clamp_min(0).to(kind), log_det + (2 * log_det_root).to(kind)
-
-    def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Negative log density of the observed elements, (*batch,)."""
-        return -self.log_prob(x, cond, observed)
 
     def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
         """Draw, (*sample_shape, *batch, *event_shape)."""
@@ -189,7 +214,8 @@ class StudentT(EllipticalHead):
         return 2.01 + 8 * F.softplus(tails + _ONE)
 
     def _log_density(self, squared: Tensor, log_det: Tensor, count: Tensor, tails: Tensor) -> Tensor:
-        nu = self._freedom(tails).view(squared.shape)
+        nu = self._freedom(tails)
+        nu = nu if squared.dim() == 2 else nu[:, 0]
         normaliser = torch.lgamma((nu + count) / 2) - torch.lgamma(nu / 2)
         return (
             normaliser
