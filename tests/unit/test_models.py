@@ -21,13 +21,15 @@ def head(kind, covariance, event=(4,), cond=(3,), spread=0.5, **options):
 def matrix(model, cond):
     """Location, scale matrix and tails as the model's parameters say."""
     p = model._parameters_of(cond)
+    d, one = torch.diag_embed(p.scale), torch.eye(p.loc.shape[1]).double()
     if p.factors is None:
-        scale = torch.diag_embed(p.scale**2)
+        inner = one
     elif model.covariance == "low_rank":
-        scale = torch.diag_embed(p.scale**2) + p.factors @ p.factors.mT
+        inner = one + p.factors @ p.factors.mT
     else:
-        root = torch.tril(p.factors, -1) + torch.diag_embed(p.scale)
-        scale = root @ root.mT
+        root = torch.tril(p.factors, -1) + one
+        inner = root @ root.mT
+    scale = d @ inner @ d
     return p.loc[0].detach().numpy(), scale[0].detach().numpy(), p.tails[0].detach()
 
 

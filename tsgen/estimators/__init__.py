@@ -1,6 +1,10 @@
-"""Named families, one short file each."""
+"""Named families, one short file each, and the baselines they are compared with."""
 
+from tsgen.estimators.baselines import LastValueEstimator, RandomWalkEstimator, SeasonalRepeatEstimator
 from tsgen.estimators.distribution import GaussianEstimator, StudentTEstimator
 from tsgen.estimators.timegrad import TimeGradEstimator
 
-__all__ = ["GaussianEstimator", "StudentTEstimator", "TimeGradEstimator"]
+__all__ = [
+    "GaussianEstimator", "LastValueEstimator", "RandomWalkEstimator", "SeasonalRepeatEstimator", "StudentTEstimator",
+    "TimeGradEstimator",
+]  # fmt: skip

@@ -41,8 +41,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         encoder: "gru", "lstm", or a class or ``functools.partial`` that takes ``input_size``.
         decoding: "step" unrolls events (C,), "horizon" draws (H, C) at once.
         scaling: "mean", "standard", "robust", "anchored" or "none"; see ``forecasting.scaling``.
-        scaling_window: steps the scaling statistics look back: "past" for as many as the network sees (the
-            context and the longest lag), "all" for the whole past, or a number.
+        scaling_window: steps the scaling statistics look back: "context" for the encoder's, "past" for as many as the
+            network sees (the context and the longest lag), "all" for the whole past, or a number.
         support: where the target lives: "real", "positive", "count" or (lo, hi); samples stay inside.
         lags_seq: which earlier values the encoder sees; chosen by frequency and channels if not given. With anchored
             scaling the value before each is added, so that the change at that time is seen.
@@ -72,7 +72,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     encoder: str | Callable = "gru"
     decoding: Literal["step", "horizon"] = "step"
     scaling: Scaling = "mean"
-    scaling_window: int | Literal["past", "all"] = "past"
+    scaling_window: int | Literal["context", "past", "all"] = "context"
     support: Support = "real"
     lags_seq: tuple[int, ...] | None = None
     time_features: tuple[Callable, ...] | None = None
@@ -108,7 +108,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             if value is not None and not value > 0:
                 raise ValueError(f"{name}: {field}={value} must be above 0")
         if isinstance(self.scaling_window, int) and self.scaling_window < 1:
-            raise ValueError(f"{name}: scaling_window={self.scaling_window} must be at least 1, 'past' or 'all'")
+            raise ValueError(f"{name}: scaling_window={self.scaling_window} must be at least 1, 'context', 'past' or 'all'")
         if self.lags_seq is not None and (not self.lags_seq or min(self.lags_seq) < 1):
             raise ValueError(f"{name}: lags_seq={self.lags_seq} must be positive steps")
         if isinstance(self.encoder, str):
@@ -230,7 +230,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     def create_transformation(self, spec: DataSpec, shape: WindowShape) -> Transformation:  # type: ignore[override]
         """From an entry to arrays; runs once per series."""
         features = self.time_features
-        window = {"past": shape.past_length, "all": None}.get(self.scaling_window, self.scaling_window)  # type: ignore[call-overload]
+        named = {"context": shape.context_length, "past": shape.past_length, "all": None}
+        window = self.scaling_window if isinstance(self.scaling_window, int) else named[self.scaling_window]
         return create_transformation(
             spec,
             support=self.support,

@@ -17,7 +17,7 @@ _ONE = math.log(math.expm1(1.0))  # softplus of this is one
 
 
 class _Shape(NamedTuple):
-    """Location (rows, E), scale (rows, E), factors (rows, E, r) or (rows, E, E), tails (rows, E) or (rows, 1)."""
+    """Location (rows, E), scale (rows, E), factors in units of it (rows, E, r) or (rows, E, E), tails (rows, E or 1)."""
 
     loc: Tensor
     scale: Tensor
@@ -28,10 +28,11 @@ class _Shape(NamedTuple):
 class EllipticalHead(GenerativeModel):
     r"""A location, a scale matrix and a radial law, all read off the conditioning by a small network.
 
-    With :math:`E` elements, the scale matrix is :math:`\Sigma = D` (``"diagonal"``),
-    :math:`D + W W^\top` with W of shape (E, rank) (``"low_rank"``: Salinas et al. 2019, eq 5), or
-    :math:`L L^\top` (``"full"``), with D diagonal and L lower triangular. A partly observed event is scored by
-    its marginal law: the rows of what is missing are cut out.
+    With :math:`E` elements, the scale matrix is :math:`\Sigma = D^2` (``"diagonal"``),
+    :math:`D (I + W W^\top) D` with W of shape (E, rank) (``"low_rank"``: Salinas et al. 2019, eq 5), or
+    :math:`D L L^\top D` (``"full"``), with D diagonal and positive and L unit lower triangular. W and L are in units of
+    D: factors on the data's own scale would have to be learnt to a precision of D, which a step of the optimiser spoils.
+    A partly observed event is scored by its marginal law: the rows of what is missing are cut out.
 
     Args:
         event_shape: (C,) or (H, C).
@@ -124,7 +125,7 @@ class EllipticalHead(GenerativeModel):
             return -self._joint(x, p, mask, observed is not None).view(batch)
         joint = self._joint(x, p._replace(loc=p.loc.detach()), mask, observed is not None)
         columns = p.factors if self.covariance == "low_rank" else torch.tril(p.factors, -1)
-        spread = (p.scale**2 + (columns**2).sum(-1)).sqrt().detach()
+        spread = (p.scale * (1 + (columns**2).sum(-1)).sqrt()).detach()
         marginal = self._elementwise(x, p._replace(scale=spread, tails=p.tails.detach()), mask)
         return -(joint + marginal - marginal.detach()).view(batch)
 
@@ -151,14 +152,12 @@ class EllipticalHead(GenerativeModel):
     def _quadratic(self, scaled: Tensor, p: _Shape, mask: Tensor, partly: bool) -> tuple[Tensor, Tensor]:
         """Squared Mahalanobis distance and log det of the observed part's scale matrix, both (rows,).
 
-        ``scaled`` is the difference over the scale, 0 where missing. Scale is divided out of the matrix too, so
-        that ones stand on the diagonal of what is missing.
+        ``scaled`` is the difference over the scale, 0 where missing.
         """
         assert p.factors is not None
         kind = scaled.dtype
         log_det = 2 * (p.scale.log() * mask).sum(-1)
-        scaled, mask = scaled.double(), mask.double()  # a channel that hardly varies makes the matrix nearly singular
-        w = p.factors.double() / p.scale.double()[..., None]
+        scaled, mask, w = scaled.double(), mask.double(), p.factors.double()  # strong factors: nearly singular
         if self.covariance == "low_rank":
             w = w * mask[..., None]
             root = torch.linalg.cholesky(w.mT @ w + torch.eye(self.rank, dtype=w.dtype, device=w.device))
@@ -180,13 +179,13 @@ class EllipticalHead(GenerativeModel):
         count = math.prod(sample_shape)
         noise = torch.randn(count, *p.loc.shape, dtype=p.loc.dtype, device=p.loc.device)
         if p.factors is None:
-            spread = noise * p.scale
+            spread = noise
         elif self.covariance == "low_rank":
             few = torch.randn(count, len(p.loc), self.rank, 1, dtype=p.loc.dtype, device=p.loc.device)
-            spread = noise * p.scale + (p.factors @ few)[..., 0]
+            spread = noise + (p.factors @ few)[..., 0]
         else:
-            spread = noise * p.scale + (torch.tril(p.factors, -1) @ noise[..., None])[..., 0]
-        x = p.loc + self._radius(p.tails.expand(count, *p.tails.shape)) * spread
+            spread = noise + (torch.tril(p.factors, -1) @ noise[..., None])[..., 0]
+        x = p.loc + self._radius(p.tails.expand(count, *p.tails.shape)) * p.scale * spread
         return x.view(*sample_shape, *batch, *self.event_shape)
 
 
