@@ -4,7 +4,8 @@
         --set timegrad.scaling=anchored
 
 Rows go to benchmarks/results/forecasting.csv. ``--models FOLDER`` keeps trained models and interrupted trainings, which
-go on where they stopped.
+go on where they stopped; a finished one is not trained again. ``--samplers DPMSolverPP:20`` scores a diffusion model
+once more with that sampler.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from _record import append
 
+import tsgen.diffusion
 from tsgen.data.benchmarks import datasets
 from tsgen.estimators.registry import baselines, estimators
 from tsgen.evaluation import backtest
@@ -37,6 +39,15 @@ def options_of(name: str, settings: list[str]) -> dict[str, Any]:
     return options
 
 
+def sampler_of(text: str) -> tsgen.diffusion.Sampler:
+    """The sampler written as ``Name`` or ``Name:steps``."""
+    name, _, steps = text.partition(":")
+    kind = getattr(tsgen.diffusion, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, tsgen.diffusion.Sampler)):
+        raise SystemExit(f"--samplers {text!r}: tsgen.diffusion has no sampler {name}")
+    return kind(int(steps)) if steps else kind()
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -47,6 +58,7 @@ def main() -> None:
     parser.add_argument("--levels", type=int, default=19)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--set", dest="settings", nargs="*", default=[], metavar="ESTIMATOR.OPTION=VALUE")
+    parser.add_argument("--samplers", type=sampler_of, nargs="*", default=[], metavar="NAME:STEPS")
     parser.add_argument("--models", type=Path, help="folder for models and checkpoints")
     parser.add_argument("--out", default="forecasting.csv", help="table in benchmarks/results")
     parser.add_argument("--quiet", action="store_true")
@@ -63,26 +75,29 @@ def main() -> None:
                     extra["checkpoint_dir"] = str(args.models / f"{args.dataset}-{name}-{seed}-run")
             estimator = estimators[name](data.prediction_length, **options, **extra)
             started = time.perf_counter(), time.process_time()
-            predictor = estimator.train(data.train, seed=seed)  # type: ignore[call-arg]
-            trained = time.perf_counter(), time.process_time()
+            trained = estimator.train(data.train, seed=seed)
+            ended = time.perf_counter(), time.process_time()
             if args.models and name not in baselines:
-                predictor.serialize(args.models / f"{args.dataset}-{name}-{seed}")
-            result = backtest(predictor, data.test, args.samples, seed=seed, levels=args.levels)
-            append(
-                args.out,
-                {
+                trained.serialize(args.models / f"{args.dataset}-{name}-{seed}")
+            own = getattr(estimator, "sampler", None)
+            for sampler in (own, *args.samplers) if own else (None,):
+                predictor = trained.with_sampler(sampler) if sampler and sampler != own else trained
+                begun = time.perf_counter()
+                result = backtest(predictor, data.test, args.samples, seed=seed, levels=args.levels)
+                row = {
                     "dataset": data.name,
                     "estimator": name,
                     "options": " ".join(f"{k}={v}" for k, v in options.items()),
+                    "sampler": "" if sampler is None else f"{type(sampler).__name__}:{sampler.num_steps or 'all'}",
                     "seed": seed,
                     "samples": args.samples,
                     "levels": args.levels,
                     **result.scores,
-                    "train_s": trained[0] - started[0],
-                    "train_cpu_s": trained[1] - started[1],
-                    "forecast_s": time.perf_counter() - trained[0],
-                },
-            )
+                    "train_s": ended[0] - started[0],
+                    "train_cpu_s": ended[1] - started[1],
+                    "forecast_s": time.perf_counter() - begun,
+                }
+                append(args.out, row)
 
 
 if __name__ == "__main__":
