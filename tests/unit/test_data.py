@@ -88,7 +88,6 @@ def test_rolling_windows():
 
 
 def test_nyc_departures_are_the_years_flights():
-    pytest.importorskip("importlib.util")
     try:
         data = datasets["nyc_departures"]()
     except MissingData:
@@ -97,6 +96,7 @@ def test_nyc_departures_are_the_years_flights():
     values = data.test[-1]["target"]
     assert entry["target"].shape == (12, 7296 - 168) and values.shape == (12, 7296) and len(data.test) == 7
     assert (values >= 0).all() and (values == np.floor(values)).all()
+    assert len(data.channels) == 12 and data.channels[0] == "EWR UA"
     sums = values.sum(1)
     assert (np.diff(sums) <= 0).all()
     # facts of the table: EWR/UA is the largest pair; nobody leaves between 2 and 4 at night but a few late ones

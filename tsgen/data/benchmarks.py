@@ -29,6 +29,8 @@ class Benchmark(NamedTuple):
     """What an estimator is trained on."""
     test: list[Entry]
     """One entry a test window; the last ``prediction_length`` steps are to be forecast."""
+    channels: list[str] | None = None
+    """Their names, where they have any."""
 
 
 class MissingData(FileNotFoundError):
@@ -105,7 +107,7 @@ def eia_demand_hourly() -> Benchmark:
     values = table.to_numpy(dtype=float)[index <= pd.Timestamp("2024-10-31 23:00")]
     values = values[-(5833 + 7 * 24) :].T
     start = pd.Period("2024-10-31 23:00", freq="h") - (values.shape[1] - 1)
-    return Benchmark("eia_demand_hourly", "h", 24, *rolling(values, start, 5833, 24, 7))
+    return Benchmark("eia_demand_hourly", "h", 24, *rolling(values, start, 5833, 24, 7), list(table.columns))
 
 
 def nyc_departures() -> Benchmark:
@@ -137,7 +139,7 @@ def nyc_departures() -> Benchmark:
     train, test = rolling(
         values, pd.Period(index[0], freq="h"), len(index) - 7 * 24, 24, 7, past_feat_dynamic_real=covariates
     )
-    return Benchmark("nyc_departures", "h", 24, train, test)
+    return Benchmark("nyc_departures", "h", 24, train, test, [" ".join(pair) for pair in largest])
 
 
 loaders: dict[str, Callable[..., Benchmark]] = {

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from gluonts.model.forecast import SampleForecast
+from matplotlib.colors import to_rgb
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
@@ -64,7 +65,7 @@ def plot(
     for axis, channel in zip(axes.flat, channels, strict=False):
         for level in sorted(levels, reverse=True):
             low, high = np.quantile(samples[:, :, channel], [(1 - level) / 2, (1 + level) / 2], axis=0)
-            axis.fill_between(times, low, high, color=_FAN, alpha=0.25, lw=0, label=f"{level:.0%} interval")
+            axis.fill_between(times, low, high, color=_shade(level), lw=0, label=f"{level:.0%} interval")
         median = np.median(samples[:, :, channel], axis=0)
         axis.plot(times, median, color=_FAN, lw=1.4, label="median")
         if known is not None:
@@ -85,6 +86,12 @@ def plot(
     if forecast.item_id is not None:
         figure.suptitle(str(forecast.item_id), fontsize=10, x=0.01, ha="left")
     return figure
+
+
+def _shade(level: float) -> tuple[float, ...]:
+    """Paler for wider intervals."""
+    white = 0.35 + 0.45 * level
+    return tuple(white + (1 - white) * part for part in to_rgb(_FAN))
 
 
 def _table(history: dict[str, Any] | pd.Series | pd.DataFrame, freq: str) -> pd.DataFrame:
