@@ -20,7 +20,11 @@ def circumstances() -> dict[str, Any]:
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+        names = [
+            line.split(":")[1].strip()
+            for line in info.read_text().splitlines()
+            if "model name" in line
+        ]
         cpu = f"{names[0]} x{len(names)}" if names else cpu
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return {

@@ -37,13 +37,19 @@ READING = (
 )
 
 
-def train_within(estimator: GenerativeEstimator, data: Benchmark, seconds: float) -> tuple[GenerativePredictor, str]:
+def train_within(
+    estimator: GenerativeEstimator, data: Benchmark, seconds: float
+) -> tuple[GenerativePredictor, str]:
     """Train for the number of epochs, at most 20, that a trial of a few batches says will fit; and say how far it got."""
-    trial = estimator.replace(max_epochs=2, num_batches_per_epoch=10, verbose=False).train(data.train, seed=0)
+    trial = estimator.replace(max_epochs=2, num_batches_per_epoch=10, verbose=False).train(
+        data.train, seed=0
+    )
     each = trial.history[-1]["seconds"] / 10  # of the second epoch: the first one also warms up
     epochs = max(1, min(MOST_EPOCHS, int(seconds / (each * BATCHES))))
     started = time.perf_counter()
-    predictor = estimator.replace(max_epochs=epochs, num_batches_per_epoch=BATCHES).train(data.train, seed=0)
+    predictor = estimator.replace(max_epochs=epochs, num_batches_per_epoch=BATCHES).train(
+        data.train, seed=0
+    )
     losses = [row["train_loss"] for row in predictor.history]
     return predictor, (
         f"{len(losses)} of {MOST_EPOCHS} epochs of {BATCHES} batches of {estimator.batch_size} windows in "
@@ -54,8 +60,16 @@ def train_within(estimator: GenerativeEstimator, data: Benchmark, seconds: float
 def loss_figure(histories: dict[str, list[dict[str, float]]]) -> Figure:
     """Training loss by epoch, one panel for each model (their losses are not comparable)."""
     figure = Figure(figsize=(4.2 * len(histories), 2.6), layout="constrained")
-    for axis, (name, history) in zip(figure.subplots(1, len(histories), squeeze=False)[0], histories.items(), strict=True):
-        axis.plot([row["epoch"] + 1 for row in history], [row["train_loss"] for row in history], marker="o", ms=3, lw=1.2)
+    for axis, (name, history) in zip(
+        figure.subplots(1, len(histories), squeeze=False)[0], histories.items(), strict=True
+    ):
+        axis.plot(
+            [row["epoch"] + 1 for row in history],
+            [row["train_loss"] for row in history],
+            marker="o",
+            ms=3,
+            lw=1.2,
+        )
         axis.set_title(name, fontsize=9, loc="left")
         axis.set_xlabel("epoch", fontsize=8)
         axis.set_ylabel("training loss", fontsize=8)
@@ -73,8 +87,15 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Run the demonstration."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=5.0, help="for training both models, on top of about one more")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=5.0,
+        help="for training both models, on top of about one more",
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, default=Path("demo_output/report.html"))
@@ -113,7 +134,10 @@ def main() -> None:
         histories[name] = predictor.history
         results[name] = backtest(predictor, data.test, seed=0)
 
-    rows = [{"forecast": name} | {SHOWN[k]: v for k, v in r.scores.items() if k in SHOWN} for name, r in results.items()]
+    rows = [
+        {"forecast": name} | {SHOWN[k]: v for k, v in r.scores.items() if k in SHOWN}
+        for name, r in results.items()
+    ]
     print_table(rows)
     page = Page("Departures from New York's airports", about + ".")
     page.heading("Scores")
@@ -122,7 +146,9 @@ def main() -> None:
     page.heading("How far training got")
     for name, sentence in progress.items():
         page.text(f"{name}: {sentence}.")
-    page.figure(loss_figure(histories), "Training loss by epoch. The two losses have different units.")
+    page.figure(
+        loss_figure(histories), "Training loss by epoch. The two losses have different units."
+    )
     for name in (*models, "same hour last week"):
         page.heading(name)
         figure = plot(results[name].forecasts[0], data.test[0], names=data.channels)

@@ -50,14 +50,18 @@ def sampler_of(text: str) -> tsgen.diffusion.Sampler:
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("dataset", choices=sorted(datasets))
     parser.add_argument("estimators", nargs="+", choices=sorted(estimators))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--levels", type=int, default=19)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--set", dest="settings", nargs="*", default=[], metavar="ESTIMATOR.OPTION=VALUE")
+    parser.add_argument(
+        "--set", dest="settings", nargs="*", default=[], metavar="ESTIMATOR.OPTION=VALUE"
+    )
     parser.add_argument("--samplers", type=sampler_of, nargs="*", default=[], metavar="NAME:STEPS")
     parser.add_argument("--models", type=Path, help="folder for models and checkpoints")
     parser.add_argument("--out", default="forecasting.csv", help="table in benchmarks/results")
@@ -88,7 +92,9 @@ def main() -> None:
                     "dataset": data.name,
                     "estimator": name,
                     "options": " ".join(f"{k}={v}" for k, v in options.items()),
-                    "sampler": "" if sampler is None else f"{type(sampler).__name__}:{sampler.num_steps or 'all'}",
+                    "sampler": ""
+                    if sampler is None
+                    else f"{type(sampler).__name__}:{sampler.num_steps or 'all'}",
                     "seed": seed,
                     "samples": args.samples,
                     "levels": args.levels,

@@ -21,12 +21,18 @@ from tsgen.estimators.registry import estimators
 from tsgen.evaluation import compare
 
 LAWS = {"var": VAR(), "ornstein_uhlenbeck": ornstein_uhlenbeck()}
-OPTIONS = {"gaussian": {"covariance": "full"}, "student_t": {"covariance": "full"}, "timegrad": {"cond_channels": 8}}
+OPTIONS = {
+    "gaussian": {"covariance": "full"},
+    "student_t": {"covariance": "full"},
+    "timegrad": {"cond_channels": 8},
+}
 
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--laws", nargs="+", choices=sorted(LAWS), default=sorted(LAWS))
     parser.add_argument("--estimators", nargs="+", choices=sorted(OPTIONS), default=sorted(OPTIONS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
@@ -57,7 +63,9 @@ def main() -> None:
                         row |= {f"{score}_ratio": ratio.value, f"{score}_upper": ratio.upper}
                     for step in ("first", "last"):
                         positions = getattr(result, f"pit_{step}").T
-                        row[f"ks_{step}"] = float(min(stats.kstest(channel, "uniform").pvalue for channel in positions))
+                        row[f"ks_{step}"] = float(
+                            min(stats.kstest(channel, "uniform").pvalue for channel in positions)
+                        )
                     row |= {
                         "mean_error": result.mean_error, "spread_ratio": result.spread_ratio, "train_cpu_s": seconds,
                     }  # fmt: skip

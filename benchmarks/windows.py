@@ -36,7 +36,9 @@ from tsgen.forecasting.windows import RandomWindows, WindowShape, WindowStore
 CONTEXT, LAG, HORIZON, BATCH = 24, 168, 24, 64
 
 
-def gluonts_batches(data: list[dict[str, Any]], cached: bool, per_pass: float) -> Iterator[dict[str, torch.Tensor]]:
+def gluonts_batches(
+    data: list[dict[str, Any]], cached: bool, per_pass: float
+) -> Iterator[dict[str, torch.Tensor]]:
     """Endless batches as GluonTS's own multivariate estimators make them."""
     transformation = AddObservedValuesIndicator("target", "observed") + AddTimeFeatures(
         "start", "target", "time", time_features_from_frequency_str("h"), HORIZON
@@ -48,8 +50,17 @@ def gluonts_batches(data: list[dict[str, Any]], cached: bool, per_pass: float) -
     )  # fmt: skip
     transformed = TransformedDataset(data, transformation, is_train=True)
     windows = splitter.apply(Cyclic(Cached(transformed) if cached else transformed), is_train=True)
-    names = ["past_target", "future_target", "past_observed", "future_observed", "past_time", "future_time"]
-    return iter(as_stacked_batches(windows, batch_size=BATCH, output_type=torch.tensor, field_names=names))
+    names = [
+        "past_target",
+        "future_target",
+        "past_observed",
+        "future_observed",
+        "past_time",
+        "future_time",
+    ]
+    return iter(
+        as_stacked_batches(windows, batch_size=BATCH, output_type=torch.tensor, field_names=names)
+    )
 
 
 def our_batches(data: list[dict[str, Any]]) -> Iterator[dict[str, torch.Tensor]]:
@@ -59,13 +70,18 @@ def our_batches(data: list[dict[str, Any]]) -> Iterator[dict[str, torch.Tensor]]
         spec, support="real", scaling="mean", scaling_window=CONTEXT, time_features=default_time_features("h"),
         prediction_length=HORIZON, past_length=CONTEXT + LAG,
     )  # fmt: skip
-    store = WindowStore(list(transformation.apply(data, is_train=True)), WindowShape(CONTEXT, CONTEXT + LAG, HORIZON))
+    store = WindowStore(
+        list(transformation.apply(data, is_train=True)),
+        WindowShape(CONTEXT, CONTEXT + LAG, HORIZON),
+    )
     return itertools.chain.from_iterable(itertools.repeat(RandomWindows(store, BATCH, 100)))
 
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--channels", type=int, default=370)
     parser.add_argument("--length", type=int, default=4000)
     parser.add_argument("--rounds", type=int, default=15)
@@ -73,7 +89,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    target = np.random.default_rng(0).standard_normal((args.channels, args.length)).astype(np.float32)
+    target = (
+        np.random.default_rng(0).standard_normal((args.channels, args.length)).astype(np.float32)
+    )
     data = [{"start": pd.Period("2020-01-01", freq="h"), "target": target, "item_id": "all"}]
     ways = {
         "gather": our_batches(data),
@@ -91,12 +109,24 @@ def main() -> None:
                 raise AssertionError(f"{name}: past_target {tuple(past.shape)}")
             if round_ >= 2:  # the first fill the caches
                 seconds[name].append(taken)
-    row: dict[str, Any] = {"channels": args.channels, "length": args.length, "rounds": args.rounds, "per_pass": args.windows_per_pass}
+    row: dict[str, Any] = {
+        "channels": args.channels,
+        "length": args.length,
+        "rounds": args.rounds,
+        "per_pass": args.windows_per_pass,
+    }
     for name, taken in seconds.items():
-        row |= {f"{name}_s_min": min(taken), f"{name}_s_median": float(np.median(taken)), f"{name}_s_max": max(taken)}
+        row |= {
+            f"{name}_s_min": min(taken),
+            f"{name}_s_median": float(np.median(taken)),
+            f"{name}_s_max": max(taken),
+        }
     for name in ("gluonts", "gluonts_cached"):
         ratio = np.array(seconds[name]) / np.array(seconds["gather"])
-        row |= {f"{name}_ratio_{k}": float(f(ratio)) for k, f in (("min", np.min), ("median", np.median), ("max", np.max))}
+        row |= {
+            f"{name}_ratio_{k}": float(f(ratio))
+            for k, f in (("min", np.min), ("median", np.median), ("max", np.max))
+        }
     append("windows.csv", row)
 
 

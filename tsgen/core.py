@@ -41,7 +41,9 @@ class _Strict(BaseModel):
     @root_validator(pre=True, allow_reuse=True)
     def _same_kind(cls, values: dict[str, Any]) -> dict[str, Any]:  # noqa: N805
         for name, field in cls.__fields__.items():
-            kinds = tuple(_SCALARS[f.type_] for f in field.sub_fields or [field] if f.type_ in _SCALARS)
+            kinds = tuple(
+                _SCALARS[f.type_] for f in field.sub_fields or [field] if f.type_ in _SCALARS
+            )
             value = values.get(name)
             if not kinds or value is None or isinstance(value, dict):
                 continue
@@ -78,7 +80,9 @@ def _validate(cls: type) -> None:
         for name, value in given.items():
             if name not in names:
                 near = difflib.get_close_matches(name, names, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"the options are {', '.join(names)}"
+                hint = (
+                    f"did you mean {near[0]!r}?" if near else f"the options are {', '.join(names)}"
+                )
                 raise ValueError(f"{cls.__name__} has no option {name!r} (given {value!r}); {hint}")
         try:
             checked(self, *args, **kwargs)
@@ -144,7 +148,9 @@ class Options(Component):
     def __setattr__(self, name: str, value: Any) -> None:
         """Write once."""
         if name in self.__dict__ and name in getattr(type(self), "__dataclass_fields__", {}):
-            raise AttributeError(f"{type(self).__name__}.{name} cannot be changed; use replace({name}=...)")
+            raise AttributeError(
+                f"{type(self).__name__}.{name} cannot be changed; use replace({name}=...)"
+            )
         object.__setattr__(self, name, value)
 
     def __eq__(self, other: object) -> bool:

@@ -40,14 +40,18 @@ def _reload(part: Any) -> Any:
     return again
 
 
-def _train(model: GenerativeModel, draw: Callable[[], tuple[Tensor, ...]], steps: int, lr: float) -> None:
+def _train(
+    model: GenerativeModel, draw: Callable[[], tuple[Tensor, ...]], steps: int, lr: float
+) -> None:
     """Optimise every player in turn."""
     optimisers = [torch.optim.Adam(model.player_parameters(p), lr=lr) for p in model.players]
     decays = [torch.optim.lr_scheduler.CosineAnnealingLR(o, steps) for o in optimisers]
     for _ in range(steps):
         batch = draw()
         for player, optimiser, decay in zip(model.players, optimisers, decays, strict=True):
-            loss = model.loss(*batch) if len(model.players) == 1 else model.player_loss(player, *batch)
+            loss = (
+                model.loss(*batch) if len(model.players) == 1 else model.player_loss(player, *batch)
+            )
             model.zero_grad()
             loss.mean().backward()
             nn.utils.clip_grad_norm_([p for g in optimiser.param_groups for p in g["params"]], 10.0)
@@ -98,7 +102,10 @@ def check_model(
 
 
 def _check_model_contract(
-    model_class: Callable[..., GenerativeModel], event: tuple[int, ...], cond_shape: tuple[int, ...], options: dict
+    model_class: Callable[..., GenerativeModel],
+    event: tuple[int, ...],
+    cond_shape: tuple[int, ...],
+    options: dict,
 ) -> None:
     model = model_class(event, cond_shape, **options)
     name = f"{type(model).__name__}{event}|{cond_shape}"
@@ -110,20 +117,30 @@ def _check_model_contract(
         assert model.loss(x, cond).shape == batch, f"{name}: loss is not one number per example"
         for sample_shape in ((), (5,), (2, 5)):
             drawn = model.sample(cond, sample_shape)
-            assert drawn.shape == (*sample_shape, *batch, *event), f"{name}: sample {tuple(drawn.shape)}"
+            assert drawn.shape == (*sample_shape, *batch, *event), (
+                f"{name}: sample {tuple(drawn.shape)}"
+            )
             assert drawn.isfinite().all(), f"{name}: samples are not finite"
         assert torch.equal(x, before[0]) and torch.equal(cond, before[1]), f"{name}: inputs changed"
         if model.has_log_prob == "none":
-            _raises(NotImplementedError, lambda x=x, cond=cond: model.log_prob(x, cond), f"{name}: log_prob")
+            _raises(
+                NotImplementedError,
+                lambda x=x, cond=cond: model.log_prob(x, cond),
+                f"{name}: log_prob",
+            )
         else:
-            assert model.log_prob(x, cond).shape == batch, f"{name}: log_prob is not one number per example"
+            assert model.log_prob(x, cond).shape == batch, (
+                f"{name}: log_prob is not one number per example"
+            )
 
     x, cond = torch.randn(6, *event), torch.randn(6, *cond_shape)
     start = {k: v.clone() for k, v in model.named_parameters()}
     _train(model, lambda: (x, cond), 3, 1e-2)  # networks often start with a zero output layer
     for player in model.players:
         model.zero_grad()
-        loss = model.loss(x, cond) if len(model.players) == 1 else model.player_loss(player, x, cond)
+        loss = (
+            model.loss(x, cond) if len(model.players) == 1 else model.player_loss(player, x, cond)
+        )
         loss.mean().backward()
         owned = {id(p) for p in model.player_parameters(player)}
         for key, parameter in model.named_parameters():
@@ -139,12 +156,16 @@ def _check_model_contract(
     other = x.clone()
     other[1] += 1
     kept = [0, 2, 3, 4, 5]
-    assert torch.allclose(loss(x)[kept], loss(other)[kept], atol=1e-5), f"{name}: examples influence each other"
+    assert torch.allclose(loss(x)[kept], loss(other)[kept], atol=1e-5), (
+        f"{name}: examples influence each other"
+    )
     assert torch.equal(loss(x), loss(x)), f"{name}: loss differs under one seed"
     if model.partial != "drop":
         observed = (torch.rand(6, *event) > 0.4).float()
         spoilt = torch.where(observed > 0, x, torch.full_like(x, 1e3))
-        assert torch.allclose(loss(x, observed), loss(spoilt, observed), atol=1e-4), f"{name}: sees what is missing"
+        assert torch.allclose(loss(x, observed), loss(spoilt, observed), atol=1e-4), (
+            f"{name}: sees what is missing"
+        )
         whole = loss(x, torch.ones_like(x))
         assert torch.allclose(whole, loss(x), atol=1e-4), f"{name}: a mask of ones changes the loss"
 
@@ -153,17 +174,31 @@ def _check_model_contract(
             return model.sample(cond, (3,))
 
     assert torch.equal(draw(model), draw(model)), f"{name}: samples differ under one seed"
-    assert not torch.equal(draw(model), draw(model, seed=5)), f"{name}: samples do not depend on the seed"
-    assert torch.equal(draw(model), draw(copy.deepcopy(model))), f"{name}: deepcopy samples otherwise"
-    assert torch.equal(draw(model), draw(_reload(model))), f"{name}: JSON and weights do not restore it"
+    assert not torch.equal(draw(model), draw(model, seed=5)), (
+        f"{name}: samples do not depend on the seed"
+    )
+    assert torch.equal(draw(model), draw(copy.deepcopy(model))), (
+        f"{name}: deepcopy samples otherwise"
+    )
+    assert torch.equal(draw(model), draw(_reload(model))), (
+        f"{name}: JSON and weights do not restore it"
+    )
     double = copy.deepcopy(model).double()
     assert draw(double, cond.double()).dtype == torch.float64, f"{name}: float64 is not kept"
-    assert double.loss(x.double(), cond.double()).dtype == torch.float64, f"{name}: float64 is not kept"
+    assert double.loss(x.double(), cond.double()).dtype == torch.float64, (
+        f"{name}: float64 is not kept"
+    )
     wrong = torch.randn(6, *cond_shape[:-1], cond_shape[-1] + 1)
     _raises(ValueError, lambda: model.sample(wrong), f"{name}: wrong cond shape")
-    _raises(ValueError, lambda: model.loss(torch.randn(6, *event[:-1], event[-1] + 1), cond), f"{name}: wrong x shape")
+    _raises(
+        ValueError,
+        lambda: model.loss(torch.randn(6, *event[:-1], event[-1] + 1), cond),
+        f"{name}: wrong x shape",
+    )
     if model.has_log_prob == "exact" and event == (1,):
-        grid = torch.cat([-torch.logspace(4, -4, 4000).double(), torch.logspace(-4, 4, 4000).double()])
+        grid = torch.cat(
+            [-torch.logspace(4, -4, 4000).double(), torch.logspace(-4, 4, 4000).double()]
+        )
         for row in cond[:2].double():
             density = double.log_prob(grid[:, None], row.expand(len(grid), -1)).exp()
             total = torch.trapezoid(density, grid).item()
@@ -176,7 +211,9 @@ def _raises(kind: type[Exception], action: Callable[[], Any], what: str) -> None
     except kind:
         return
     except Exception as error:  # noqa: BLE001
-        raise AssertionError(f"{what} raises {type(error).__name__} instead of {kind.__name__}: {error}") from error
+        raise AssertionError(
+            f"{what} raises {type(error).__name__} instead of {kind.__name__}: {error}"
+        ) from error
     raise AssertionError(f"{what} does not raise {kind.__name__}")
 
 
@@ -195,7 +232,9 @@ def toy_law(
     direction = torch.cos(0.5 * rows + cond[..., :1])
     shape = (*sample_shape, *cond.shape[:-1])
     if law == "mixture":
-        u = torch.where(torch.rand(shape, device=cond.device) < torch.sigmoid(2 * cond[..., 0]), 1.0, -1.0)
+        u = torch.where(
+            torch.rand(shape, device=cond.device) < torch.sigmoid(2 * cond[..., 0]), 1.0, -1.0
+        )
     else:
         u = torch.randn(shape, device=cond.device)
     noise = torch.randn(*shape, size, device=cond.device)
@@ -231,7 +270,9 @@ def _check_model_learns(
     gap = learnt - exact
     error = gap.std() / math.sqrt(tests)
     allowed = tolerance * exact.mean() + 3 * error
-    assert gap.mean() < allowed, f"{event}: energy score {learnt.mean():.4f}, exact {exact.mean():.4f} +- {error:.4f}"
+    assert gap.mean() < allowed, (
+        f"{event}: energy score {learnt.mean():.4f}, exact {exact.mean():.4f} +- {error:.4f}"
+    )
     loss = trained(False) - learnt
     assert loss.mean() > 3 * loss.std() / math.sqrt(tests), f"{event}: conditioning does not matter"
 
@@ -252,37 +293,51 @@ def check_encoder(encoder_class: Callable[..., HistoryEncoder], **options: Any) 
         inputs, times = torch.randn(3, 8, 5), torch.arange(8.0).expand(3, 8)
         encoder(inputs, times=times)[0].sum().backward()
         for key, parameter in encoder.named_parameters():
-            assert parameter.grad is not None and (parameter.grad != 0).any(), f"{name}: no gradient reaches {key}"
+            assert parameter.grad is not None and (parameter.grad != 0).any(), (
+                f"{name}: no gradient reaches {key}"
+            )
         encoder.eval()
         with torch.no_grad():
             outputs, state = encoder(inputs, times=times)
-            assert outputs.shape == (3, 8, encoder.output_size), f"{name}: output shape {tuple(outputs.shape)}"
+            assert outputs.shape == (3, 8, encoder.output_size), (
+                f"{name}: output shape {tuple(outputs.shape)}"
+            )
             for leaf in pytree.tree_leaves(state):
                 assert len(leaf) == 3, f"{name}: the state is not batch first"
             later = inputs.clone()
             later[:, 5:] += 1
             changed = encoder(later, times=times)[0]
-            assert torch.equal(changed[:, :5], outputs[:, :5]), f"{name}: an output depends on later inputs"
+            assert torch.equal(changed[:, :5], outputs[:, :5]), (
+                f"{name}: an output depends on later inputs"
+            )
             assert not torch.equal(changed[:, 5:], outputs[:, 5:]), f"{name}: inputs do not matter"
             running = encoder.initial_state(3)
             for t in range(8):
                 one, running = encoder.step(inputs[:, t], running, times[:, t])
-                assert torch.allclose(one, outputs[:, t], atol=1e-5), f"{name}: step {t} differs from forward"
+                assert torch.allclose(one, outputs[:, t], atol=1e-5), (
+                    f"{name}: step {t} differs from forward"
+                )
             first, middle = encoder(inputs[:, :4], times=times[:, :4])
             second, _ = encoder(inputs[:, 4:], middle, times=times[:, 4:])
-            assert torch.allclose(torch.cat([first, second], 1), outputs, atol=1e-5), f"{name}: does not resume"
+            assert torch.allclose(torch.cat([first, second], 1), outputs, atol=1e-5), (
+                f"{name}: does not resume"
+            )
             observed = (torch.rand_like(inputs) > 0.3).float()
             spoilt = torch.where(observed > 0, inputs, torch.full_like(inputs, 1e3))
             one, two = (encoder(v, times=times, observed=observed)[0] for v in (inputs, spoilt))
             assert torch.equal(one, two), f"{name}: an unobserved value matters"
             again = _reload(encoder)
-            assert torch.equal(again(inputs, times=times)[0], outputs), f"{name}: JSON and weights do not restore it"
+            assert torch.equal(again(inputs, times=times)[0], outputs), (
+                f"{name}: JSON and weights do not restore it"
+            )
 
 
 # -------------------------------------------------------------------------------------------------------- samplers
 
 
-def gaussian_denoiser(mean: float, std: float, schedule: Schedule) -> Callable[[Tensor, float], Tensor]:
+def gaussian_denoiser(
+    mean: float, std: float, schedule: Schedule
+) -> Callable[[Tensor, float], Tensor]:
     r"""The exact :math:`E[x_0 \mid x_t]` for data from :math:`N(m, s^2)`."""
 
     def denoise(x: Tensor, t: float) -> Tensor:
@@ -317,8 +372,12 @@ def check_sampler(sampler: Sampler, *, tolerance: float = 0.05) -> None:
 
     drawn = draw(500)
     band = 4 * std / math.sqrt(count)
-    assert abs(drawn.mean() - mean) < tolerance * std + band, f"{name}: mean {drawn.mean():.4f}, exact {mean}"
-    assert abs(drawn.std() - std) < tolerance * std + band, f"{name}: std {drawn.std():.4f}, exact {std}"
+    assert abs(drawn.mean() - mean) < tolerance * std + band, (
+        f"{name}: mean {drawn.mean():.4f}, exact {mean}"
+    )
+    assert abs(drawn.std() - std) < tolerance * std + band, (
+        f"{name}: std {drawn.std():.4f}, exact {std}"
+    )
     assert torch.equal(draw(20), draw(20)), f"{name}: differs under one seed"
     times = sampler.replace(num_steps=20).times(schedule)
     assert len(times) == 21 and times[0] == 1 and times[-1] == 0, f"{name}: times {times.tolist()}"
@@ -335,19 +394,25 @@ def check_sampler(sampler: Sampler, *, tolerance: float = 0.05) -> None:
     with seeded(7):
         torch.randn(4, dtype=torch.float64)
         alone = torch.randn(3)
-    assert sampler.stochastic != torch.equal(after, alone), f"{name}: stochastic={sampler.stochastic} is not true"
+    assert sampler.stochastic != torch.equal(after, alone), (
+        f"{name}: stochastic={sampler.stochastic} is not true"
+    )
     if sampler.order is not None:
         steps = [25, 50, 100, 200]
         reference = draw(800, 200)
         errors = [float((draw(k, 200) - reference).abs().mean()) for k in steps]
         slope = -np.polyfit(np.log(steps), np.log(errors), 1)[0]
-        assert slope > sampler.order - 0.3, f"{name}: error falls with order {slope:.2f}, declared {sampler.order}"
+        assert slope > sampler.order - 0.3, (
+            f"{name}: error falls with order {slope:.2f}, declared {sampler.order}"
+        )
 
 
 # ------------------------------------------------------------------------------------------------------ estimators
 
 
-def _entries(dims: int, lengths: tuple[int, ...], horizon: int, covariates: bool, missing: bool) -> list[dict]:
+def _entries(
+    dims: int, lengths: tuple[int, ...], horizon: int, covariates: bool, missing: bool
+) -> list[dict]:
     rng = np.random.default_rng(0)
     entries = []
     for i, length in enumerate(lengths):
@@ -385,7 +450,9 @@ def check_estimator(estimator_class: Callable[..., GenerativeEstimator], **optio
     estimator = estimator_class(horizon, **{**quick, **options})
     name = type(estimator).__name__
     assert load_json(dump_json(estimator)) == estimator, f"{name}: JSON does not restore it"
-    _raises(ValueError, lambda: estimator_class(horizon, no_such_option=1), f"{name}: an unknown option")
+    _raises(
+        ValueError, lambda: estimator_class(horizon, no_such_option=1), f"{name}: an unknown option"
+    )
     before = sorted(os.listdir("."))
 
     def samples(predictor: Any, data: list[dict], **kwargs: Any) -> np.ndarray:
@@ -404,17 +471,29 @@ def check_estimator(estimator_class: Callable[..., GenerativeEstimator], **optio
             forecast = next(iter(predictor.predict(short)))
             assert forecast.start_date == short[0]["start"] + 2 and forecast.item_id == "s0", case
             for count in (3, 11):
-                assert samples(predictor, short, num_samples=count).shape[1] == count, f"{case}: num_samples={count}"
+                assert samples(predictor, short, num_samples=count).shape[1] == count, (
+                    f"{case}: num_samples={count}"
+                )
             with tempfile.TemporaryDirectory() as folder:
                 predictor.serialize(Path(folder) / "model")
                 again = load(Path(folder) / "model", device="cpu")
             assert again == predictor, f"{case}: loading gives another predictor"
-            assert (samples(again, short) == drawn).all(), f"{case}: a loaded predictor samples otherwise"
-            assert len(again.history) == 2 and "val_loss" in again.history[0], f"{case}: history {again.history}"
+            assert (samples(again, short) == drawn).all(), (
+                f"{case}: a loaded predictor samples otherwise"
+            )
+            assert len(again.history) == 2 and "val_loss" in again.history[0], (
+                f"{case}: history {again.history}"
+            )
     state = torch.get_rng_state()
     repeated = estimator.train(data, validation_data=data, seed=2)
-    assert (samples(repeated, short) == drawn).all(), f"{name}: training twice under a seed gives two models"
+    assert (samples(repeated, short) == drawn).all(), (
+        f"{name}: training twice under a seed gives two models"
+    )
     onward = estimator.train_from(predictor, data, seed=3)
     assert not (samples(onward, short) == drawn).all(), f"{name}: train_from changes nothing"
-    assert torch.equal(torch.get_rng_state(), state), f"{name}: a seeded training moves the global generator"
-    assert sorted(os.listdir(".")) == before, f"{name}: something was written to the working directory"
+    assert torch.equal(torch.get_rng_state(), state), (
+        f"{name}: a seeded training moves the global generator"
+    )
+    assert sorted(os.listdir(".")) == before, (
+        f"{name}: something was written to the working directory"
+    )

@@ -12,7 +12,11 @@ from tsgen.nets import MLP
 
 class RectifiedFlow(GenerativeModel):
     def __init__(
-        self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...], hidden: int = 64, num_steps: int = 16
+        self,
+        event_shape: tuple[int, ...],
+        cond_shape: tuple[int, ...],
+        hidden: int = 64,
+        num_steps: int = 16,
     ) -> None:
         super().__init__(event_shape, cond_shape)
         self.num_steps = num_steps
@@ -33,7 +37,11 @@ class RectifiedFlow(GenerativeModel):
 
     def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
         batch, count = self._batch(cond), math.prod(sample_shape)
-        rows = cond.reshape(1, -1, *self.cond_shape).expand(count, *[-1] * (1 + len(self.cond_shape))).flatten(0, 1)
+        rows = (
+            cond.reshape(1, -1, *self.cond_shape)
+            .expand(count, *[-1] * (1 + len(self.cond_shape)))
+            .flatten(0, 1)
+        )
         x = torch.randn(len(rows), *self.event_shape, dtype=cond.dtype, device=cond.device)
         for step in range(self.num_steps):
             t = torch.full((len(x),), (step + 0.5) / self.num_steps).to(x)
@@ -44,5 +52,7 @@ class RectifiedFlow(GenerativeModel):
 class RectifiedFlowEstimator(GenerativeEstimator):
     hidden: int = 64
 
-    def build_model(self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]) -> GenerativeModel:
+    def build_model(
+        self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]
+    ) -> GenerativeModel:
         return RectifiedFlow(event_shape, cond_shape, hidden=self.hidden)

@@ -1,9 +1,9 @@
 from functools import partial
 
 import pytest
+
 from tests.contracts.outside_family import RectifiedFlowEstimator
 from tests.contracts.two_player import TinyGANEstimator
-
 from tsgen import ComposedEstimator, GaussianEstimator, StudentTEstimator, TimeGradEstimator
 from tsgen.diffusion import LinearSchedule
 from tsgen.encoders import LSTMEncoder
@@ -36,7 +36,12 @@ def test_every_support(support, decoding):
 
 
 def test_moving_average_and_lstm():
-    check_estimator(GaussianEstimator, ema_decay=0.9, encoder=partial(LSTMEncoder, hidden_size=8), lr_schedule="constant")
+    check_estimator(
+        GaussianEstimator,
+        ema_decay=0.9,
+        encoder=partial(LSTMEncoder, hidden_size=8),
+        lr_schedule="constant",
+    )
 
 
 def test_composed():

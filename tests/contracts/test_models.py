@@ -1,12 +1,16 @@
 import pytest
+
 from tests.contracts.outside_family import RectifiedFlow
 from tests.contracts.two_player import TinyGAN
-
 from tsgen.diffusion import DPMSolverPP, LinearSchedule
 from tsgen.models import DDPM, Gaussian, StudentT
 from tsgen.testing import check_model
 
-HEADS = [(head, covariance) for head in (Gaussian, StudentT) for covariance in ("diagonal", "low_rank", "full")]
+HEADS = [
+    (head, covariance)
+    for head in (Gaussian, StudentT)
+    for covariance in ("diagonal", "low_rank", "full")
+]
 FEW = LinearSchedule(50, beta_end=0.2)
 
 
@@ -22,8 +26,20 @@ def test_ddpm_conforms(target):
 
 
 def test_ddpm_options_conform():
-    options = {"loss_type": "huber", "min_snr": 5.0, "cond_channels": 4, "residual_layers": 3, "dilation_cycle": 3}
-    check_model(DDPM, schedule=LinearSchedule(10, beta_end=0.5), sampler=DPMSolverPP(5), fit=False, **options)
+    options = {
+        "loss_type": "huber",
+        "min_snr": 5.0,
+        "cond_channels": 4,
+        "residual_layers": 3,
+        "dilation_cycle": 3,
+    }
+    check_model(
+        DDPM,
+        schedule=LinearSchedule(10, beta_end=0.5),
+        sampler=DPMSolverPP(5),
+        fit=False,
+        **options,
+    )
 
 
 def test_ddpm_learns():
@@ -39,13 +55,28 @@ def test_ddpm_learns_with_any_target(target):
 @pytest.mark.slow
 @pytest.mark.parametrize("event", [(1,), (6, 3)])
 def test_ddpm_learns_other_shapes(event):
-    check_model(DDPM, events=(), fit_events=(event,), schedule=FEW, cond_channels=4, steps=3000, tolerance=0.05)
+    check_model(
+        DDPM,
+        events=(),
+        fit_events=(event,),
+        schedule=FEW,
+        cond_channels=4,
+        steps=3000,
+        tolerance=0.05,
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("head", [Gaussian, StudentT])
 def test_heads_learn_other_shapes(head):
-    check_model(head, events=(), fit_events=((1,), (6, 3)), covariance="low_rank", law="gaussian", steps=3000)
+    check_model(
+        head,
+        events=(),
+        fit_events=((1,), (6, 3)),
+        covariance="low_rank",
+        law="gaussian",
+        steps=3000,
+    )
 
 
 def test_a_family_from_outside_conforms():

@@ -33,14 +33,18 @@ def test_ancestral_is_the_closed_form_chain():
         v = slope**2 * v + beta[n] * (1 - before) / (1 - abar[n])
     count = 200_000
     with seeded(0):
-        drawn = Ancestral().sample(gaussian_denoiser(mean, std, schedule), (count,), schedule, like=LIKE)
+        drawn = Ancestral().sample(
+            gaussian_denoiser(mean, std, schedule), (count,), schedule, like=LIKE
+        )
     assert abs(drawn.mean() - m) < 4 * math.sqrt(v / count)
     assert abs(drawn.var() - v) < 4 * v * math.sqrt(2 / count)
 
 
 def test_ancestral_equals_diffusers():
     schedule = LinearSchedule(30, beta_end=0.3)
-    oracle = DDPMScheduler(30, beta_start=1e-4, beta_end=0.3, clip_sample=False, variance_type="fixed_small")
+    oracle = DDPMScheduler(
+        30, beta_start=1e-4, beta_end=0.3, clip_sample=False, variance_type="fixed_small"
+    )
     oracle.set_timesteps(30)
     denoise = gaussian_denoiser(0.7, 0.3, schedule)
     with seeded(1):

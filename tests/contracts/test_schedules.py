@@ -21,13 +21,18 @@ def test_conforms(schedule):
     t = torch.linspace(0.001, 1, 500, dtype=torch.float64)
     assert (schedule.half_log_snr(t).diff() < 0).all()
     assert torch.allclose(schedule.time(schedule.half_log_snr(t)), t, atol=1e-9)
-    assert torch.allclose(schedule.alpha(t) ** 2 + schedule.sigma(t) ** 2, torch.ones_like(t), atol=1e-12)
+    assert torch.allclose(
+        schedule.alpha(t) ** 2 + schedule.sigma(t) ** 2, torch.ones_like(t), atol=1e-12
+    )
     assert schedule.alpha(grid[:1]) == 1 and schedule.sigma(grid[:1]) == 0
     # the discrete chain's product is the continuous schedule at the grid points
     product = (1 - schedule.betas()).cumprod(0)
     assert torch.allclose(schedule.alpha(grid[1:]) ** 2, product, rtol=1e-9)
     h = 1e-6
-    for value, slope in ((schedule.alpha, schedule.alpha_dot), (schedule.sigma, schedule.sigma_dot)):
+    for value, slope in (
+        (schedule.alpha, schedule.alpha_dot),
+        (schedule.sigma, schedule.sigma_dot),
+    ):
         numeric = (value(t[1:-1] + h) - value(t[1:-1] - h)) / (2 * h)
         assert torch.allclose(slope(t[1:-1]), numeric, rtol=1e-4, atol=1e-5)
 
@@ -36,13 +41,19 @@ def test_betas_are_the_published_ones():
     linear = LinearSchedule(100, 1e-4, 0.1).betas()
     assert torch.allclose(linear, torch.linspace(1e-4, 0.1, 100, dtype=torch.float64), atol=1e-9)
     quadratic = QuadraticSchedule(50, 1e-4, 0.5).betas()
-    assert torch.allclose(quadratic, torch.linspace(0.01, 0.5**0.5, 50, dtype=torch.float64) ** 2, atol=1e-9)
+    assert torch.allclose(
+        quadratic, torch.linspace(0.01, 0.5**0.5, 50, dtype=torch.float64) ** 2, atol=1e-9
+    )
     oracle = DDPMScheduler(100, beta_start=1e-4, beta_end=0.1).alphas_cumprod.double()
-    assert torch.allclose(LinearSchedule().alpha(LinearSchedule().times()[1:]) ** 2, oracle, atol=1e-5)
+    assert torch.allclose(
+        LinearSchedule().alpha(LinearSchedule().times()[1:]) ** 2, oracle, atol=1e-5
+    )
     cosine, oracle = CosineSchedule(1000), DDPMScheduler(1000, beta_schedule="squaredcos_cap_v2")
     t = torch.arange(1, 901) / 1000
     ours = cosine.alpha(t.double()) ** 2
-    assert (ours - oracle.alphas_cumprod[:900].double()).abs().max() < 0.02  # time is stretched by half a percent
+    assert (
+        ours - oracle.alphas_cumprod[:900].double()
+    ).abs().max() < 0.02  # time is stretched by half a percent
 
 
 @pytest.mark.parametrize(

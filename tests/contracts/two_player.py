@@ -15,7 +15,9 @@ from tsgen.nets import MLP
 class TinyGAN(GenerativeModel):
     players: ClassVar[tuple[str, ...]] = ("critic", "generator")
 
-    def __init__(self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...], hidden: int = 32) -> None:
+    def __init__(
+        self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...], hidden: int = 32
+    ) -> None:
         super().__init__(event_shape, cond_shape)
         size, given = self.event_shape.numel(), self.cond_shape.numel()
         self.critic = MLP(size + given, 1, (hidden, hidden))
@@ -29,7 +31,9 @@ class TinyGAN(GenerativeModel):
         batch = self._batch(cond, x)
         return ((self.sample(cond) - x) ** 2).reshape(*batch, -1).mean(-1)
 
-    def player_loss(self, player: str, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
+    def player_loss(
+        self, player: str, x: Tensor, cond: Tensor, observed: Tensor | None = None
+    ) -> Tensor:
         batch = self._batch(cond, x)
         x, cond = x.reshape(-1, *self.event_shape), cond.reshape(-1, *self.cond_shape)
         fake = self.sample(cond)
@@ -45,12 +49,20 @@ class TinyGAN(GenerativeModel):
 
     def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
         batch, count = self._batch(cond), math.prod(sample_shape)
-        rows = cond.reshape(1, -1, *self.cond_shape).expand(count, *[-1] * (1 + len(self.cond_shape))).flatten(0, 1)
-        noise = torch.randn(len(rows), self.event_shape.numel(), dtype=cond.dtype, device=cond.device)
+        rows = (
+            cond.reshape(1, -1, *self.cond_shape)
+            .expand(count, *[-1] * (1 + len(self.cond_shape)))
+            .flatten(0, 1)
+        )
+        noise = torch.randn(
+            len(rows), self.event_shape.numel(), dtype=cond.dtype, device=cond.device
+        )
         x = self.generator(torch.cat([noise, rows.flatten(1)], 1))
         return x.view(*sample_shape, *batch, *self.event_shape)
 
 
 class TinyGANEstimator(GenerativeEstimator):
-    def build_model(self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]) -> GenerativeModel:
+    def build_model(
+        self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]
+    ) -> GenerativeModel:
         return TinyGAN(event_shape, cond_shape)

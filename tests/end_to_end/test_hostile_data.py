@@ -37,13 +37,25 @@ def hostile(kind):
     return noise
 
 
-KINDS = ["constant", "zero", "large", "spike", "all NaN channel", "one channel", "only the ends observed"]
+KINDS = [
+    "constant",
+    "zero",
+    "large",
+    "spike",
+    "all NaN channel",
+    "one channel",
+    "only the ends observed",
+]
 NEURAL = {
     "gaussian": GaussianEstimator, "gaussian, full": lambda h, **o: GaussianEstimator(h, covariance="full", **o),
     "student": StudentTEstimator,
     "timegrad": lambda h, **o: TimeGradEstimator(h, schedule=LinearSchedule(10, beta_end=0.5), **o),
 }  # fmt: skip
-SIMPLE = {"last value": LastValueEstimator, "random walk": RandomWalkEstimator, "seasonal": SeasonalRepeatEstimator}
+SIMPLE = {
+    "last value": LastValueEstimator,
+    "random walk": RandomWalkEstimator,
+    "seasonal": SeasonalRepeatEstimator,
+}
 
 
 def forecast(estimator, kind):
@@ -58,7 +70,9 @@ def forecast(estimator, kind):
 @pytest.mark.parametrize("name", NEURAL)
 def test_forecasts_are_finite(name, scaling, kind):
     samples = forecast(NEURAL[name](HORIZON, scaling=scaling, **QUICK), kind)
-    if kind == "large" and scaling != "mean":  # the level must survive the network's single precision
+    if (
+        kind == "large" and scaling != "mean"
+    ):  # the level must survive the network's single precision
         assert np.abs(samples - 1e9).max() < 1e3
 
 
@@ -75,6 +89,10 @@ def test_horizon_decoding_is_finite(kind):
 
 @pytest.mark.parametrize("name", NEURAL)
 def test_a_series_of_three_steps_is_too_short(name):
-    entry = {"start": pd.Period("2024-01-01", freq="h"), "target": np.arange(3.0), "item_id": "tiny"}
+    entry = {
+        "start": pd.Period("2024-01-01", freq="h"),
+        "target": np.arange(3.0),
+        "item_id": "tiny",
+    }
     with pytest.raises(ValueError, match=r"length 3|3 steps"):
         NEURAL[name](HORIZON, **QUICK).train([entry])

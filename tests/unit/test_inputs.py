@@ -28,7 +28,12 @@ def test_spec_describes_the_data():
     second["target"] = second["target"].copy()
     second["target"][0, 3] = np.nan
     spec = infer_spec([entry(), second], H)
-    assert (spec.freq, spec.num_channels, spec.one_dimensional, spec.missing) == ("h", 2, False, True)
+    assert (spec.freq, spec.num_channels, spec.one_dimensional, spec.missing) == (
+        "h",
+        2,
+        False,
+        True,
+    )
     assert (spec.num_series, spec.shortest, spec.num_steps, spec.cardinality) == (2, 30, 60, (5,))
     assert spec.static_mean == (2.0,) and spec.static_std == (1.0,)
     assert spec.known_mean[0] == pytest.approx(entry()["feat_dynamic_real"][0, :30].mean())
@@ -78,7 +83,10 @@ def test_entries_must_be_alike_in_training_and_afterwards(changes, message):
 
 def test_prediction_needs_its_covariates():
     t = transformation(infer_spec([entry()], H))
-    with pytest.raises(ValueError, match="feat_dynamic_real has 32 steps, needs 34 to cover the 30 steps of the target and the 4"):
+    with pytest.raises(
+        ValueError,
+        match="feat_dynamic_real has 32 steps, needs 34 to cover the 30 steps of the target and the 4",
+    ):
         list(t.apply([entry(feat_dynamic_real=np.ones((1, 32)))], is_train=False))
     with pytest.raises(ValueError, match="has category 3, but training saw 2 categories"):
         list(t.apply([entry(feat_static_cat=[3])], is_train=False))
@@ -104,15 +112,26 @@ def test_gaps_are_carried_forward_and_levels_keep_their_digits():
     noise = np.random.default_rng(0).normal(size=(2, 30))
     target = 1e9 + noise
     target[0, :3] = target[0, 10:13] = target[1] = np.nan
-    (row,) = transformation(infer_spec([entry(target=target)], H), "standard").apply([entry(target=target)], is_train=True)
+    (row,) = transformation(infer_spec([entry(target=target)], H), "standard").apply(
+        [entry(target=target)], is_train=True
+    )
     values, pad = row["target"], 6
-    assert row["start"] == entry()["start"] - pad and values.shape == (2, 36) and values.dtype == np.float32
+    assert (
+        row["start"] == entry()["start"] - pad
+        and values.shape == (2, 36)
+        and values.dtype == np.float32
+    )
     assert np.isnan(values[0, : pad + 3]).all() and np.isnan(values[1]).all()
     assert (values[0, pad + 10 : pad + 13] == values[0, pad + 9]).all()
-    assert not row["observed"][:, :pad].any() and (row["observed"][:, pad:] == np.isfinite(target)).all()
+    assert (
+        not row["observed"][:, :pad].any()
+        and (row["observed"][:, pad:] == np.isfinite(target)).all()
+    )
     seen = [*range(3, 10), *range(13, 30)]
     assert np.allclose(values[0, pad:][seen] + row["center"][0] - 1e9, noise[0, seen], atol=1e-6)
-    assert np.allclose(row["center"], -row["location"][:, 0])  # before anything is seen: the data's own zero
+    assert np.allclose(
+        row["center"], -row["location"][:, 0]
+    )  # before anything is seen: the data's own zero
     assert (row["scale"][1] == 1).all()
 
 

@@ -127,7 +127,9 @@ def test_ddpm_learns_the_posterior_mean_of_a_gaussian():
             noised = alpha * (0.5 + 0.6 * x) + sigma * torch.randn_like(x)
             exact = 0.5 + alpha * 0.36 / (alpha**2 * 0.36 + sigma**2) * (noised - alpha * 0.5)
             with torch.no_grad():
-                eps = model.net(noised, model.net.embed(t), model.net.condition(cond[:1].expand(2000, 1)))
+                eps = model.net(
+                    noised, model.net.embed(t), model.net.condition(cond[:1].expand(2000, 1))
+                )
             learnt = model.parameterization.to_x0(eps, noised, alpha, sigma)
             assert (learnt - exact).pow(2).mean().sqrt() < 0.08 * max(1.0, (sigma / alpha).item())
 
@@ -152,5 +154,10 @@ def test_precomputed_conditioning_changes_nothing():
         kept = list(net.condition(cond))
         once, twice = (net(x, net.embed(t), kept) for _ in range(2))
         assert torch.equal(once, twice)
-        rows = torch.cat([net(x[i : i + 1], net.embed(t[i : i + 1]), net.condition(cond[i : i + 1])) for i in range(7)])
+        rows = torch.cat(
+            [
+                net(x[i : i + 1], net.embed(t[i : i + 1]), net.condition(cond[i : i + 1]))
+                for i in range(7)
+            ]
+        )
         assert torch.allclose(once, rows, atol=1e-5)

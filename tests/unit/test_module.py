@@ -15,7 +15,13 @@ def data(length=80, dims=2):
     return [{"start": pd.Period("2021-01-01", freq="h"), "target": y}]
 
 
-QUICK = {"max_epochs": 2, "num_batches_per_epoch": 4, "batch_size": 8, "verbose": False, "lags_seq": (1, 2)}
+QUICK = {
+    "max_epochs": 2,
+    "num_batches_per_epoch": 4,
+    "batch_size": 8,
+    "verbose": False,
+    "lags_seq": (1, 2),
+}
 
 
 class Exploding(Gaussian):
@@ -37,7 +43,9 @@ def test_a_loss_that_is_not_finite_stops_and_names_step_and_channel():
     wild = data()
     wild[0]["target"][1, 40] = 1e7
     Exploding.calls = 0
-    with pytest.raises(FloatingPointError, match=r"loss is .* at step 3 \(epoch 0\).*in channel 1.*lower lr"):
+    with pytest.raises(
+        FloatingPointError, match=r"loss is .* at step 3 \(epoch 0\).*in channel 1.*lower lr"
+    ):
         ExplodingEstimator(2, **{**QUICK, "batch_size": 64}).train(wild, seed=0)
 
 
@@ -47,7 +55,9 @@ def test_gradients_are_clipped_for_every_player(estimator):
 
     def watch(optimiser, *_):
         parameters = [p for g in optimiser.param_groups for p in g["params"] if p.grad is not None]
-        norms.append(torch.linalg.vector_norm(torch.stack([p.grad.norm() for p in parameters])).item())
+        norms.append(
+            torch.linalg.vector_norm(torch.stack([p.grad.norm() for p in parameters])).item()
+        )
 
     hook = register_optimizer_step_pre_hook(watch)
     try:
@@ -69,13 +79,22 @@ def test_players_move_only_what_is_theirs():
     names = {id(p): n for n, p in module.forecaster.named_parameters()}
     critic, generator = ({names[id(p)] for p in group} for group in groups)
     assert critic == {n for n in names.values() if n.startswith("model.critic")}
-    assert generator == set(names.values()) - critic and any(n.startswith("encoder") for n in generator)
+    assert generator == set(names.values()) - critic and any(
+        n.startswith("encoder") for n in generator
+    )
 
 
 def test_two_players_learn_a_location():
     """A generator that starts at zero ends where the data are."""
     y = 20 + np.random.default_rng(0).normal(size=(1, 500))
-    options = {**QUICK, "max_epochs": 8, "num_batches_per_epoch": 50, "lr": 3e-3, "scaling": "none", "gradient_clip": 1.0}
+    options = {
+        **QUICK,
+        "max_epochs": 8,
+        "num_batches_per_epoch": 50,
+        "lr": 3e-3,
+        "scaling": "none",
+        "gradient_clip": 1.0,
+    }
     entry = [{"start": pd.Period("2021-01-01", freq="h"), "target": y / 10}]
     predictor = TinyGANEstimator(2, **options).train(entry, seed=0)
     forecast = next(iter(predictor.predict(entry, num_samples=500, seed=0)))
@@ -90,7 +109,9 @@ def test_the_moving_average_is_one_and_is_what_predicts():
         def on_train_batch_end(self, trainer, module, *_):
             seen.append(torch.cat([p.detach().flatten() for p in module.forecaster.parameters()]))
 
-    out = GaussianEstimator(2, ema_decay=decay, trainer_kwargs={"callbacks": [Watch()]}, **QUICK).train_model(data(), seed=0)
+    out = GaussianEstimator(
+        2, ema_decay=decay, trainer_kwargs={"callbacks": [Watch()]}, **QUICK
+    ).train_model(data(), seed=0)
     expected = seen[0]
     for later in seen[1:]:
         expected = decay * expected + (1 - decay) * later

@@ -9,13 +9,23 @@ import tsgen
 from tsgen import GaussianEstimator, TimeGradEstimator, load
 from tsgen.diffusion import DDIM, DPMSolverPP, LinearSchedule
 
-QUICK = {"num_batches_per_epoch": 2, "batch_size": 8, "verbose": False, "lags_seq": (1, 2), "max_epochs": 1}
+QUICK = {
+    "num_batches_per_epoch": 2,
+    "batch_size": 8,
+    "verbose": False,
+    "lags_seq": (1, 2),
+    "max_epochs": 1,
+}
 
 
 def data(count=3, length=60):
     rng = np.random.default_rng(0)
     return [
-        {"start": pd.Period("2021-01-01", freq="h"), "target": rng.normal(5, 1, (2, length + i)), "item_id": f"s{i}"}
+        {
+            "start": pd.Period("2021-01-01", freq="h"),
+            "target": rng.normal(5, 1, (2, length + i)),
+            "item_id": f"s{i}",
+        }
         for i in range(count)
     ]
 
@@ -26,13 +36,20 @@ def timegrad():
 
 
 def draw(predictor, entries=None, **kwargs):
-    return np.stack([f.samples for f in predictor.predict(entries or data(), **{"num_samples": 5, "seed": 1, **kwargs})])
+    return np.stack(
+        [
+            f.samples
+            for f in predictor.predict(entries or data(), **{"num_samples": 5, "seed": 1, **kwargs})
+        ]
+    )
 
 
 def test_forecasts_come_in_order_with_dates_and_names(timegrad):
     forecasts = list(timegrad.predict(data(), num_samples=4))
     assert [f.item_id for f in forecasts] == ["s0", "s1", "s2"]
-    assert [f.start_date for f in forecasts] == [pd.Period("2021-01-01", freq="h") + 60 + i for i in range(3)]
+    assert [f.start_date for f in forecasts] == [
+        pd.Period("2021-01-01", freq="h") + 60 + i for i in range(3)
+    ]
     assert all(f.samples.shape == (4, 3, 2) for f in forecasts)
 
 
@@ -74,7 +91,12 @@ def test_with_sampler_is_a_copy_that_is_saved(timegrad, tmp_path):
 def test_a_saved_model_holds_no_pickled_code(timegrad, tmp_path):
     timegrad.serialize(tmp_path / "deep" / "model")
     files = sorted(p.name for p in (tmp_path / "deep" / "model").iterdir())
-    assert files == ["gluonts-config.json", "prediction-net-state.pt", "predictor.json", "tsgen.json"]
+    assert files == [
+        "gluonts-config.json",
+        "prediction-net-state.pt",
+        "predictor.json",
+        "tsgen.json",
+    ]
     torch.load(tmp_path / "deep" / "model" / "prediction-net-state.pt", weights_only=True)
     from gluonts.model.predictor import Predictor
 
@@ -88,7 +110,9 @@ def test_other_folders_and_versions_are_refused(timegrad, tmp_path):
     about = json.loads((tmp_path / "tsgen.json").read_text())
     assert about["tsgen"] == tsgen.__version__
     (tmp_path / "tsgen.json").write_text(json.dumps(about | {"format": 99, "tsgen": "9.0"}))
-    with pytest.raises(ValueError, match="was saved by tsgen 9.0 in format 99; this is tsgen .* reads format 1"):
+    with pytest.raises(
+        ValueError, match="was saved by tsgen 9.0 in format 99; this is tsgen .* reads format 1"
+    ):
         load(tmp_path)
 
 

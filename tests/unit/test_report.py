@@ -11,7 +11,9 @@ from tsgen.report import Page, plot
 def forecast(channels=30, horizon=6):
     rng = np.random.default_rng(0)
     shape = (20, horizon, channels) if channels else (20, horizon)
-    return SampleForecast(rng.normal(5, 1, shape), start_date=pd.Period("2021-01-03", freq="h"), item_id="plant")
+    return SampleForecast(
+        rng.normal(5, 1, shape), start_date=pd.Period("2021-01-03", freq="h"), item_id="plant"
+    )
 
 
 def history(channels=30, length=54):
@@ -46,7 +48,11 @@ def test_defaults_take_the_largest_channels():
 
 def test_frames_name_their_channels(tmp_path):
     entry = history(2)
-    frame = pd.DataFrame(entry["target"].T, columns=["a", "b"], index=pd.date_range("2021-01-01", periods=54, freq="h"))
+    frame = pd.DataFrame(
+        entry["target"].T,
+        columns=["a", "b"],
+        index=pd.date_range("2021-01-01", periods=54, freq="h"),
+    )
     figure = plot(forecast(2), frame, past=5)
     assert [a.get_title(loc="left") for a in figure.axes] == ["a", "b"]
     assert len(lines(figure.axes[0])["observed"].get_xdata()) == 5 + 6
@@ -76,6 +82,13 @@ def test_the_page_needs_nothing_else(tmp_path):
     page.figure(plot(forecast(2), history(2)), 'a "caption"')
     path = page.write(tmp_path / "deep" / "report.html")
     text = path.read_text()
-    assert "A &lt;title&gt;" in text and "a&lt;b" in text and "0.1235" in text and 'class="best">0.1<' in text
-    assert not re.search(r"""(src|href)=["'](?!data:)""", text) and "http" not in text.replace("http-equiv", "")
+    assert (
+        "A &lt;title&gt;" in text
+        and "a&lt;b" in text
+        and "0.1235" in text
+        and 'class="best">0.1<' in text
+    )
+    assert not re.search(r"""(src|href)=["'](?!data:)""", text) and "http" not in text.replace(
+        "http-equiv", ""
+    )
     assert "data:image/png;base64," in text and text.count("<table>") == text.count("</table>") == 1

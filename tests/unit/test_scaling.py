@@ -143,14 +143,23 @@ def test_counts_are_dequantised_uniformly():
     torch.manual_seed(0)
     z, _ = link.forward(y, dequantise=True)
     u = 5 * torch.nn.functional.softplus(z / 5) - 3
-    assert u.min() >= 0 and u.max() <= 1 and abs(u.mean() - 0.5) < 0.005 and abs(u.var() - 1 / 12) < 0.002
+    assert (
+        u.min() >= 0
+        and u.max() <= 1
+        and abs(u.mean() - 0.5) < 0.005
+        and abs(u.var() - 1 / 12) < 0.002
+    )
     assert torch.equal(link.inverse(z), y)
 
 
 @pytest.mark.parametrize(
     ("support", "values", "message"),
     [
-        ("positive", [1.0, 0.0], r"target is 0 at channel 0, step 1, but support='positive' expects values above 0"),
+        (
+            "positive",
+            [1.0, 0.0],
+            r"target is 0 at channel 0, step 1, but support='positive' expects values above 0",
+        ),
         ("count", [1.0, 2.5], "target is 2.5 .* expects whole numbers from 0 up"),
         ("count", [1.0, -1.0], "target is -1"),
         ((0.0, 1.0), [0.5, 1.2], r"target is 1.2 .* expects values in \(0.0, 1.0\)"),
@@ -162,7 +171,9 @@ def test_values_outside_the_support_are_named(support, values, message):
     Link(support).check(np.array([[np.nan, 1.0]]), "series 'a'")  # what is missing is nowhere
 
 
-@pytest.mark.parametrize("support", [(1.0, 0.0), (0.0, 0.0), (-math.inf, math.inf), (math.nan, 1.0)])
+@pytest.mark.parametrize(
+    "support", [(1.0, 0.0), (0.0, 0.0), (-math.inf, math.inf), (math.nan, 1.0)]
+)
 def test_impossible_intervals(support):
     with pytest.raises(ValueError, match="must be .lo, hi. with lo < hi, at most one infinite"):
         Link(support)

@@ -40,9 +40,13 @@ def test_quantile_scores_are_gluonts(levels, missing):
         quantiles=quantile_levels(levels), target_agg_funcs={"sum": np.sum}, num_workers=0
     )
     table, _ = evaluator(targets, forecasts, num_series=W)
-    assert quantile_crps(samples, truth, levels) == pytest.approx(table["mean_wQuantileLoss"], abs=1e-9)
+    assert quantile_crps(samples, truth, levels) == pytest.approx(
+        table["mean_wQuantileLoss"], abs=1e-9
+    )
     if not missing:  # pandas sums over what is missing; here a sum with a missing part is missing
-        assert crps_sum(samples, truth, levels) == pytest.approx(table["m_sum_mean_wQuantileLoss"], abs=1e-9)
+        assert crps_sum(samples, truth, levels) == pytest.approx(
+            table["m_sum_mean_wQuantileLoss"], abs=1e-9
+        )
 
 
 def test_a_sum_with_a_missing_part_is_left_out():
@@ -56,7 +60,9 @@ def test_fair_crps_is_scoringrules_and_unbiased():
     samples, truth = made()
     expected = scoringrules.crps_ensemble(truth, np.moveaxis(samples, 1, -1), estimator="fair")
     assert np.allclose(fair_crps(samples, truth), expected, atol=1e-12)
-    rng = np.random.default_rng(0)  # the score of N(0, 1) under itself is 1 / sqrt(pi), whatever the number of samples
+    rng = np.random.default_rng(
+        0
+    )  # the score of N(0, 1) under itself is 1 / sqrt(pi), whatever the number of samples
     drawn, actual = rng.standard_normal((1, 3, 200_000, 1)), rng.standard_normal((1, 200_000, 1))
     values = fair_crps(drawn, actual)
     assert abs(values.mean() - 1 / np.sqrt(np.pi)) < 4 * values.std() / np.sqrt(values.size)
@@ -71,7 +77,9 @@ def test_energy_score_is_the_sum_over_pairs_and_scoringrules():
         pairs.append((near - spread / 2) / np.linalg.norm(y))
     assert np.allclose(energy_score(samples, truth), pairs)
     raw = energy_score(samples, truth, normalise=False)
-    with_self = scoringrules.es_ensemble(truth.reshape(W, -1), samples.reshape(W, S, -1), estimator="fair")
+    with_self = scoringrules.es_ensemble(
+        truth.reshape(W, -1), samples.reshape(W, S, -1), estimator="fair"
+    )
     assert np.allclose(raw, with_self)
 
 
@@ -89,7 +97,9 @@ def test_missing_values_are_left_out():
     kept = np.ones((H, C), bool)
     kept[1, 2] = False
     by_hand = samples[0][:, kept][:, None, :], truth[0][kept][None]
-    assert energy_score(samples, spoilt)[0] == pytest.approx(energy_score(by_hand[0][None], by_hand[1][None])[0])
+    assert energy_score(samples, spoilt)[0] == pytest.approx(
+        energy_score(by_hand[0][None], by_hand[1][None])[0]
+    )
     assert np.isfinite(list(score(samples, spoilt).values())).all()
 
 

@@ -16,7 +16,13 @@ import torch
 from tsgen import GaussianEstimator, TimeGradEstimator, load
 from tsgen.diffusion import LinearSchedule
 
-QUICK = {"num_batches_per_epoch": 4, "batch_size": 8, "verbose": False, "lags_seq": (1, 2), "max_epochs": 6}
+QUICK = {
+    "num_batches_per_epoch": 4,
+    "batch_size": 8,
+    "verbose": False,
+    "lags_seq": (1, 2),
+    "max_epochs": 6,
+}
 
 
 def data(length=80, dims=2, seed=0):
@@ -50,7 +56,10 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_been(tmp_path, error):
     whole = make().train(data(), validation_data=data(90), seed=3)
     with pytest.raises(type(error)) as caught:
         make(tmp_path / "run", Stop(3, error)).train(data(), validation_data=data(90), seed=3)
-    assert any("3 epochs are safe" in note and "same checkpoint_dir" in note for note in caught.value.__notes__)
+    assert any(
+        "3 epochs are safe" in note and "same checkpoint_dir" in note
+        for note in caught.value.__notes__
+    )
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     resumed = make(tmp_path / "run").train(data(), validation_data=data(90), seed=3)
     assert torch.equal(weights(whole), weights(resumed))
@@ -72,7 +81,9 @@ def test_a_killed_process_can_be_resumed(tmp_path):
         """
     )
     folder = tmp_path / "run"
-    process = subprocess.Popen([sys.executable, "-c", script, str(folder)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(folder)], stderr=subprocess.DEVNULL
+    )
     record, waited = folder / "run.json", time.monotonic()
     while time.monotonic() - waited < 120:
         if record.exists() and len(json.loads(record.read_text())["history"]) >= 2:
@@ -87,7 +98,9 @@ def test_a_killed_process_can_be_resumed(tmp_path):
     assert torch.equal(weights(resumed), weights(make().train(data(), seed=3)))
 
 
-def test_without_a_folder_an_interrupted_run_is_kept_and_a_finished_one_is_not(tmp_path, monkeypatch):
+def test_without_a_folder_an_interrupted_run_is_kept_and_a_finished_one_is_not(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     make().train(data(), seed=3)
     assert not list(tmp_path.iterdir())
@@ -109,7 +122,9 @@ def test_a_finished_run_is_returned_as_it_is(tmp_path):
 
 def test_another_run_is_refused(tmp_path):
     make(tmp_path / "run", max_epochs=1).train(data(), seed=3)
-    with pytest.raises(ValueError, match="holds a run with lr=0.01, this one has 0.001; choose another folder"):
+    with pytest.raises(
+        ValueError, match="holds a run with lr=0.01, this one has 0.001; choose another folder"
+    ):
         make(tmp_path / "run", max_epochs=1, lr=1e-3).train(data(), seed=3)
     with pytest.raises(ValueError, match="holds a run with seed=3, this one has 4"):
         make(tmp_path / "run", max_epochs=1).train(data(), seed=4)
@@ -126,20 +141,35 @@ def test_another_run_is_refused(tmp_path):
 def test_early_stopping_keeps_the_best_weights():
     """Validation data of another law: every epoch of training makes it worse."""
     other = data(80, seed=1)
-    other[0] = {**other[0], "item_id": "b", "target": other[0]["target"] * 0 + np.linspace(5, 9, 80)}
-    options = {**QUICK, "max_epochs": 60, "patience": 3, "lr": 3e-2, "lr_schedule": "constant", "scaling": "none"}
+    other[0] = {
+        **other[0],
+        "item_id": "b",
+        "target": other[0]["target"] * 0 + np.linspace(5, 9, 80),
+    }
+    options = {
+        **QUICK,
+        "max_epochs": 60,
+        "patience": 3,
+        "lr": 3e-2,
+        "lr_schedule": "constant",
+        "scaling": "none",
+    }
     predictor = GaussianEstimator(2, **options).train(data(), validation_data=other, seed=0)
     losses = [h["val_loss"] for h in predictor.history]
     best = int(np.argmin(losses))
     assert len(losses) == best + 1 + 3 < 60
     module = predictor.prediction_net
-    again = GaussianEstimator(2, **{**options, "max_epochs": best + 1, "patience": None}).train(data(), seed=0)
+    again = GaussianEstimator(2, **{**options, "max_epochs": best + 1, "patience": None}).train(
+        data(), seed=0
+    )
     assert torch.equal(weights(predictor), weights(again))
     assert module.best_forecaster is module.forecaster
 
 
 def test_validation_has_many_windows_and_fixed_noise():
-    predictor = make(lr=1e-12, ema_decay=None, max_epochs=3, num_batches_per_epoch=1).train(data(), validation_data=data(90), seed=0)
+    predictor = make(lr=1e-12, ema_decay=None, max_epochs=3, num_batches_per_epoch=1).train(
+        data(), validation_data=data(90), seed=0
+    )
     losses = [h["val_loss"] for h in predictor.history]
     assert max(losses) - min(losses) < 1e-6 < losses[0]
 
@@ -155,7 +185,9 @@ def test_validation_uses_only_what_training_has_not_seen():
     training = list(transformation.apply(spec_data, is_train=True))
 
     def starts(validation):
-        windows = estimator._validation_windows(validation, transformation, shape, training, torch.device("cpu"))
+        windows = estimator._validation_windows(
+            validation, transformation, shape, training, torch.device("cpu")
+        )
         return sorted(set(windows.store.first_row.tolist()))
 
     assert starts(longer) == list(range(80, 99))
@@ -177,11 +209,15 @@ def test_training_options_are_not_lost():
         def on_train_start(self, *_):
             Count.calls += 1
 
-    estimator = GaussianEstimator(2, trainer_kwargs={"callbacks": [Count()]}, **{**QUICK, "max_epochs": 1})
+    estimator = GaussianEstimator(
+        2, trainer_kwargs={"callbacks": [Count()]}, **{**QUICK, "max_epochs": 1}
+    )
     estimator.train(data(), seed=0)
     estimator.train(data(), seed=0)
     assert Count.calls == 2
-    with pytest.raises(ValueError, match=r"trainer_kwargs\['max_epochs'\]=3: use the estimator's option max_epochs"):
+    with pytest.raises(
+        ValueError, match=r"trainer_kwargs\['max_epochs'\]=3: use the estimator's option max_epochs"
+    ):
         GaussianEstimator(2, trainer_kwargs={"max_epochs": 3})
     with pytest.raises(ValueError, match="several devices are not supported"):
         GaussianEstimator(2, trainer_kwargs={"devices": 2})
@@ -195,7 +231,12 @@ def test_quiet_is_silent_and_loud_tells_the_time_left(capfd):
     assert not [w for w in caught if "lightning" in w.filename]
     GaussianEstimator(2, **{**QUICK, "verbose": True}).train(data(), seed=0)
     out, err = capfd.readouterr()
-    assert out == "" and "GaussianEstimator on cpu: 100%" in err and "train_loss=" in err and "epoch=6/6" in err
+    assert (
+        out == ""
+        and "GaussianEstimator on cpu: 100%" in err
+        and "train_loss=" in err
+        and "epoch=6/6" in err
+    )
 
 
 def test_bad_options_are_refused_before_any_work():
@@ -220,7 +261,9 @@ def test_bad_options_are_refused_before_any_work():
 def test_train_from_needs_the_same_make(tmp_path):
     predictor = GaussianEstimator(2, **QUICK).train(data(), seed=0)
     predictor.serialize(tmp_path)
-    onward = GaussianEstimator(2, **{**QUICK, "lr": 1e-3}).train_from(load(tmp_path), data(seed=5), seed=1)
+    onward = GaussianEstimator(2, **{**QUICK, "lr": 1e-3}).train_from(
+        load(tmp_path), data(seed=5), seed=1
+    )
     assert not torch.equal(weights(onward), weights(predictor))
     assert onward.spec == predictor.spec
     with pytest.raises(ValueError, match="train_from: the predictor was made with"):

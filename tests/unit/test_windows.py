@@ -29,9 +29,13 @@ def make(lengths=(40, 70), missing=True):
             target[rng.random(target.shape) < 0.3] = np.nan
         data.append(
             {
-                "start": pd.Period("2021-01-01", freq="h"), "item_id": i, "target": target,
-                "feat_dynamic_real": rng.normal(size=(2, length)), "feat_static_cat": [i],
-                "past_feat_dynamic_real": rng.normal(size=(1, length)), "feat_static_real": rng.normal(size=1),
+                "start": pd.Period("2021-01-01", freq="h"),
+                "item_id": i,
+                "target": target,
+                "feat_dynamic_real": rng.normal(size=(2, length)),
+                "feat_static_cat": [i],
+                "past_feat_dynamic_real": rng.normal(size=(1, length)),
+                "feat_static_real": rng.normal(size=1),
             }  # fmt: skip
         )
     spec = infer_spec(data, 4)
@@ -58,8 +62,12 @@ def test_gathered_windows_are_gluonts_windows():
     for entry in data:
         length = entry["target"].shape[1]
         for start in range(SHAPE.first(length), length - 3):
-            cut = (transformation + create_splitter(SHAPE, At(place=start + SHAPE.past_length))).apply([entry], is_train=True)
-            (batch,) = as_stacked_batches(cut, batch_size=1, field_names=list(TRAINING_FIELDS), output_type=torch.tensor)
+            cut = (
+                transformation + create_splitter(SHAPE, At(place=start + SHAPE.past_length))
+            ).apply([entry], is_train=True)
+            (batch,) = as_stacked_batches(
+                cut, batch_size=1, field_names=list(TRAINING_FIELDS), output_type=torch.tensor
+            )
             ours = store.gather(torch.tensor([number]))
             assert set(ours) == set(TRAINING_FIELDS) == set(batch)
             for name in TRAINING_FIELDS:
@@ -77,8 +85,12 @@ def test_windows_hold_what_lies_there():
     for row, start in enumerate((first, first + 5)):
         target = data[0]["target"].T
         center = batch["center"][row].numpy()
-        assert np.allclose(batch["future_target"][row].numpy() + center, target[start : start + 4], atol=1e-5)
-        assert np.allclose(batch["past_target"][row].numpy() + center, target[start - 11 : start], atol=1e-5)
+        assert np.allclose(
+            batch["future_target"][row].numpy() + center, target[start : start + 4], atol=1e-5
+        )
+        assert np.allclose(
+            batch["past_target"][row].numpy() + center, target[start - 11 : start], atol=1e-5
+        )
         assert batch["past_known"].shape == (2, 6, 14) and batch["future_known"].shape == (2, 4, 14)
 
 
@@ -87,7 +99,9 @@ def test_streams_give_windows_of_the_store():
     store = WindowStore(transformation.apply(data, is_train=True), SHAPE)
     every = store.gather(torch.arange(len(store)))
     torch.manual_seed(0)
-    stream = StreamedWindows(data, transformation, SHAPE, batch_size=8, num_batches=5, num_instances=4)
+    stream = StreamedWindows(
+        data, transformation, SHAPE, batch_size=8, num_batches=5, num_instances=4
+    )
     assert len(stream) == 5
     drawn = {name: [] for name in TRAINING_FIELDS}
     for _ in range(2):  # a stream goes on in the next epoch
@@ -113,7 +127,9 @@ def test_random_windows_reach_every_window_and_follow_the_seed():
     one = [b["future_target"] for b in loader]
     torch.manual_seed(0)
     two = [b["future_target"] for b in loader]
-    assert len(one) == len(loader) == 20 and all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    assert len(one) == len(loader) == 20 and all(
+        torch.equal(a, b) for a, b in zip(one, two, strict=True)
+    )
     known = torch.cat([b["future_known"].flatten(1) for b in loader])
     assert len(known.unique(dim=0)) == len(store)
 
@@ -123,7 +139,9 @@ def test_fixed_windows_are_many_and_the_same():
     store = WindowStore(transformation.apply(data, is_train=True), SHAPE)
     few = FixedWindows(store, 32)
     assert sum(len(b["center"]) for b in few) >= 256
-    assert all(torch.equal(a["future_known"], b["future_known"]) for a, b in zip(few, few, strict=True))
+    assert all(
+        torch.equal(a["future_known"], b["future_known"]) for a, b in zip(few, few, strict=True)
+    )
     data, transformation = make((2000,))
     store = WindowStore(transformation.apply(data, is_train=True), SHAPE)
     assert sum(len(b["center"]) for b in FixedWindows(store, 32)) == 512
@@ -138,5 +156,7 @@ def test_a_short_series_in_a_stream_is_named():
     data, transformation = make()
     data[0]["target"] = data[0]["target"][:, :3]
     stream = StreamedWindows(data, transformation, SHAPE, 4, 1, 1)
-    with pytest.raises(ValueError, match="a series of the stream has 3 steps; prediction_length=4 needs at least 5"):
+    with pytest.raises(
+        ValueError, match="a series of the stream has 3 steps; prediction_length=4 needs at least 5"
+    ):
         list(stream)

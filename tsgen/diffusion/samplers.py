@@ -38,7 +38,9 @@ class Sampler(Options, ABC):
     def __post_init__(self) -> None:
         """Check the number of steps."""
         if self.num_steps is not None and self.num_steps < 1:
-            raise ValueError(f"{type(self).__name__}: num_steps={self.num_steps} must be at least 1")
+            raise ValueError(
+                f"{type(self).__name__}: num_steps={self.num_steps} must be at least 1"
+            )
 
     def times(self, schedule: Schedule) -> Tensor:
         """The times visited, from 1 down to 0, shape (num_steps + 1,), float64: equal steps of the chain."""
@@ -157,7 +159,9 @@ class DPMSolverPP(Sampler):
         """The times visited, equal in log-SNR between 1 and 1/N, then 0; shape (num_steps + 1,)."""
         count = self.num_steps or schedule.num_steps
         first, last = schedule.half_log_snr(torch.tensor([1.0, 1 / schedule.num_steps]).double())
-        inner = schedule.time(first + (last - first) * torch.linspace(0, 1, count, dtype=torch.float64))
+        inner = schedule.time(
+            first + (last - first) * torch.linspace(0, 1, count, dtype=torch.float64)
+        )
         inner[0] = 1.0
         return torch.cat([inner, torch.zeros(1, dtype=torch.float64)])
 

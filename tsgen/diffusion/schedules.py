@@ -28,7 +28,9 @@ class Schedule(Options, ABC):
     def __post_init__(self) -> None:
         """Check the number of steps."""
         if self.num_steps < 1:
-            raise ValueError(f"{type(self).__name__}: num_steps={self.num_steps} must be at least 1")
+            raise ValueError(
+                f"{type(self).__name__}: num_steps={self.num_steps} must be at least 1"
+            )
 
     @abstractmethod
     def alpha(self, t: Tensor) -> Tensor:
@@ -156,7 +158,9 @@ class CosineSchedule(VariancePreserving):
         """Check the ranges."""
         super().__post_init__()
         if not 0 < self.terminal_alpha < 1:
-            raise ValueError(f"CosineSchedule: terminal_alpha={self.terminal_alpha} must lie in (0, 1)")
+            raise ValueError(
+                f"CosineSchedule: terminal_alpha={self.terminal_alpha} must lie in (0, 1)"
+            )
         if not 0 <= self.offset < 1:
             raise ValueError(f"CosineSchedule: offset={self.offset} must lie in [0, 1)")
 
@@ -189,4 +193,3 @@ def _derivative(function: object, t: Tensor) -> Tensor:
         t = t.detach().requires_grad_()
         (slope,) = torch.autograd.grad(function(t).sum(), t)  # type: ignore[operator]
     return slope
-

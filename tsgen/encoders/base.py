@@ -57,7 +57,11 @@ class HistoryEncoder(Component, nn.Module, ABC):
         """
 
     def step(
-        self, inputs: Tensor, state: State, times: Tensor | None = None, observed: Tensor | None = None
+        self,
+        inputs: Tensor,
+        state: State,
+        times: Tensor | None = None,
+        observed: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """Encode one more input: (B, D_in) -> (B, output_size) and the state after it."""
         outputs, state = self(

@@ -33,7 +33,11 @@ class GRUEncoder(HistoryEncoder):
         if not 0 <= dropout < 1:
             raise ValueError(f"{type(self).__name__}: dropout={dropout} must lie in [0, 1)")
         self.rnn = self.cell(  # type: ignore[call-arg]
-            input_size, hidden_size, num_layers, batch_first=True, dropout=dropout if num_layers > 1 else 0.0
+            input_size,
+            hidden_size,
+            num_layers,
+            batch_first=True,
+            dropout=dropout if num_layers > 1 else 0.0,
         )
         # torch draws input weights as wide as recurrent ones, whatever the number of inputs; hundreds saturate the gates
         nn.init.uniform_(self.rnn.weight_ih_l0, -(input_size**-0.5), input_size**-0.5)

@@ -1,6 +1,10 @@
 """Named families, one short file each, and the baselines they are compared with."""
 
-from tsgen.estimators.baselines import LastValueEstimator, RandomWalkEstimator, SeasonalRepeatEstimator
+from tsgen.estimators.baselines import (
+    LastValueEstimator,
+    RandomWalkEstimator,
+    SeasonalRepeatEstimator,
+)
 from tsgen.estimators.distribution import GaussianEstimator, StudentTEstimator
 from tsgen.estimators.timegrad import TimeGradEstimator
 

@@ -34,10 +34,15 @@ class Baseline(Options, Estimator):
         """Check the horizon."""
         self.lead_time = 0
         if self.prediction_length < 1:
-            raise ValueError(f"{type(self).__name__}: prediction_length={self.prediction_length} must be at least 1")
+            raise ValueError(
+                f"{type(self).__name__}: prediction_length={self.prediction_length} must be at least 1"
+            )
 
     def train(
-        self, training_data: Dataset, validation_data: Dataset | None = None, seed: int | None = None
+        self,
+        training_data: Dataset,
+        validation_data: Dataset | None = None,
+        seed: int | None = None,
     ) -> "BaselinePredictor":
         """Nothing to train, and so nothing random."""
         return BaselinePredictor(self)
@@ -62,11 +67,17 @@ class BaselinePredictor(Component, RepresentablePredictor):
         for number, entry in enumerate(dataset):
             read = read_entry(entry, number)
             target = read["target"]
-            seen = np.maximum.accumulate(np.where(np.isfinite(target), np.arange(target.shape[1]), -1), axis=1)
-            filled = np.take_along_axis(target, np.where(seen >= 0, seen, np.isfinite(target).argmax(1)[:, None]), 1)
+            seen = np.maximum.accumulate(
+                np.where(np.isfinite(target), np.arange(target.shape[1]), -1), axis=1
+            )
+            filled = np.take_along_axis(
+                target, np.where(seen >= 0, seen, np.isfinite(target).argmax(1)[:, None]), 1
+            )
             with seeded(seed, number):
                 samples = baseline.paths(
-                    np.nan_to_num(filled.T), entry["start"].freqstr, num_samples or baseline.num_parallel_samples
+                    np.nan_to_num(filled.T),
+                    entry["start"].freqstr,
+                    num_samples or baseline.num_parallel_samples,
                 )
             if baseline.low is not None:
                 samples = np.maximum(samples, baseline.low)
@@ -83,7 +94,9 @@ class LastValueEstimator(Baseline):
 
     def paths(self, history: np.ndarray, freq: str, num_samples: int) -> np.ndarray:
         """Repeat the last row."""
-        return np.broadcast_to(history[-1], (num_samples, self.prediction_length, history.shape[1])).copy()
+        return np.broadcast_to(
+            history[-1], (num_samples, self.prediction_length, history.shape[1])
+        ).copy()
 
 
 class RandomWalkEstimator(Baseline):
@@ -114,7 +127,9 @@ class SeasonalRepeatEstimator(Baseline):
         stride = season if (length - horizon) // season >= 30 else 1
         origins = np.arange(length - horizon, season - 1, -stride)
         if not len(origins):
-            return np.broadcast_to(history[length - season + index], (num_samples, horizon, history.shape[1])).copy()
+            return np.broadcast_to(
+                history[length - season + index], (num_samples, horizon, history.shape[1])
+            ).copy()
         errors = np.stack([history[t : t + horizon] - history[t - season + index] for t in origins])
         drawn = torch.randint(len(errors), (num_samples,)).numpy()
         return history[length - season + index] + errors[drawn]

@@ -24,7 +24,9 @@ class GaussianEstimator(GenerativeEstimator):
     covariance: Literal["diagonal", "low_rank", "full"] = "low_rank"
     rank: int = 8
 
-    def build_model(self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]) -> GenerativeModel:
+    def build_model(
+        self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]
+    ) -> GenerativeModel:
         """The head."""
         return self.head(event_shape, cond_shape, covariance=self.covariance, rank=self.rank)
 

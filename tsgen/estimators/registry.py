@@ -3,7 +3,11 @@
 from gluonts.model.estimator import Estimator
 
 from tsgen.core import Registry
-from tsgen.estimators.baselines import LastValueEstimator, RandomWalkEstimator, SeasonalRepeatEstimator
+from tsgen.estimators.baselines import (
+    LastValueEstimator,
+    RandomWalkEstimator,
+    SeasonalRepeatEstimator,
+)
 from tsgen.estimators.distribution import GaussianEstimator, StudentTEstimator
 from tsgen.estimators.timegrad import TimeGradEstimator
 

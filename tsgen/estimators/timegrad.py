@@ -35,7 +35,9 @@ class TimeGradEstimator(GenerativeEstimator):
     dilation_cycle: int = 2
     cond_channels: int = 1
 
-    def build_model(self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]) -> GenerativeModel:
+    def build_model(
+        self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]
+    ) -> GenerativeModel:
         """The diffusion model."""
         return DDPM(
             event_shape,

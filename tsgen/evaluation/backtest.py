@@ -46,6 +46,8 @@ def backtest(
         made, _ = make_evaluation_predictions(entries, predictor, num_samples=num_samples)
         forecasts = list(made)
     horizon = predictor.prediction_length
-    truth = np.stack([np.atleast_2d(np.asarray(e["target"], dtype=float))[:, -horizon:].T for e in entries])
+    truth = np.stack(
+        [np.atleast_2d(np.asarray(e["target"], dtype=float))[:, -horizon:].T for e in entries]
+    )
     samples = np.stack([f.samples.reshape(*f.samples.shape[:2], -1) for f in forecasts])
     return Backtest(forecasts, samples, truth, score(samples, truth, levels))

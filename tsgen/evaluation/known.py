@@ -48,7 +48,12 @@ class Comparison(NamedTuple):
 
 
 def compare(
-    law: KnownLaw, predictor: Predictor, windows: int, history: int, num_samples: int = 100, seed: int = 0
+    law: KnownLaw,
+    predictor: Predictor,
+    windows: int,
+    history: int,
+    num_samples: int = 100,
+    seed: int = 0,
 ) -> Comparison:
     """Forecast independent series of a known law.
 
@@ -69,7 +74,9 @@ def compare(
     moments = [law.exact_moments(past, horizon) for past in pasts]
     mean, std = (np.stack(part) for part in zip(*moments, strict=True))
     ours, best = (fair_crps(samples, result.truth).mean(-1) for samples in (result.samples, exact))
-    whole = [energy_score(samples, result.truth, normalise=False) for samples in (result.samples, exact)]
+    whole = [
+        energy_score(samples, result.truth, normalise=False) for samples in (result.samples, exact)
+    ]
     error = ((result.samples.mean(1) - mean) / std) ** 2 - 1 / num_samples
     positions = pit(result.samples, result.truth, seed)
     return Comparison(

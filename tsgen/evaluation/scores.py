@@ -16,8 +16,14 @@ def quantile_levels(count: int = 19) -> np.ndarray:
 
 def _check(samples: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     samples, truth = np.asarray(samples, dtype=np.float64), np.asarray(truth, dtype=np.float64)
-    if samples.ndim != 4 or truth.ndim != 3 or samples.shape[::2] + samples.shape[3:] != truth.shape[:1] + truth.shape[1:]:
-        raise ValueError(f"samples {samples.shape} and truth {truth.shape} must be (W, S, H, C) and (W, H, C)")
+    if (
+        samples.ndim != 4
+        or truth.ndim != 3
+        or samples.shape[::2] + samples.shape[3:] != truth.shape[:1] + truth.shape[1:]
+    ):
+        raise ValueError(
+            f"samples {samples.shape} and truth {truth.shape} must be (W, S, H, C) and (W, H, C)"
+        )
     if not np.isfinite(samples).all():
         raise ValueError(f"{(~np.isfinite(samples)).sum()} sample values are not finite")
     return samples, truth
@@ -42,7 +48,11 @@ def quantile_crps(samples: np.ndarray, truth: np.ndarray, levels: int = 19) -> f
         levels: K, see :func:`quantile_levels`.
     """
     samples, truth = _check(samples, truth)
-    return float(np.nansum(_pinball(samples, truth, quantile_levels(levels))) / levels / np.nansum(np.abs(truth)))
+    return float(
+        np.nansum(_pinball(samples, truth, quantile_levels(levels)))
+        / levels
+        / np.nansum(np.abs(truth))
+    )
 
 
 def crps_sum(samples: np.ndarray, truth: np.ndarray, levels: int = 19) -> float:

@@ -23,10 +23,23 @@ from tsgen.forecasting.module import ForecastModule
 from tsgen.forecasting.predictor import GenerativePredictor
 from tsgen.forecasting.scaling import Link, Scaling, Support
 from tsgen.forecasting.training import Run, check_trainer_kwargs, fit
-from tsgen.forecasting.windows import FixedWindows, RandomWindows, StreamedWindows, WindowShape, WindowStore
+from tsgen.forecasting.windows import (
+    FixedWindows,
+    RandomWindows,
+    StreamedWindows,
+    WindowShape,
+    WindowStore,
+)
 from tsgen.models import GenerativeModel
 
-_NOT_THE_RUN = ("device", "verbose", "checkpoint_dir", "num_parallel_samples", "trainer_kwargs", "memory_limit")
+_NOT_THE_RUN = (
+    "device",
+    "verbose",
+    "checkpoint_dir",
+    "num_parallel_samples",
+    "trainer_kwargs",
+    "memory_limit",
+)
 
 
 class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
@@ -108,7 +121,9 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             if value is not None and not value > 0:
                 raise ValueError(f"{name}: {field}={value} must be above 0")
         if isinstance(self.scaling_window, int) and self.scaling_window < 1:
-            raise ValueError(f"{name}: scaling_window={self.scaling_window} must be at least 1, 'context', 'past' or 'all'")
+            raise ValueError(
+                f"{name}: scaling_window={self.scaling_window} must be at least 1, 'context', 'past' or 'all'"
+            )
         if self.lags_seq is not None and (not self.lags_seq or min(self.lags_seq) < 1):
             raise ValueError(f"{name}: lags_seq={self.lags_seq} must be positive steps")
         if isinstance(self.encoder, str):
@@ -121,7 +136,9 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         check_trainer_kwargs(self.trainer_kwargs or {})
 
     @abstractmethod
-    def build_model(self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]) -> GenerativeModel:
+    def build_model(
+        self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]
+    ) -> GenerativeModel:
         """The family's model."""
 
     def train(  # type: ignore[override]
@@ -166,7 +183,13 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     ) -> GenerativePredictor:
         """Go on training a predictor's network, with its input statistics, on other data."""
         return self.train_model(
-            training_data, validation_data, predictor, shuffle_buffer_length, cache_data, ckpt_path, seed
+            training_data,
+            validation_data,
+            predictor,
+            shuffle_buffer_length,
+            cache_data,
+            ckpt_path,
+            seed,
         ).predictor
 
     def train_model(  # type: ignore[override]
@@ -208,8 +231,12 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             validation = None
             if validation_data is not None:
                 known = [] if streamed else list(entries)
-                validation = self._validation_windows(validation_data, transformation, shape, known, device)
-            run = Run(self.checkpoint_dir, self._fingerprint(spec, seed, validation_data), ckpt_path)
+                validation = self._validation_windows(
+                    validation_data, transformation, shape, known, device
+                )
+            run = Run(
+                self.checkpoint_dir, self._fingerprint(spec, seed, validation_data), ckpt_path
+            )
             trainer = fit(
                 module,
                 training,
@@ -231,7 +258,11 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         """From an entry to arrays; runs once per series."""
         features = self.time_features
         named = {"context": shape.context_length, "past": shape.past_length, "all": None}
-        window = self.scaling_window if isinstance(self.scaling_window, int) else named[self.scaling_window]
+        window = (
+            self.scaling_window
+            if isinstance(self.scaling_window, int)
+            else named[self.scaling_window]
+        )
         return create_transformation(
             spec,
             support=self.support,
@@ -254,7 +285,11 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         )
 
     def create_predictor(  # type: ignore[override]
-        self, transformation: Transformation, module: ForecastModule, shape: WindowShape, spec: DataSpec
+        self,
+        transformation: Transformation,
+        module: ForecastModule,
+        shape: WindowShape,
+        spec: DataSpec,
     ) -> GenerativePredictor:
         """The predictor of a trained module."""
         return GenerativePredictor(
@@ -272,16 +307,24 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         lags = self.lags_seq or default_lags(
             spec.freq, spec.num_channels, spec.shortest - self.prediction_length
         )
-        if self.scaling == "anchored":  # changes are predicted: let the changes at each lag be seen, too
+        if (
+            self.scaling == "anchored"
+        ):  # changes are predicted: let the changes at each lag be seen, too
             lags = tuple(sorted({*(lag for lag in lags if lag > 1), *(lag + 1 for lag in lags)}))
         else:
             lags = tuple(sorted(set(lags)))
         return WindowShape(context, context + max(lags), self.prediction_length), lags
 
     def _layout(
-        self, spec: DataSpec, lags: tuple[int, ...], mean: tuple[float, ...] = (), std: tuple[float, ...] = ()
+        self,
+        spec: DataSpec,
+        lags: tuple[int, ...],
+        mean: tuple[float, ...] = (),
+        std: tuple[float, ...] = (),
     ) -> InputLayout:
-        calendar = default_time_features(spec.freq) if self.time_features is None else self.time_features
+        calendar = (
+            default_time_features(spec.freq) if self.time_features is None else self.time_features
+        )
         return InputLayout(
             num_channels=spec.num_channels,
             horizon=self.prediction_length,
@@ -304,7 +347,11 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         return decoding(self.build_model(event_shape, cond_shape), encoder, layout)
 
     def _continue(
-        self, predictor: GenerativePredictor, spec: DataSpec, shape: WindowShape, lags: tuple[int, ...]
+        self,
+        predictor: GenerativePredictor,
+        spec: DataSpec,
+        shape: WindowShape,
+        lags: tuple[int, ...],
     ) -> ForecastModule:
         forecaster = predictor.prediction_net.best_forecaster
         old = forecaster.layout
@@ -325,7 +372,9 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         device: torch.device,
     ) -> FixedWindows:
         if not hasattr(data, "__len__"):
-            raise ValueError("validation_data must have a length; a stream cannot give the same windows each epoch")
+            raise ValueError(
+                "validation_data must have a length; a stream cannot give the same windows each epoch"
+            )
         entries = list(transformation.apply(data, is_train=True))
         trained = {e["item_id"]: (e["start"], e["target"].shape[1]) for e in training}
         starts = []
@@ -338,7 +387,11 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
                     f"prediction_length={shape.prediction_length}"
                 )
             start, end = trained.get(entry["item_id"], (None, 0))
-            seen = end - shape.past_length if start == entry["start"] and end < entry["target"].shape[1] else 0
+            seen = (
+                end - shape.past_length
+                if start == entry["start"] and end < entry["target"].shape[1]
+                else 0
+            )
             starts.append(np.arange(min(max(shape.first(length), seen), last), last + 1))
         return FixedWindows(WindowStore(entries, shape, device, starts), self.batch_size)
 
@@ -359,13 +412,17 @@ def _size(spec: DataSpec) -> int:
     return spec.num_steps * (13 * spec.num_channels + 4 * features)
 
 
-def _measure(entries: Iterable[Entry], scaling: Scaling) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _measure(
+    entries: Iterable[Entry], scaling: Scaling
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of the scaling statistics over (the first 64 series of) the training data."""
     count, total, squares = 0.0, torch.zeros(()), torch.zeros(())
     for number, entry in enumerate(entries):
         if number >= 64 and not isinstance(entries, list):
             break
-        location, scale = (torch.from_numpy(entry[name].T).double() for name in ("location", "scale"))
+        location, scale = (
+            torch.from_numpy(entry[name].T).double() for name in ("location", "scale")
+        )
         values = raw_statistics(scaling, location, scale, torch.from_numpy(entry["center"]))
         started = torch.from_numpy(np.isfinite(entry["target"].T)).double()
         weights = started.repeat(1, values.shape[1] // max(started.shape[1], 1))
@@ -397,9 +454,13 @@ class ComposedEstimator(GenerativeEstimator):
         super().__post_init__()
         part = self.model.func if isinstance(self.model, functools.partial) else self.model
         if not (isinstance(part, type) and issubclass(part, GenerativeModel)):
-            raise ValueError(f"ComposedEstimator: model={self.model!r} must be a GenerativeModel class or a partial of one")
+            raise ValueError(
+                f"ComposedEstimator: model={self.model!r} must be a GenerativeModel class or a partial of one"
+            )
 
-    def build_model(self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]) -> GenerativeModel:
+    def build_model(
+        self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]
+    ) -> GenerativeModel:
         """The model given."""
         assert self.model is not None
         return self.model(event_shape, cond_shape)

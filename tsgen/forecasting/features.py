@@ -71,7 +71,11 @@ def season_length(freq: str) -> int:
     offset = _offset(freq)
     name = _base_name(offset)
     if name in ("h", "min", "s"):
-        return max(1, round(86400 / (_SECONDS[name] * offset.n))) if name != "s" else get_seasonality(offset.freqstr)
+        return (
+            max(1, round(86400 / (_SECONDS[name] * offset.n)))
+            if name != "s"
+            else get_seasonality(offset.freqstr)
+        )
     return {"D": 7, "B": 5}.get(name, get_seasonality(offset.freqstr))
 
 
@@ -89,7 +93,10 @@ def default_lags(freq: str, num_channels: int, length: int) -> tuple[int, ...]:
     if num_channels == 1:
         try:
             lags = get_lags_for_frequency(offset.freqstr, lag_ub=min(max(length, 7), 1200))
-        except (ValueError, AssertionError):  # frequencies GluonTS has no list for, e.g. sub-second ones
+        except (
+            ValueError,
+            AssertionError,
+        ):  # frequencies GluonTS has no list for, e.g. sub-second ones
             lags = list(range(1, 8))
     elif name == "h":
         lags = [1, round(24 / offset.n), round(168 / offset.n)]

@@ -138,7 +138,12 @@ class Forecaster(Component, nn.Module, ABC):
         max_numbers: int = 2**26,
     ) -> None:
         super().__init__()
-        self.model, self.encoder, self.layout, self.max_numbers = model, encoder, layout, max_numbers
+        self.model, self.encoder, self.layout, self.max_numbers = (
+            model,
+            encoder,
+            layout,
+            max_numbers,
+        )
         self.link, self.anchored = layout.link, layout.scaling == "anchored"
         self.embeddings = nn.ModuleList(
             nn.Embedding(count, size)
@@ -226,7 +231,9 @@ class Forecaster(Component, nn.Module, ABC):
         pieces = []
         for rows in self._pieces(batch * num_samples, state):
             chosen = torch.div(rows, num_samples, rounding_mode="floor").to(center.device)
-            pieces.append(self._draw(cond[chosen], select_rows(state, chosen), future_known[chosen]))
+            pieces.append(
+                self._draw(cond[chosen], select_rows(state, chosen), future_known[chosen])
+            )
         paths = torch.cat(pieces).unflatten(0, (batch, num_samples))
         return paths + center[:, None, None]
 
@@ -304,7 +311,13 @@ class Forecaster(Component, nn.Module, ABC):
         )
 
     def _make_pairs(
-        self, y: Tensor, observed: Tensor, before: Tensor, location: Tensor, scale: Tensor, cond: Tensor
+        self,
+        y: Tensor,
+        observed: Tensor,
+        before: Tensor,
+        location: Tensor,
+        scale: Tensor,
+        cond: Tensor,
     ) -> Pairs:
         """Scale events y (*batch, *event_shape) and weigh them.
 
@@ -340,7 +353,7 @@ class StepForecaster(Forecaster):
         return (layout.num_channels,), (encoding,)
 
     def pairs(self, **batch: Tensor) -> Pairs:
-        """x (B, L + H - 1, C), cond (B, L + H - 1, D)."""
+        """X (B, L + H - 1, C), cond (B, L + H - 1, D)."""
         y = torch.cat([batch["past_target"], batch["future_target"]], 1)
         observed = torch.cat([batch["past_observed"], batch["future_observed"]], 1)
         count = batch["past_location"].shape[1] + batch["future_target"].shape[1] - 1
@@ -389,7 +402,7 @@ class HorizonForecaster(Forecaster):
         return (layout.horizon, layout.num_channels), (layout.horizon, size)
 
     def pairs(self, **batch: Tensor) -> Pairs:
-        """x (B, H, C), cond (B, H, D + F + 8)."""
+        """X (B, H, C), cond (B, H, D + F + 8)."""
         cond, state = self.start(**batch)
         location, scale = state.location[:, None], state.scale[:, None]
         before = batch["past_target"][:, -1:]

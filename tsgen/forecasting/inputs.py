@@ -27,6 +27,7 @@ _STATIC, _CATEGORY = "feat_static_real", "feat_static_cat"
 _UNSUPPORTED = ("feat_dynamic_cat", "past_feat_dynamic_cat", "dynamic_feat")
 _PEEK = 64  # entries of an unsized stream that are looked at
 
+
 class DataSpec(Options):
     """What the training data hold, inferred from them; later data must agree.
 
@@ -79,21 +80,32 @@ def read_entry(entry: Entry, index: int = 0) -> Entry:
     where = f"series {entry.get('item_id', index)!r}"
     for name in _UNSUPPORTED:
         if name in entry:
-            raise ValueError(f"{where}: field {name!r} is not supported; one-hot encode it into {_KNOWN!r}")
+            raise ValueError(
+                f"{where}: field {name!r} is not supported; one-hot encode it into {_KNOWN!r}"
+            )
     if "start" not in entry or "target" not in entry:
         raise ValueError(f"{where}: needs the fields 'start' and 'target', has {sorted(entry)}")
     start = entry["start"]
     if not isinstance(start, pd.Period):
-        raise ValueError(f"{where}: start={start!r} must be a pandas.Period, whose frequency is the series'")
+        raise ValueError(
+            f"{where}: start={start!r} must be a pandas.Period, whose frequency is the series'"
+        )
     try:
         target = np.asarray(entry["target"], dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: target is not numeric ({error})") from None
     if target.ndim not in (1, 2):
-        raise ValueError(f"{where}: target has shape {target.shape}, expected (time,) or (channels, time)")
+        raise ValueError(
+            f"{where}: target has shape {target.shape}, expected (time,) or (channels, time)"
+        )
     if np.isinf(target).any():
         raise ValueError(f"{where}: target has infinite values; mark missing ones with NaN")
-    read: Entry = {"start": start, "target": np.atleast_2d(target), "dim": target.ndim, "where": where}
+    read: Entry = {
+        "start": start,
+        "target": np.atleast_2d(target),
+        "dim": target.ndim,
+        "where": where,
+    }
     for name in (_KNOWN, _PAST):
         value = entry.get(name)
         if value is not None and len(value):
@@ -105,7 +117,9 @@ def read_entry(entry: Entry, index: int = 0) -> Entry:
     if _CATEGORY in read:
         codes = read[_CATEGORY]
         if (codes != np.floor(codes)).any() or (codes < 0).any():
-            raise ValueError(f"{where}: {_CATEGORY}={codes.tolist()} must be whole numbers from 0 up")
+            raise ValueError(
+                f"{where}: {_CATEGORY}={codes.tolist()} must be whole numbers from 0 up"
+            )
     return read
 
 
@@ -114,7 +128,9 @@ def _finite(value: np.ndarray, name: str, where: str, rank: int) -> np.ndarray:
         shape = "(features, time)" if rank == 2 else "(features,)"
         raise ValueError(f"{where}: {name} has shape {value.shape}, expected {shape}")
     if not np.isfinite(value).all():
-        raise ValueError(f"{where}: {name} has values that are not finite, first at {np.argwhere(~np.isfinite(value))[0].tolist()}")
+        raise ValueError(
+            f"{where}: {name} has values that are not finite, first at {np.argwhere(~np.isfinite(value))[0].tolist()}"
+        )
     return value
 
 
@@ -192,7 +208,9 @@ def _origin(support: Support) -> float:
     return support[0] if math.isfinite(support[0]) else support[1]
 
 
-def _mean_std(count: float, total: np.ndarray, squares: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _mean_std(
+    count: float, total: np.ndarray, squares: np.ndarray
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     if not count:
         return (), ()
     mean = total / count
@@ -205,11 +223,15 @@ def check_alike(entry: Entry, first: Entry) -> None:
     """Raise unless an entry has the frequency, rank, channels and covariates of the first one."""
     where = entry["where"]
     if entry["start"].freqstr != first["start"].freqstr:
-        raise ValueError(f"{where}: frequency {entry['start'].freqstr!r}, expected {first['start'].freqstr!r}")
+        raise ValueError(
+            f"{where}: frequency {entry['start'].freqstr!r}, expected {first['start'].freqstr!r}"
+        )
     if entry["dim"] != first["dim"]:
         raise ValueError(f"{where}: target is {entry['dim']}-D, expected {first['dim']}-D")
     if len(entry["target"]) != len(first["target"]):
-        raise ValueError(f"{where}: target has {len(entry['target'])} channels, expected {len(first['target'])}")
+        raise ValueError(
+            f"{where}: target has {len(entry['target'])} channels, expected {len(first['target'])}"
+        )
     for name in (_KNOWN, _PAST, _STATIC, _CATEGORY):
         has, want = len(entry.get(name, ())), len(first.get(name, ()))
         if has != want:
@@ -251,7 +273,9 @@ class ReadEntry(Component, MapTransformation):
         length = entry["target"].shape[1]
         horizon = 0 if is_train else self.prediction_length
         if length < 1:
-            raise ValueError(f"{entry['where']}: target is empty; a forecast needs at least one step of history")
+            raise ValueError(
+                f"{entry['where']}: target is empty; a forecast needs at least one step of history"
+            )
         check_covariate_length(entry, length, horizon)
         self.link.check(entry["target"], entry["where"])
         codes = entry.get(_CATEGORY, np.zeros(0))
@@ -262,7 +286,9 @@ class ReadEntry(Component, MapTransformation):
                     f"{count} categories (0 to {count - 1})"
                 )
 
-        def standard(name: str, mean: tuple[float, ...], std: tuple[float, ...], stop: int) -> np.ndarray:
+        def standard(
+            name: str, mean: tuple[float, ...], std: tuple[float, ...], stop: int
+        ) -> np.ndarray:
             value = entry.get(name, np.zeros((0, stop)))[:, :stop]
             return (value - np.array(mean)[:, None]) / np.array(std)[:, None]
 
@@ -272,9 +298,13 @@ class ReadEntry(Component, MapTransformation):
             "item_id": data.get("item_id"),
             "info": data.get("info"),
             "target": entry["target"],
-            "known": standard(_KNOWN, spec.known_mean, spec.known_std, length + horizon).astype(np.float32),
+            "known": standard(_KNOWN, spec.known_mean, spec.known_std, length + horizon).astype(
+                np.float32
+            ),
             "covariates": standard(_PAST, spec.past_mean, spec.past_std, length).astype(np.float32),
-            "static_real": ((static - np.array(spec.static_mean)) / np.array(spec.static_std)).astype(np.float32),
+            "static_real": (
+                (static - np.array(spec.static_mean)) / np.array(spec.static_std)
+            ).astype(np.float32),
             "static_cat": codes.astype(np.int64),
         }
 
@@ -299,7 +329,9 @@ class ScaleTarget(Component, MapTransformation):
         carried = np.where(last >= 0, np.take_along_axis(target, np.maximum(last, 0), 1), np.nan)
         first = np.take_along_axis(target, observed.argmax(1)[:, None], 1)
         center = np.nan_to_num(first) if self.link.support == "real" else np.zeros_like(first)
-        location, scale = running_statistics(self.link.numpy(carried), observed, self.scaling, self.window)
+        location, scale = running_statistics(
+            self.link.numpy(carried), observed, self.scaling, self.window
+        )
         location = np.where(last >= 0, location, 0.0) - center
         series = {
             "target": (carried - center, np.nan),
@@ -330,7 +362,9 @@ def create_transformation(
     """The whole way from an entry to arrays ready for cutting windows; run once per series."""
     added: list[Transformation] = []
     if time_features:
-        added.append(AddTimeFeatures("start", "target", "calendar", list(time_features), prediction_length))
+        added.append(
+            AddTimeFeatures("start", "target", "calendar", list(time_features), prediction_length)
+        )
     if spec.is_panel:
         added.append(AddAgeFeature("target", "age", prediction_length, log_scale=True))
     stacked = (["calendar"] if time_features else []) + (["age"] if spec.is_panel else [])

@@ -94,7 +94,9 @@ class ForecastModule(Component, pl.LightningModule):
         schedules = schedules if isinstance(schedules, list) else [schedules]
         total = torch.zeros((), device=self.device)
         several = len(optimisers) > 1
-        for number, (player, optimiser) in enumerate(zip(self.forecaster.model.players, optimisers, strict=True)):
+        for number, (player, optimiser) in enumerate(
+            zip(self.forecaster.model.players, optimisers, strict=True)
+        ):
             if several:
                 self.toggle_optimizer(optimiser)
             loss = self.forecaster.loss(player if several else None, **batch)

@@ -84,7 +84,9 @@ class GenerativePredictor(Component, PyTorchPredictor):
         loader = InferenceDataLoader(
             dataset,
             transform=self.input_transform
-            + SelectFields([*self.input_names, "forecast_start", "item_id", "info"], allow_missing=True),
+            + SelectFields(
+                [*self.input_names, "forecast_start", "item_id", "info"], allow_missing=True
+            ),
             batch_size=self.batch_size,
             stack_fn=lambda rows: batchify(rows, self.device),
         )
@@ -122,7 +124,9 @@ class GenerativePredictor(Component, PyTorchPredictor):
         (path / "tsgen.json").write_text(json.dumps(about, indent=1))
 
     @classmethod
-    def deserialize(cls, path: Path, device: str | None = None, **kwargs: Any) -> "GenerativePredictor":  # type: ignore[override]
+    def deserialize(
+        cls, path: Path, device: str | None = None, **kwargs: Any
+    ) -> "GenerativePredictor":  # type: ignore[override]
         """Read a model from a folder, onto any device.
 
         Raises:
@@ -132,7 +136,9 @@ class GenerativePredictor(Component, PyTorchPredictor):
         try:
             about = json.loads((path / "tsgen.json").read_text())
         except FileNotFoundError:
-            raise ValueError(f"{str(path)!r} holds no model saved by tsgen (tsgen.json is missing)") from None
+            raise ValueError(
+                f"{str(path)!r} holds no model saved by tsgen (tsgen.json is missing)"
+            ) from None
         if about["format"] != FORMAT:
             raise ValueError(
                 f"{str(path)!r} was saved by tsgen {about['tsgen']} in format {about['format']}; this is tsgen "
@@ -143,7 +149,9 @@ class GenerativePredictor(Component, PyTorchPredictor):
         if device is not None or trained_on.startswith("cuda") and not torch.cuda.is_available():
             described["kwargs"]["device"] = device or "auto"
         predictor = decode(described)
-        weights = torch.load(path / "prediction-net-state.pt", map_location=predictor.device, weights_only=True)
+        weights = torch.load(
+            path / "prediction-net-state.pt", map_location=predictor.device, weights_only=True
+        )
         predictor.prediction_net.load_state_dict(weights)
         predictor.history = about["history"]
         return predictor

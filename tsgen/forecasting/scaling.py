@@ -45,7 +45,9 @@ class Link(Options):
         if isinstance(self.support, tuple):
             low, high = self.support
             if not low < high or math.isnan(low + high) or (math.isinf(low) and math.isinf(high)):
-                raise ValueError(f"support={self.support} must be (lo, hi) with lo < hi, at most one infinite")
+                raise ValueError(
+                    f"support={self.support} must be (lo, hi) with lo < hi, at most one infinite"
+                )
 
     def check(self, values: np.ndarray, where: str) -> None:
         """Raise ``ValueError`` if an observed value, (C, T) with NaN for missing, lies outside the support."""
@@ -54,7 +56,11 @@ class Link(Options):
         if isinstance(self.support, tuple):
             bad = (values < self.support[0]) | (values > self.support[1])
         else:
-            bad = values <= 0 if self.support == "positive" else (values < 0) | (values != np.floor(values))
+            bad = (
+                values <= 0
+                if self.support == "positive"
+                else (values < 0) | (values != np.floor(values))
+            )
             bad &= ~np.isnan(values)
         if bad.any():
             channel, step = np.argwhere(bad)[0]
@@ -99,7 +105,7 @@ class Link(Options):
         return p.log() - torch.log1p(-p), -(p * (1 - p) * width).log()
 
     def numpy(self, y: np.ndarray) -> np.ndarray:
-        """z of an array (C, T), in float64; NaN stays NaN."""
+        """Z of an array (C, T), in float64; NaN stays NaN."""
         return y if self.support == "real" else self.forward(torch.from_numpy(y.T))[0].numpy().T
 
     def inverse(self, z: Tensor) -> Tensor:
@@ -238,7 +244,9 @@ def _running_moments(
         first = _running_mean(part, seen, window)[:, start - low :]
         variance[:, start:stop] = square - first**2
         noise = 1e-14 * square
-        variance[:, start:stop] = np.where(variance[:, start:stop] > noise, variance[:, start:stop], 0.0)
+        variance[:, start:stop] = np.where(
+            variance[:, start:stop] > noise, variance[:, start:stop], 0.0
+        )
     return mean, np.sqrt(variance)
 
 

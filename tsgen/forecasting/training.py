@@ -43,7 +43,9 @@ def check_trainer_kwargs(trainer_kwargs: dict[str, Any]) -> None:
     """Raise for Trainer arguments that the estimator's own options govern."""
     for name, option in _OWN_TRAINER_OPTIONS.items():
         if name in trainer_kwargs:
-            raise ValueError(f"trainer_kwargs[{name!r}]={trainer_kwargs[name]!r}: use the estimator's option {option}")
+            raise ValueError(
+                f"trainer_kwargs[{name!r}]={trainer_kwargs[name]!r}: use the estimator's option {option}"
+            )
 
 
 class Run:
@@ -55,7 +57,9 @@ class Run:
         resume_from: a checkpoint file to go on from.
     """
 
-    def __init__(self, folder: str | None, fingerprint: dict[str, Any], resume_from: str | None = None) -> None:
+    def __init__(
+        self, folder: str | None, fingerprint: dict[str, Any], resume_from: str | None = None
+    ) -> None:
         if resume_from is not None:
             if not Path(resume_from).is_file():
                 raise ValueError(f"ckpt_path={resume_from!r} is not a file")
@@ -70,8 +74,15 @@ class Run:
             self._compare(json.loads(self._record.read_text()))
             if self.resume_from is None and self.last.exists():
                 self.resume_from = self.last
-        elif not self.temporary and resume_from is None and self.folder.exists() and any(self.folder.iterdir()):
-            raise ValueError(f"checkpoint_dir={folder!r} is not empty and holds no run of this library")
+        elif (
+            not self.temporary
+            and resume_from is None
+            and self.folder.exists()
+            and any(self.folder.iterdir())
+        ):
+            raise ValueError(
+                f"checkpoint_dir={folder!r} is not empty and holds no run of this library"
+            )
 
     @property
     def last(self) -> Path:
@@ -127,12 +138,18 @@ class _Keeper(pl.Callback):
         self.started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k in ("train_loss", "val_loss")}
+        metrics = {
+            k: float(v)
+            for k, v in trainer.callback_metrics.items()
+            if k in ("train_loss", "val_loss")
+        }
         run, epoch = self.run, trainer.current_epoch
         run.history = [h for h in run.history if h["epoch"] < epoch]
         best = min((h["val_loss"] for h in run.history if "val_loss" in h), default=float("inf"))
         rate = trainer.optimizers[0].param_groups[0]["lr"]
-        run.history.append({"epoch": epoch, **metrics, "lr": rate, "seconds": time.monotonic() - self.started})
+        run.history.append(
+            {"epoch": epoch, **metrics, "lr": rate, "seconds": time.monotonic() - self.started}
+        )
         partial = run.last.with_suffix(".part")
         trainer.save_checkpoint(partial)
         os.replace(partial, run.last)
@@ -168,7 +185,9 @@ class _Progress(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.bar is not None:
             shown = {k: f"{float(v):.4g}" for k, v in trainer.callback_metrics.items()}
-            self.bar.set_postfix(epoch=f"{trainer.current_epoch + 1}/{trainer.max_epochs}", **shown, refresh=False)
+            self.bar.set_postfix(
+                epoch=f"{trainer.current_epoch + 1}/{trainer.max_epochs}", **shown, refresh=False
+            )
 
     def close(self) -> None:
         """Leave the line as it is."""
@@ -260,6 +279,8 @@ def fit(
 def _add_note(error: BaseException, run: Run) -> None:
     if run.last.exists():
         how = f"ckpt_path={str(run.last)!r}" if run.temporary else "the same checkpoint_dir"
-        error.add_note(f"{len(run.history)} epochs are safe in {run.last}; train(...) with {how} goes on from there.")
+        error.add_note(
+            f"{len(run.history)} epochs are safe in {run.last}; train(...) with {how} goes on from there."
+        )
     elif run.temporary:
         run.close()

@@ -157,7 +157,9 @@ class FixedWindows:
         at_most: evenly spaced windows are taken if there are more.
     """
 
-    def __init__(self, store: WindowStore, batch_size: int, at_least: int = 256, at_most: int = 512) -> None:
+    def __init__(
+        self, store: WindowStore, batch_size: int, at_least: int = 256, at_most: int = 512
+    ) -> None:
         count = len(store)
         if count > at_most:
             index = torch.linspace(0, count - 1, at_most, dtype=torch.float64).round().long()

@@ -32,11 +32,15 @@ class GenerativeModel(Component, nn.Module, ABC):
         super().__init__()
         name = type(self).__name__
         if len(event_shape) not in (1, 2) or min(event_shape, default=0) < 1:
-            raise ValueError(f"{name}: event_shape={event_shape} must be (channels,) or (horizon, channels)")
+            raise ValueError(
+                f"{name}: event_shape={event_shape} must be (channels,) or (horizon, channels)"
+            )
         if len(cond_shape) not in (1, 2) or min(cond_shape, default=0) < 1:
             raise ValueError(f"{name}: cond_shape={cond_shape} must be (size,) or (horizon, size)")
         if len(cond_shape) == 2 and (len(event_shape) == 1 or cond_shape[0] != event_shape[0]):
-            raise ValueError(f"{name}: cond_shape={cond_shape} gives no step of event_shape={event_shape} its own")
+            raise ValueError(
+                f"{name}: cond_shape={cond_shape} gives no step of event_shape={event_shape} its own"
+            )
         self.event_shape, self.cond_shape = torch.Size(event_shape), torch.Size(cond_shape)
 
     @property
@@ -63,7 +67,9 @@ class GenerativeModel(Component, nn.Module, ABC):
             (*batch,), unreduced.
         """
 
-    def player_loss(self, player: str, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
+    def player_loss(
+        self, player: str, x: Tensor, cond: Tensor, observed: Tensor | None = None
+    ) -> Tensor:
         """Loss that one player minimises, (*batch,); only models with several players override it."""
         return self.loss(x, cond, observed)
 

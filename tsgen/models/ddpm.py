@@ -97,14 +97,21 @@ class DDPM(GenerativeModel):
         loss = error.flatten(1).mean(1)
         if self.min_snr is not None:
             snr = (alpha / sigma) ** 2
-            loss = loss * (snr.clamp_max(self.min_snr) / self.parameterization.weight(alpha, sigma)).flatten()
+            loss = (
+                loss
+                * (
+                    snr.clamp_max(self.min_snr) / self.parameterization.weight(alpha, sigma)
+                ).flatten()
+            )
         return loss.view(batch)
 
     def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
         """Run the sampler, (*sample_shape, *batch, *event_shape)."""
         batch = self._batch(cond)
         count = math.prod(sample_shape)
-        rows = cond.reshape(1, -1, *self.cond_shape).expand(count, *[-1] * (1 + len(self.cond_shape)))
+        rows = cond.reshape(1, -1, *self.cond_shape).expand(
+            count, *[-1] * (1 + len(self.cond_shape))
+        )
         rows = rows.reshape(-1, *self.cond_shape)
         conditioning = list(self.net.condition(rows))
 

@@ -62,7 +62,9 @@ class EllipticalHead(GenerativeModel):
                 f"{type(self).__name__}: covariance='full' of {size} elements would need {size}^2 parameters; "
                 "use 'low_rank' above 256"
             )
-        self.rank = min(rank, size) if covariance == "low_rank" else size if covariance == "full" else 0
+        self.rank = (
+            min(rank, size) if covariance == "low_rank" else size if covariance == "full" else 0
+        )
         # with one conditioning per step, each step's parameters are a function of it, the same at all steps
         self.per_step = len(cond_shape) == 2 and covariance != "full"
         outputs = self.event_shape[-1] if self.per_step else size
@@ -79,7 +81,9 @@ class EllipticalHead(GenerativeModel):
                 p[2 * outputs : (2 + self.rank) * outputs] *= 0.01
 
     @abstractmethod
-    def _log_density(self, squared: Tensor, log_det: Tensor, count: Tensor, tails: Tensor) -> Tensor:
+    def _log_density(
+        self, squared: Tensor, log_det: Tensor, count: Tensor, tails: Tensor
+    ) -> Tensor:
         """Log density from the squared Mahalanobis distance, log det of the scale matrix and number of elements.
 
         For an independent law the first two are elementwise and ``count`` is the mask.
@@ -103,7 +107,9 @@ class EllipticalHead(GenerativeModel):
         loc, raw, *columns = [v.reshape(len(cond), size) for v in parts]
         factors = torch.stack(columns, -1) / math.sqrt(self.rank) if self.rank else None
         tails = tails.reshape(len(cond), -1)
-        if tails.shape[1] > 1 and self.covariance != "diagonal":  # one of each step; the law has one
+        if (
+            tails.shape[1] > 1 and self.covariance != "diagonal"
+        ):  # one of each step; the law has one
             tails = tails.mean(1, keepdim=True)
         return _Shape(loc, F.softplus(raw + _ONE) + _FLOOR, factors, tails)
 
@@ -129,11 +135,17 @@ class EllipticalHead(GenerativeModel):
         marginal = self._elementwise(x, p._replace(scale=spread, tails=p.tails.detach()), mask)
         return -(joint + marginal - marginal.detach()).view(batch)
 
-    def _prepare(self, x: Tensor, cond: Tensor, observed: Tensor | None) -> tuple[torch.Size, _Shape, Tensor]:
+    def _prepare(
+        self, x: Tensor, cond: Tensor, observed: Tensor | None
+    ) -> tuple[torch.Size, _Shape, Tensor]:
         """Batch shape, parameters and mask (rows, E)."""
         batch = self._batch(cond, x)
         p = self._parameters_of(cond.reshape(-1, *self.cond_shape))
-        mask = torch.ones_like(p.loc) if observed is None else observed.reshape(p.loc.shape).to(p.loc.dtype)
+        mask = (
+            torch.ones_like(p.loc)
+            if observed is None
+            else observed.reshape(p.loc.shape).to(p.loc.dtype)
+        )
         return batch, p, mask
 
     def _elementwise(self, x: Tensor, p: _Shape, mask: Tensor) -> Tensor:
@@ -149,7 +161,9 @@ class EllipticalHead(GenerativeModel):
         squared, log_det = self._quadratic(scaled, p, mask, partly)
         return self._log_density(squared, log_det, mask.sum(-1), p.tails)
 
-    def _quadratic(self, scaled: Tensor, p: _Shape, mask: Tensor, partly: bool) -> tuple[Tensor, Tensor]:
+    def _quadratic(
+        self, scaled: Tensor, p: _Shape, mask: Tensor, partly: bool
+    ) -> tuple[Tensor, Tensor]:
         """Squared Mahalanobis distance and log det of the observed part's scale matrix, both (rows,).
 
         ``scaled`` is the difference over the scale, 0 where missing.
@@ -157,10 +171,16 @@ class EllipticalHead(GenerativeModel):
         assert p.factors is not None
         kind = scaled.dtype
         log_det = 2 * (p.scale.log() * mask).sum(-1)
-        scaled, mask, w = scaled.double(), mask.double(), p.factors.double()  # strong factors: nearly singular
+        scaled, mask, w = (
+            scaled.double(),
+            mask.double(),
+            p.factors.double(),
+        )  # strong factors: nearly singular
         if self.covariance == "low_rank":
             w = w * mask[..., None]
-            root = torch.linalg.cholesky(w.mT @ w + torch.eye(self.rank, dtype=w.dtype, device=w.device))
+            root = torch.linalg.cholesky(
+                w.mT @ w + torch.eye(self.rank, dtype=w.dtype, device=w.device)
+            )
             pulled = torch.linalg.solve_triangular(root, w.mT @ scaled[..., None], upper=False)
             squared = (scaled**2).sum(-1) - (pulled**2).sum((-2, -1))
         else:
@@ -168,7 +188,9 @@ class EllipticalHead(GenerativeModel):
             if partly:
                 matrix = root @ root.mT * mask[..., None] * mask[..., None, :]
                 root = torch.linalg.cholesky(matrix + torch.diag_embed(1 - mask))
-            squared = (torch.linalg.solve_triangular(root, scaled[..., None], upper=False) ** 2).sum((-2, -1))
+            squared = (
+                torch.linalg.solve_triangular(root, scaled[..., None], upper=False) ** 2
+            ).sum((-2, -1))
         log_det_root = root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return squared.clamp_min(0).to(kind), log_det + (2 * log_det_root).to(kind)
 
@@ -181,7 +203,9 @@ class EllipticalHead(GenerativeModel):
         if p.factors is None:
             spread = noise
         elif self.covariance == "low_rank":
-            few = torch.randn(count, len(p.loc), self.rank, 1, dtype=p.loc.dtype, device=p.loc.device)
+            few = torch.randn(
+                count, len(p.loc), self.rank, 1, dtype=p.loc.dtype, device=p.loc.device
+            )
             spread = noise + (p.factors @ few)[..., 0]
         else:
             spread = noise + (torch.tril(p.factors, -1) @ noise[..., None])[..., 0]
@@ -192,7 +216,9 @@ class EllipticalHead(GenerativeModel):
 class Gaussian(EllipticalHead):
     """Normal law; see :class:`EllipticalHead` for the arguments. With ``"low_rank"`` it is the density of GPVAR."""
 
-    def _log_density(self, squared: Tensor, log_det: Tensor, count: Tensor, tails: Tensor) -> Tensor:
+    def _log_density(
+        self, squared: Tensor, log_det: Tensor, count: Tensor, tails: Tensor
+    ) -> Tensor:
         return -0.5 * (squared + log_det + count * math.log(2 * math.pi))
 
     def _radius(self, tails: Tensor) -> Tensor:
@@ -212,7 +238,9 @@ class StudentT(EllipticalHead):
     def _freedom(self, tails: Tensor) -> Tensor:
         return 2.01 + 8 * F.softplus(tails + _ONE)
 
-    def _log_density(self, squared: Tensor, log_det: Tensor, count: Tensor, tails: Tensor) -> Tensor:
+    def _log_density(
+        self, squared: Tensor, log_det: Tensor, count: Tensor, tails: Tensor
+    ) -> Tensor:
         nu = self._freedom(tails)
         nu = nu if squared.dim() == 2 else nu[:, 0]
         normaliser = torch.lgamma((nu + count) / 2) - torch.lgamma(nu / 2)

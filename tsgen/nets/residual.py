@@ -112,7 +112,10 @@ class DilatedResidualNet(nn.Module):
         if not self.per_step:
             lifted = lifted.view(len(cond), self.positions, -1)
         lifted = lifted.permute(2, 0, 1).contiguous()
-        weights, biases = self.cond_projection.weight.chunk(self.layers), self.cond_projection.bias.chunk(self.layers)
+        weights, biases = (
+            self.cond_projection.weight.chunk(self.layers),
+            self.cond_projection.bias.chunk(self.layers),
+        )
         return (_mix(w, lifted, b) for w, b in zip(weights, biases, strict=True))
 
     def embed(self, t: Tensor) -> Tensor:
@@ -123,7 +126,11 @@ class DilatedResidualNet(nn.Module):
         return projected.T.reshape(self.layers, self.channels, len(t), 1)
 
     def forward(
-        self, x: Tensor, time: Tensor, conditioning: Iterable[Tensor], observed: Tensor | None = None
+        self,
+        x: Tensor,
+        time: Tensor,
+        conditioning: Iterable[Tensor],
+        observed: Tensor | None = None,
     ) -> Tensor:
         """Predict.
 
@@ -150,7 +157,9 @@ class DilatedResidualNet(nn.Module):
         blocks = zip(self.convolutions, self.outputs, time, conditioning, strict=True)
         for i, (convolution, output, shift, added) in enumerate(blocks):
             gate, value = (convolution(hidden + shift) + added).chunk(2)
-            out = F.leaky_relu(_mix(output.weight, gate.sigmoid() * value.tanh(), output.bias), _SLOPE)
+            out = F.leaky_relu(
+                _mix(output.weight, gate.sigmoid() * value.tanh(), output.bias), _SLOPE
+            )
             if i < self.layers - 1:
                 residual, out = out.chunk(2)
                 hidden = (hidden + residual) * math.sqrt(0.5)

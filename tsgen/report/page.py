@@ -33,7 +33,10 @@ class Page:
 
     def __init__(self, title: str, lead: str = "") -> None:
         self.title = title
-        self.parts = [f"<h1>{html.escape(title)}</h1>", f'<p class="lead">{html.escape(lead)}</p>' if lead else ""]
+        self.parts = [
+            f"<h1>{html.escape(title)}</h1>",
+            f'<p class="lead">{html.escape(lead)}</p>' if lead else "",
+        ]
 
     def heading(self, text: str) -> None:
         """Start a section."""
@@ -61,7 +64,9 @@ class Page:
                 cells.append(f"<td{mark}>{shown}</td>")
             lines.append(f"<tr>{''.join(cells)}</tr>")
         body = "".join(lines)
-        self.parts.append(f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
+        self.parts.append(
+            f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        )
 
     def figure(self, figure: Figure, caption: str = "") -> None:
         """Add a figure, embedded as a PNG."""
