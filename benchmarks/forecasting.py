@@ -3,9 +3,9 @@
     python benchmarks/forecasting.py exchange_rate_nips random_walk timegrad --seeds 0 1 2 \\
         --set timegrad.scaling=anchored
 
-Rows go to benchmarks/results/forecasting.csv. ``--models FOLDER`` keeps trained models and interrupted trainings, which
-go on where they stopped; a finished one is not trained again. ``--samplers DPMSolverPP:20`` scores a diffusion model
-once more with that sampler.
+Rows go to benchmarks/results/forecasting.csv. ``--models FOLDER`` keeps trained models and
+interrupted trainings, which go on where they stopped; a finished one is not trained again.
+``--samplers DPMSolverPP:20`` scores a diffusion model once more with that sampler.
 """
 
 import argparse

@@ -2,10 +2,11 @@
 
     python benchmarks/known_laws.py --seeds 0 1 2
 
-400 independent windows of each law, forecast 8 steps ahead by a model trained on 100 other series of 200 steps. CRPS and
-energy score are fair; ``upper`` is the one-sided 95 % bound of the paired ratio; ``ks`` is the smallest p-value over the
-channels of a Kolmogorov-Smirnov test of the PIT (windows are independent, channels are not). TimeGrad is drawn with the
-paper's sampler and with DPM-Solver++. Rows go to benchmarks/results/known_laws.csv.
+400 independent windows of each law, forecast 8 steps ahead by a model trained on 100 other series
+of 200 steps. CRPS and energy score are fair; ``upper`` is the one-sided 95 % bound of the paired
+ratio; ``ks`` is the smallest p-value over the channels of a Kolmogorov-Smirnov test of the PIT
+(windows are independent, channels are not). TimeGrad is drawn with the paper's sampler and with
+DPM-Solver++. Rows go to benchmarks/results/known_laws.csv.
 """
 
 import argparse

@@ -2,10 +2,12 @@
 
     python benchmarks/windows.py
 
-A batch is 64 x (24 + 168) x 370 and its 24 future steps, from one multivariate hourly series. The three ways take turns;
-ratios are of neighbours in time, so that what else runs on the machine falls on all of them. GluonTS's transformation is
-its usual one (observed mask, time features, splitter); "cached" keeps the transformed series and only splits. A pass over
-the series draws one window on average, as its estimators do, unless ``--windows-per-pass`` says otherwise. Rows go to benchmarks/results/windows.csv.
+A batch is 64 x (24 + 168) x 370 and its 24 future steps, from one multivariate hourly series. The
+three ways take turns; ratios are of neighbours in time, so that what else runs on the machine falls
+on all of them. GluonTS's transformation is its usual one (observed mask, time features, splitter);
+"cached" keeps the transformed series and only splits. A pass over the series draws one window on average, as its
+estimators do, unless ``--windows-per-pass`` says otherwise. Rows go to
+benchmarks/results/windows.csv.
 """
 
 import argparse

@@ -101,9 +101,9 @@ def _validate(cls: type) -> None:
 class Component:
     """A part whose constructor arguments are its whole configuration.
 
-    Every subclass's ``__init__`` is validated (types are enforced, nothing is coerced, unknown options
-    raise ``ValueError``) and recorded, so that the object can be compared, copied with changes and
-    written to JSON by ``gluonts.core.serde``.
+    Every subclass's ``__init__`` is validated (types are enforced, nothing is coerced, unknown
+    options raise ``ValueError``) and recorded, so that the object can be compared, copied with
+    changes and written to JSON by ``gluonts.core.serde``.
     """
 
     __init_args__: dict[str, Any]

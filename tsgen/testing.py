@@ -59,7 +59,7 @@ def _train(
             decay.step()
 
 
-# ---------------------------------------------------------------------------------------------------------- models
+# ------------------------------------------------------------------------------------------- models
 
 
 def check_model(
@@ -77,14 +77,15 @@ def check_model(
 
     Args:
         model_class: called with ``event_shape``, ``cond_shape`` and the options.
-        events: event shapes; each is tried with one conditioning vector and, if 2-D, with one per step.
+        events: event shapes; each is tried with one conditioning vector and, if 2-D, with one per
+            step.
         fit: whether to check that it learns, too.
         fit_events: the shapes at which it must learn.
-        law: what must be learnt: a two-peaked correlated conditional law, or a Gaussian one for families that can
-            represent no other.
+        law: what must be learnt: a two-peaked correlated conditional law, or a Gaussian one for
+            families that can represent no other.
         steps: training steps of batches of 256.
-        tolerance: how far above the exact law's energy score the model may lie, as a share of it, beyond three
-            standard errors of the comparison.
+        tolerance: how far above the exact law's energy score the model may lie, as a share of it,
+            beyond three standard errors of the comparison.
         **options: given to the model.
 
     Raises:
@@ -222,8 +223,8 @@ def toy_law(
 ) -> Tensor:
     r"""Draw :math:`x = w(c) + u\, v(c) + B \varepsilon`, of order one and correlated.
 
-    u is a sign that is plus with probability :math:`\mathrm{sigmoid}(2 c_1)` ("mixture") or a normal variable
-    ("gaussian"), and B is lower triangular.
+    u is a sign that is plus with probability :math:`\mathrm{sigmoid}(2 c_1)` ("mixture") or a
+    normal variable ("gaussian"), and B is lower triangular.
     """
     size = math.prod(event)
     rows = torch.arange(size, device=cond.device)
@@ -277,7 +278,7 @@ def _check_model_learns(
     assert loss.mean() > 3 * loss.std() / math.sqrt(tests), f"{event}: conditioning does not matter"
 
 
-# -------------------------------------------------------------------------------------------------------- encoders
+# ----------------------------------------------------------------------------------------- encoders
 
 
 def check_encoder(encoder_class: Callable[..., HistoryEncoder], **options: Any) -> None:
@@ -332,7 +333,7 @@ def check_encoder(encoder_class: Callable[..., HistoryEncoder], **options: Any) 
             )
 
 
-# -------------------------------------------------------------------------------------------------------- samplers
+# ----------------------------------------------------------------------------------------- samplers
 
 
 def gaussian_denoiser(
@@ -354,8 +355,8 @@ def check_sampler(sampler: Sampler, *, tolerance: float = 0.05) -> None:
 
     Args:
         sampler: its number of steps is replaced where a check needs another.
-        tolerance: allowed error of mean and standard deviation with 500 steps, in units of the latter, beyond four
-            standard errors.
+        tolerance: allowed error of mean and standard deviation with 500 steps, in units of the
+            latter, beyond four standard errors.
 
     Raises:
         AssertionError: naming what is violated.
@@ -407,7 +408,7 @@ def check_sampler(sampler: Sampler, *, tolerance: float = 0.05) -> None:
         )
 
 
-# ------------------------------------------------------------------------------------------------------ estimators
+# --------------------------------------------------------------------------------------- estimators
 
 
 def _entries(
@@ -433,7 +434,8 @@ def _entries(
 def check_estimator(estimator_class: Callable[..., GenerativeEstimator], **options: Any) -> None:
     """Check the contract of :class:`~tsgen.GenerativeEstimator` by training for a few batches.
 
-    Data are 1-D and 2-D, whole and with gaps, with every kind of covariate and none, shorter than the context.
+    Data are 1-D and 2-D, whole and with gaps, with every kind of covariate and none, shorter than
+    the context.
 
     Args:
         estimator_class: called with ``prediction_length`` and the options.

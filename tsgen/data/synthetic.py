@@ -121,7 +121,8 @@ def ornstein_uhlenbeck(
 ) -> VAR:
     r""":math:`dy = \theta (\mu - y) dt + \sigma dW` at steps of dt, which is an autoregression exactly.
 
-    :math:`A = e^{-\theta dt}, Q = \frac{\sigma^2}{2 \theta} (1 - e^{-2 \theta dt})` (Uhlenbeck, Ornstein 1930).
+    :math:`A = e^{-\theta dt}, Q = \frac{\sigma^2}{2 \theta} (1 - e^{-2 \theta dt})` (Uhlenbeck,
+    Ornstein 1930).
     """
     if theta <= 0 or sigma <= 0 or dt <= 0:
         raise ValueError(f"theta={theta}, sigma={sigma} and dt={dt} must be positive")
@@ -137,8 +138,8 @@ class CovariateLaw(Options):
     r""":math:`y_t = \sqrt{.8}\, c + \sqrt{.2}\, \varepsilon_t` with a covariate c that carries 80 % of the variance.
 
     Args:
-        kind: "known" (:math:`c_t`, told for the future), "past" (:math:`c_{t-1}`, told up to now), "static" (a
-            number of the series) or "category" (one of eight levels of the series).
+        kind: "known" (:math:`c_t`, told for the future), "past" (:math:`c_{t-1}`, told up to now),
+            "static" (a number of the series) or "category" (one of eight levels of the series).
     """
 
     kind: Literal["known", "past", "static", "category"]

@@ -1,7 +1,8 @@
 r"""Samplers: from noise to data, given a denoiser :math:`\hat x_0(x, t)`.
 
-A sampler is a small stateless object. It sees a function ``denoise(x, t)`` of a tensor and a float, a schedule
-and the shape of what is wanted, nothing of the model; so it may differ from what training used.
+A sampler is a small stateless object. It sees a function ``denoise(x, t)`` of a tensor and a float,
+a schedule and the shape of what is wanted, nothing of the model; so it may differ from what
+training used.
 """
 
 from abc import ABC, abstractmethod
@@ -59,7 +60,8 @@ class Sampler(Options, ABC):
         """Draw samples.
 
         Args:
-            denoise: ``denoise(x, t)`` with x of the given shape and t a float; returns the estimate of x0.
+            denoise: ``denoise(x, t)`` with x of the given shape and t a float; returns the estimate
+                of x0.
             shape: shape of the samples.
             schedule: the process that the denoiser was trained for.
             like: a tensor with the dtype and device wanted.
@@ -74,7 +76,8 @@ class DDIM(Sampler):
 
     .. math:: x_s = \alpha_s \hat x_0 + \sqrt{\sigma_s^2 - \eta^2 \tilde\sigma^2}\,\hat\varepsilon
               + \eta\tilde\sigma z, \quad
-              \tilde\sigma^2 = \left(1 - \frac{\alpha_t^2 \sigma_s^2}{\alpha_s^2 \sigma_t^2}\right)\sigma_s^2
+              \tilde\sigma^2 = \left(1 - \frac{\alpha_t^2 \sigma_s^2}{\alpha_s^2
+              \sigma_t^2}\right)\sigma_s^2
 
     Args:
         num_steps: calls of the denoiser.
@@ -123,7 +126,8 @@ class DDIM(Sampler):
 class Ancestral(DDIM):
     r"""The reverse chain of DDPM with the posterior's variance (Ho, Jain, Abbeel 2020, eq 6-7).
 
-    It is DDIM with eta = 1: :math:`x_s \sim q(x_s \mid x_t, \hat x_0)`, which is what TimeGrad samples with.
+    It is DDIM with eta = 1: :math:`x_s \sim q(x_s \mid x_t, \hat x_0)`, which is what TimeGrad
+    samples with.
     """
 
     eta: float = 1.0
@@ -137,7 +141,8 @@ class DPMSolverPP(Sampler):
     .. math:: x_s = \frac{\sigma_s}{\sigma_t} x_t - \alpha_s (e^{-h} - 1)
               \left[(1 + \tfrac{1}{2r}) \hat x_0(x_t) - \tfrac{1}{2r} \hat x_0(x_{t'})\right]
 
-    The steps are equal in log-SNR down to the first step of the chain, where the denoiser's estimate is the sample.
+    The steps are equal in log-SNR down to the first step of the chain, where the denoiser's
+    estimate is the sample.
 
     Args:
         num_steps: calls of the denoiser.

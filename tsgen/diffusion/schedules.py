@@ -1,8 +1,10 @@
 r"""Noise schedules: how much signal and how much noise there is at each diffusion time.
 
-A schedule gives :math:`\alpha(t), \sigma(t)` of :math:`x_t = \alpha(t) x_0 + \sigma(t)\varepsilon` for
-:math:`t \in [0, 1]`. The discrete steps :math:`n = 1, \dots, N` of a chain are the times :math:`n / N`, where
-the continuous schedule equals the discrete product exactly, and :math:`t = 0` is the data.
+A schedule gives :math:`\alpha(t), \sigma(t)` of :math:`x_t = \alpha(t) x_0 + \sigma(t)\varepsilon`
+for
+:math:`t \in [0, 1]`. The discrete steps :math:`n = 1, \dots, N` of a chain are the times
+:math:`n / N`, where the continuous schedule equals the discrete product exactly, and :math:`t = 0`
+is the data.
 """
 
 import math
@@ -99,9 +101,10 @@ class VariancePreserving(Schedule):
 class LinearSchedule(VariancePreserving):
     r""":math:`\beta_n` from ``beta_start`` to ``beta_end`` in equal steps (Ho, Jain, Abbeel 2020, section 4).
 
-    The defaults are TimeGrad's (Rasul et al. 2021). With :math:`1 - \beta_n = \delta (c - n)` the product is
-    :math:`\bar\alpha_n = \delta^n \Gamma(c) / \Gamma(c - n)`, which is smooth in n >= 1 and thus the
-    continuous schedule as well.
+    The defaults are TimeGrad's (Rasul et al. 2021). With :math:`1 - \beta_n = \delta (c - n)` the
+    product is
+    :math:`\bar\alpha_n = \delta^n \Gamma(c) / \Gamma(c - n)`, which is smooth in n >= 1 and thus
+    the continuous schedule as well.
 
     Args:
         num_steps: N.
@@ -129,7 +132,8 @@ class LinearSchedule(VariancePreserving):
 class QuadraticSchedule(LinearSchedule):
     r""":math:`\sqrt{\beta_n}` in equal steps, so :math:`1 - \beta_n = (1 - s_n)(1 + s_n)` with linear :math:`s_n`.
 
-    Used by CSDI (Tashiro et al. 2021) with ``beta_end=0.5``; the arguments are those of the linear schedule.
+    Used by CSDI (Tashiro et al. 2021) with ``beta_end=0.5``; the arguments are those of the linear
+    schedule.
     """
 
     def log_alpha(self, t: Tensor) -> Tensor:
@@ -142,7 +146,8 @@ class QuadraticSchedule(LinearSchedule):
 class CosineSchedule(VariancePreserving):
     r""":math:`\alpha(t) \propto \cos\left(\tfrac{\pi}{2} \tfrac{\tau t + s}{1 + s}\right)` (Nichol, Dhariwal 2021, eq 17).
 
-    The paper clips :math:`\beta` at .999 because its :math:`\alpha(1)` is zero; here time is stretched by
+    The paper clips :math:`\beta` at .999 because its :math:`\alpha(1)` is zero; here time is
+    stretched by
     :math:`\tau < 1` so that the chain ends at ``terminal_alpha``, which keeps the schedule smooth.
 
     Args:

@@ -50,10 +50,12 @@ class HistoryEncoder(Component, nn.Module, ABC):
             inputs: (B, L, D_in).
             state: where to go on from; ``None`` starts anew.
             times: (B, L), for encoders that live in continuous time; others ignore it.
-            observed: (B, L, D_in), 0 where an input is to be treated as absent; ``None`` is all present.
+            observed: (B, L, D_in), 0 where an input is to be treated as absent; ``None`` is all
+                present.
 
         Returns:
-            Outputs (B, L, output_size), of which the i-th depends on inputs up to i, and the state after the last.
+            Outputs (B, L, output_size), of which the i-th depends on inputs up to i, and the state
+            after the last.
         """
 
     def step(

@@ -39,7 +39,8 @@ class GRUEncoder(HistoryEncoder):
             batch_first=True,
             dropout=dropout if num_layers > 1 else 0.0,
         )
-        # torch draws input weights as wide as recurrent ones, whatever the number of inputs; hundreds saturate the gates
+        # torch draws input weights as wide as recurrent ones, whatever the number of inputs;
+        # hundreds saturate the gates
         nn.init.uniform_(self.rnn.weight_ih_l0, -(input_size**-0.5), input_size**-0.5)
         self.projection = nn.Linear(hidden_size, output_size)
         self.output_size = output_size

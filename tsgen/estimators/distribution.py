@@ -13,8 +13,10 @@ class GaussianEstimator(GenerativeEstimator):
     Options beyond those of :class:`GenerativeEstimator`:
 
     Args:
-        lr: a third of TimeGrad's, for the density's own gradient is steeper than that of a denoising error.
-        covariance: "diagonal", "low_rank" or "full" between the channels (in horizon decoding also the steps).
+        lr: a third of TimeGrad's, for the density's own gradient is steeper than that of a
+            denoising error.
+        covariance: "diagonal", "low_rank" or "full" between the channels (in horizon decoding also
+            the steps).
         rank: columns of the low-rank factor.
     """
 

@@ -10,8 +10,8 @@ from tsgen.models import DDPM, GenerativeModel
 class TimeGradEstimator(GenerativeEstimator):
     """Autoregressive denoising diffusion (Rasul, Seward, Schuster, Vollgraf 2021, arXiv 2101.12072).
 
-    A recurrent network runs over the past; given its state, a diffusion model draws the next vector. Options beyond
-    those of :class:`GenerativeEstimator`:
+    A recurrent network runs over the past; given its state, a diffusion model draws the next
+    vector. Options beyond those of :class:`GenerativeEstimator`:
 
     Args:
         schedule: the noise schedule; the paper's is linear, 100 steps, beta from 1e-4 to 0.1.
@@ -22,7 +22,8 @@ class TimeGradEstimator(GenerativeEstimator):
         residual_layers: blocks of the denoising network.
         residual_channels: their width.
         dilation_cycle: dilations 1, 2, ... repeat after this many blocks.
-        cond_channels: conditioning features per channel of the target that reach the blocks; the paper has one.
+        cond_channels: conditioning features per channel of the target that reach the blocks; the
+            paper has one.
     """
 
     schedule: Schedule = LinearSchedule()  # noqa: RUF009

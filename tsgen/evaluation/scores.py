@@ -1,7 +1,8 @@
 """Scores of sample forecasts. Shapes: samples (W, S, H, C), truth (W, H, C); NaN in the truth is left out.
 
-W windows, S samples, H steps, C channels. Two different figures are called CRPS in the literature: the mean pinball
-loss over a grid of quantiles, which depends on the grid, and the score of the samples. Both are here, by their own names.
+W windows, S samples, H steps, C channels. Two different figures are called CRPS in the literature:
+the mean pinball loss over a grid of quantiles, which depends on the grid, and the score of the
+samples. Both are here, by their own names.
 """
 
 import numpy as np
@@ -58,7 +59,8 @@ def quantile_crps(samples: np.ndarray, truth: np.ndarray, levels: int = 19) -> f
 def crps_sum(samples: np.ndarray, truth: np.ndarray, levels: int = 19) -> float:
     """Quantile-grid CRPS of the sum over channels, GluonTS' ``m_sum_mean_wQuantileLoss``.
 
-    It can reward a wrong dependence between channels (Koochali et al. 2022): read it beside the energy score.
+    It can reward a wrong dependence between channels (Koochali et al. 2022): read it beside the
+    energy score.
     """
     samples, truth = _check(samples, truth)
     return quantile_crps(samples.sum(-1, keepdims=True), truth.sum(-1, keepdims=True), levels)
@@ -112,7 +114,8 @@ def energy_score(samples: np.ndarray, truth: np.ndarray, normalise: bool = True)
 def coverage(samples: np.ndarray, truth: np.ndarray, level: float = 0.9) -> np.ndarray:
     """Share of truths inside the central interval, for each step of the horizon, (H,).
 
-    The interval's ends are the quantiles k / (S + 1), between which a calibrated truth lies with just this probability.
+    The interval's ends are the quantiles k / (S + 1), between which a calibrated truth lies with
+    just this probability.
     """
     samples, truth = _check(samples, truth)
     low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=1, method="weibull")
@@ -123,8 +126,8 @@ def coverage(samples: np.ndarray, truth: np.ndarray, level: float = 0.9) -> np.n
 def pit(samples: np.ndarray, truth: np.ndarray, seed: int = 0) -> np.ndarray:
     """Randomised probability integral transform of each value: its rank among the samples, in (0, 1), (W, H, C).
 
-    Uniform, exactly and for any number of samples, where forecast and truth have one law (Gneiting et al. 2007). NaN where the
-    truth is.
+    Uniform, exactly and for any number of samples, where forecast and truth have one law (Gneiting
+    et al. 2007). NaN where the truth is.
 
     Args:
         samples: (W, S, H, C).
@@ -141,8 +144,9 @@ def score(samples: np.ndarray, truth: np.ndarray, levels: int = 19) -> dict[str,
     """The table's row.
 
     Returns:
-        ``crps`` and ``crps_sum`` on the quantile grid, ``fair_crps`` and ``energy`` from samples, all divided by the size of
-        the truth, and ``coverage_90`` at the first, the middle and the last step.
+        ``crps`` and ``crps_sum`` on the quantile grid, ``fair_crps`` and ``energy`` from samples,
+        all divided by the size of the truth, and ``coverage_90`` at the first, the middle and the
+        last step.
     """
     by_step = coverage(samples, truth)
     size = np.nansum(np.abs(truth))

@@ -45,8 +45,9 @@ _NOT_THE_RUN = (
 class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     """Base of all estimators: a family overrides :meth:`build_model` and adds its options as annotated fields.
 
-    Dimensions, frequency, lags, calendar features and covariates are read off the training data. The defaults are the
-    recipe of TimeGrad's notebook: 20 epochs of 100 batches of 64, one-cycle learning rate up to 1e-2.
+    Dimensions, frequency, lags, calendar features and covariates are read off the training data.
+    The defaults are the recipe of TimeGrad's notebook: 20 epochs of 100 batches of 64, one-cycle
+    learning rate up to 1e-2.
 
     Args:
         prediction_length: H, steps to forecast.
@@ -54,12 +55,16 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         encoder: "gru", "lstm", or a class or ``functools.partial`` that takes ``input_size``.
         decoding: "step" unrolls events (C,), "horizon" draws (H, C) at once.
         scaling: "mean", "standard", "robust", "anchored" or "none"; see ``forecasting.scaling``.
-        scaling_window: steps the scaling statistics look back: "context" for the encoder's, "past" for as many as the
-            network sees (the context and the longest lag), "all" for the whole past, or a number.
-        support: where the target lives: "real", "positive", "count" or (lo, hi); samples stay inside.
-        lags_seq: which earlier values the encoder sees; chosen by frequency and channels if not given. With anchored
-            scaling the value before each is added, so that the change at that time is seen.
-        time_features: functions of a ``pandas.PeriodIndex``; sines and cosines of the calendar if not given.
+        scaling_window: steps the scaling statistics look back: "context" for the encoder's, "past"
+            for as many as the network sees (the context and the longest lag), "all" for the whole
+            past, or a number.
+        support: where the target lives: "real", "positive", "count" or (lo, hi); samples stay
+            inside.
+        lags_seq: which earlier values the encoder sees; chosen by frequency and channels if not
+            given. With anchored scaling the value before each is added, so that the change at that
+            time is seen.
+        time_features: functions of a ``pandas.PeriodIndex``; sines and cosines of the calendar if
+            not given.
         batch_size: windows per batch.
         num_batches_per_epoch: batches per epoch.
         max_epochs: epochs.
@@ -68,16 +73,18 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         weight_decay: Adam's L2 penalty.
         gradient_clip: largest gradient norm, or ``None``.
         ema_decay: decay per batch of a moving average of the weights that predicts, or ``None``.
-        patience: with validation data, epochs without a better validation loss before training stops; ``None`` never
-            stops early. The best epoch's weights are kept in either case.
+        patience: with validation data, epochs without a better validation loss before training
+            stops; ``None`` never stops early. The best epoch's weights are kept in either case.
         num_parallel_samples: sample paths per forecast unless ``predict`` is told otherwise.
-        memory_limit: bytes; larger data sets are streamed from the data set instead of being held as tensors.
+        memory_limit: bytes; larger data sets are streamed from the data set instead of being held
+            as tensors.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
         verbose: whether to show a progress line on stderr.
-        checkpoint_dir: folder for full checkpoints; training into it again goes on where the run stopped, and a
-            finished run is returned as it is. Without it checkpoints go to a temporary folder that outlives only a
-            failed run.
-        trainer_kwargs: further arguments of Lightning's ``Trainer``, such as ``callbacks`` or ``logger``.
+        checkpoint_dir: folder for full checkpoints; training into it again goes on where the run
+            stopped, and a finished run is returned as it is. Without it checkpoints go to a
+            temporary folder that outlives only a failed run.
+        trainer_kwargs: further arguments of Lightning's ``Trainer``, such as ``callbacks`` or
+            ``logger``.
     """
 
     prediction_length: int
@@ -153,15 +160,18 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         """Train and return the predictor.
 
         Args:
-            training_data: entries with ``start`` (a Period) and ``target`` (T,) or (C, T), NaN where missing, and
-                optionally ``feat_dynamic_real`` (known in the future), ``past_feat_dynamic_real`` (not known),
-                ``feat_static_real``, ``feat_static_cat``, ``item_id``.
-            validation_data: like it; of a series that goes on from a training series only windows whose horizon is new
-                are used.
-            shuffle_buffer_length: only for streamed data; windows of data in memory are drawn at random.
+            training_data: entries with ``start`` (a Period) and ``target`` (T,) or (C, T), NaN
+                where missing, and optionally ``feat_dynamic_real`` (known in the future),
+                ``past_feat_dynamic_real`` (not known), ``feat_static_real``, ``feat_static_cat``,
+                ``item_id``.
+            validation_data: like it; of a series that goes on from a training series only windows
+                whose horizon is new are used.
+            shuffle_buffer_length: only for streamed data; windows of data in memory are drawn at
+                random.
             cache_data: accepted for GluonTS' sake; data that fit are always kept transformed.
             ckpt_path: a checkpoint to go on from.
-            seed: makes the whole training repeatable; ``None`` goes on with torch's global generator.
+            seed: makes the whole training repeatable; ``None`` goes on with torch's global
+                generator.
 
         Raises:
             ValueError: for data or options that do not fit, before training starts.
@@ -441,10 +451,12 @@ class ComposedEstimator(GenerativeEstimator):
 
     >>> from functools import partial
     >>> from tsgen.models import Gaussian
-    >>> estimator = ComposedEstimator(24, model=partial(Gaussian, covariance="full"), decoding="step")
+    >>> estimator = ComposedEstimator(24, model=partial(Gaussian, covariance="full"),
+    decoding="step")
 
     Args:
-        model: a model class, or a ``functools.partial`` of one, that takes ``event_shape`` and ``cond_shape``.
+        model: a model class, or a ``functools.partial`` of one, that takes ``event_shape`` and
+            ``cond_shape``.
     """
 
     model: Callable | None = None

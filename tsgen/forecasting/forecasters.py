@@ -19,7 +19,8 @@ Batch = Mapping[str, Tensor]
 class Pairs(NamedTuple):
     """Teacher-forced training pairs; training, likelihood and the scoring of a log all rest on them.
 
-    Step decoding has batch shape (B, N) with N = L + H - 1 and event (C,); horizon decoding (B,) and (H, C).
+    Step decoding has batch shape (B, N) with N = L + H - 1 and event (C,); horizon decoding (B,)
+    and (H, C).
     """
 
     x: Tensor
@@ -68,8 +69,9 @@ class InputLayout(Options):
         num_past: past-only covariates.
         num_static: static real covariates.
         cardinality: of each static categorical covariate.
-        statistics_mean: mean of log scale and, where there is one, of the location over the training data, per channel:
-            with several series these are inputs themselves, so that scaling does not hide which one this is.
+        statistics_mean: mean of log scale and, where there is one, of the location over the
+            training data, per channel: with several series these are inputs themselves, so that
+            scaling does not hide which one this is.
         statistics_std: their standard deviations.
     """
 
@@ -120,8 +122,8 @@ def squash(u: Tensor) -> Tensor:
 class Forecaster(Component, nn.Module, ABC):
     """Joins a model and an encoder, owns scaling and masks.
 
-    All methods take a window's fields by name (see ``windows``); lengths are read off the tensors, so a whole log
-    is a window too.
+    All methods take a window's fields by name (see ``windows``); lengths are read off the tensors,
+    so a whole log is a window too.
 
     Args:
         model: p(x | cond).
@@ -196,9 +198,9 @@ class Forecaster(Component, nn.Module, ABC):
         """Take one new row of a stream.
 
         Args:
-            row: ``target`` (B, C) relative to the center; ``known`` (B, F) of the step after it (in horizon
-                decoding ``future_known`` (B, H, F)); where they have changed ``location`` and ``scale`` (B, C),
-                ``observed`` (B, C) and ``covariates`` (B, F').
+            row: ``target`` (B, C) relative to the center; ``known`` (B, F) of the step after it (in
+                horizon decoding ``future_known`` (B, H, F)); where they have changed ``location``
+                and ``scale`` (B, C), ``observed`` (B, C) and ``covariates`` (B, F').
             state: from :meth:`start` or the last call.
 
         Returns:
@@ -321,7 +323,8 @@ class Forecaster(Component, nn.Module, ABC):
     ) -> Pairs:
         """Scale events y (*batch, *event_shape) and weigh them.
 
-        ``before`` is the value carried up to the step before: where it is NaN there is nothing to scale by yet.
+        ``before`` is the value carried up to the step before: where it is NaN there is nothing to
+        scale by yet.
         """
         if self.layout.scaling != "none":
             observed = observed & ~before.isnan()
@@ -343,8 +346,8 @@ def _extend(values: Tensor, count: int) -> Tensor:
 class StepForecaster(Forecaster):
     """Events of one step, unrolled: TimeGrad, ScoreGrad, TempFlow, DeepVAR.
 
-    The encoder's output i conditions the law of step i + 1. Inside the context and over the horizon each step is a
-    training pair.
+    The encoder's output i conditions the law of step i + 1. Inside the context and over the horizon
+    each step is a training pair.
     """
 
     @staticmethod
@@ -379,8 +382,8 @@ class StepForecaster(Forecaster):
 class HorizonForecaster(Forecaster):
     """Events of a whole horizon, drawn at once: GAN, VAE, latent ODE, diffusion over (H, C).
 
-    The encoder sees the past only; each step's conditioning is its last output, the known features of that step and a
-    learnt vector of the step's number.
+    The encoder sees the past only; each step's conditioning is its last output, the known features
+    of that step and a learnt vector of the step's number.
     """
 
     step_features = 8

@@ -312,9 +312,9 @@ class ReadEntry(Component, MapTransformation):
 class ScaleTarget(Component, MapTransformation):
     """Carry the target forward over gaps, and add its mask, its running statistics and ``past_length`` steps before it.
 
-    Values are kept in float32 relative to ``center`` (the first observation, float64), so that a level of 1e9 costs
-    no digits; a value is NaN only before its channel's first observation, where the data's own zero and 1 stand for location and
-    scale.
+    Values are kept in float32 relative to ``center`` (the first observation, float64), so that a
+    level of 1e9 costs no digits; a value is NaN only before its channel's first observation, where
+    the data's own zero and 1 stand for location and scale.
     """
 
     def __init__(self, link: Link, scaling: Scaling, window: int | None, past_length: int) -> None:

@@ -15,9 +15,10 @@ from tsgen.forecasting.forecasters import Forecaster
 class ForecastModule(Component, pl.LightningModule):
     """Trains a forecaster and predicts with it.
 
-    Optimisation is manual, so that one path serves one player and several: each player has an Adam of its own
-    and takes its step in turn on every batch. Gradients are clipped here. The moving average of the weights is part of
-    the module (a callback's average would be lost in GluonTS' checkpoints), and is what evaluates and predicts.
+    Optimisation is manual, so that one path serves one player and several: each player has an Adam
+    of its own and takes its step in turn on every batch. Gradients are clipped here. The moving
+    average of the weights is part of the module (a callback's average would be lost in GluonTS'
+    checkpoints), and is what evaluates and predicts.
 
     Args:
         forecaster: what is trained.
@@ -75,8 +76,8 @@ class ForecastModule(Component, pl.LightningModule):
     def _player_parameters(self) -> list[list[torch.nn.Parameter]]:
         """Each player's parameters; encoder and embeddings go to every player's optimiser but the critic's.
 
-        With one player that is everything. With several, the last one, which the samples come from, trains the
-        forecaster's own parameters.
+        With one player that is everything. With several, the last one, which the samples come from,
+        trains the forecaster's own parameters.
         """
         model = self.forecaster.model
         if len(model.players) == 1:

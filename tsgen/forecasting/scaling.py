@@ -1,9 +1,9 @@
 r"""Supports and scaling: from the data's own scale to values of order one, and back.
 
 The target y is first mapped by its support's link to :math:`z = g(y) \in \mathbb{R}`, then to
-:math:`x = (z - m) / s`. Location m and scale s are *causal running statistics*: at each time they look at the
-observed values up to then, never beyond. A window's inputs and the pairs inside its context use those of their own
-time; the pairs of the horizon use those at the forecast's start.
+:math:`x = (z - m) / s`. Location m and scale s are *causal running statistics*: at each time they
+look at the observed values up to then, never beyond. A window's inputs and the pairs inside its
+context use those of their own time; the pairs of the horizon use those at the forecast's start.
 """
 
 import math
@@ -156,8 +156,9 @@ def running_statistics(
     none          0                           1
     ============  ==========================  ===========================================================
 
-    A scale of zero (a constant stretch) is replaced by the last one that was not zero, or 1; none is allowed to fall
-    below 1e-4 of that of the whole past. Before a channel's first observation they are 0 and 1.
+    A scale of zero (a constant stretch) is replaced by the last one that was not zero, or 1; none
+    is allowed to fall below 1e-4 of that of the whole past. Before a channel's first observation
+    they are 0 and 1.
 
     Args:
         z: values (C, T), float64, carried forward over gaps, NaN before the first observation.
@@ -204,7 +205,8 @@ def _carry_positive(scale: np.ndarray) -> np.ndarray:
 def _running_sum(values: np.ndarray, window: int | None) -> np.ndarray:
     """Sum over the last ``window`` columns, without the cancellation of a difference of cumulative sums.
 
-    Columns are cut into blocks of the window's length; a window is a suffix of one block and a prefix of the next.
+    Columns are cut into blocks of the window's length; a window is a suffix of one block and a
+    prefix of the next.
     """
     channels, length = values.shape
     if window is None or window >= length:

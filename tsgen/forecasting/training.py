@@ -226,7 +226,8 @@ def fit(
 ) -> pl.Trainer:
     """Train a module in place; afterwards it holds the best weights (with validation) or the last.
 
-    Whatever interrupts the training is raised again, with a note that tells where the last checkpoint lies.
+    Whatever interrupts the training is raised again, with a note that tells where the last
+    checkpoint lies.
     """
     run.write()
     progress = _Progress(name, run)

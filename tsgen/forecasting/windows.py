@@ -1,6 +1,7 @@
 """Windows: gathered by index from series that were transformed once, or cut by GluonTS from a stream.
 
-Both give the same fields (B batch, P past length, L context length, H horizon, C channels, F features):
+Both give the same fields (B batch, P past length, L context length, H horizon, C channels, F
+features):
 
 =====================================  =============  ====================================================
 past_target, future_target             (B, P | H, C)  relative to ``center``, carried forward over gaps
@@ -70,8 +71,8 @@ class WindowStore:
         entries: transformed entries, each with ``past_length`` steps of padding in front.
         shape: lengths of the windows.
         device: where the tensors live.
-        starts: for each entry the forecast starts allowed, as steps of the unpadded series; ``None`` takes all from
-            ``shape.first`` on.
+        starts: for each entry the forecast starts allowed, as steps of the unpadded series;
+            ``None`` takes all from ``shape.first`` on.
     """
 
     def __init__(

@@ -15,8 +15,8 @@ from tsgen.diffusion import Sampler
 class GenerativeModel(Component, nn.Module, ABC):
     """A conditional density or sampler p(x | cond).
 
-    Sample dimensions lead, then batch, then event, as in ``torch.distributions``. Models see values of order one
-    and no NaN; scaling and missing values are the forecaster's business.
+    Sample dimensions lead, then batch, then event, as in ``torch.distributions``. Models see values
+    of order one and no NaN; scaling and missing values are the forecaster's business.
 
     Args:
         event_shape: (C,) for one step, (H, C) for a whole horizon.
@@ -60,8 +60,8 @@ class GenerativeModel(Component, nn.Module, ABC):
         Args:
             x: events (*batch, *event_shape).
             cond: conditioning (*batch, *cond_shape).
-            observed: 1 where x is observed, 0 elsewhere, shaped like x; ``None`` is all observed. Models
-                with ``partial = "drop"`` need not look at it.
+            observed: 1 where x is observed, 0 elsewhere, shaped like x; ``None`` is all observed.
+                Models with ``partial = "drop"`` need not look at it.
 
         Returns:
             (*batch,), unreduced.
@@ -95,7 +95,8 @@ class GenerativeModel(Component, nn.Module, ABC):
         Args:
             x: (*batch, *event_shape).
             cond: (*batch, *cond_shape).
-            observed: like x; with ``partial = "marginal"`` the density is that of the observed elements.
+            observed: like x; with ``partial = "marginal"`` the density is that of the observed
+                elements.
         """
         raise NotImplementedError(f"{type(self).__name__} has no log density")
 

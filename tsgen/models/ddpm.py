@@ -14,12 +14,13 @@ from tsgen.nets import DilatedResidualNet
 class DDPM(GenerativeModel):
     r"""Denoising diffusion (Ho, Jain, Abbeel 2020) with TimeGrad's network (Rasul et al. 2021).
 
-    Training draws a step :math:`n \sim U\{1, \dots, N\}` and noise :math:`\varepsilon` and minimises
+    Training draws a step :math:`n \sim U\{1, \dots, N\}` and noise :math:`\varepsilon` and
+    minimises
 
     .. math:: \lVert f(x, \varepsilon) - f_\theta(\alpha_n x + \sigma_n \varepsilon, n, c) \rVert^2,
 
-    for the target f (the noise by default: eq 14 of the paper). Elements that were not observed are hidden from the
-    network, which sees what is hidden, and carry no loss.
+    for the target f (the noise by default: eq 14 of the paper). Elements that were not observed are
+    hidden from the network, which sees what is hidden, and carry no loss.
 
     Args:
         event_shape: (C,) or (H, C).
@@ -28,8 +29,8 @@ class DDPM(GenerativeModel):
         target: what the network predicts: "eps", "x0" or "v".
         sampler: how samples are drawn; ``use_sampler`` changes it afterwards.
         loss_type: "l2", "l1" or "huber" distance.
-        min_snr: caps the signal-to-noise ratio with which steps are weighted (Hang et al. 2023, Min-SNR-gamma);
-            ``None`` weights the target's error equally at all steps.
+        min_snr: caps the signal-to-noise ratio with which steps are weighted (Hang et al. 2023,
+            Min-SNR-gamma); ``None`` weights the target's error equally at all steps.
         residual_layers: blocks of the network.
         residual_channels: width of the blocks.
         dilation_cycle: dilations 1, 2, ... repeat after this many blocks.

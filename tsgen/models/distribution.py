@@ -29,14 +29,18 @@ class EllipticalHead(GenerativeModel):
     r"""A location, a scale matrix and a radial law, all read off the conditioning by a small network.
 
     With :math:`E` elements, the scale matrix is :math:`\Sigma = D^2` (``"diagonal"``),
-    :math:`D (I + W W^\top) D` with W of shape (E, rank) (``"low_rank"``: Salinas et al. 2019, eq 5), or
-    :math:`D L L^\top D` (``"full"``), with D diagonal and positive and L unit lower triangular. W and L are in units of
-    D: factors on the data's own scale would have to be learnt to a precision of D, which a step of the optimiser spoils.
+    :math:`D (I + W W^\top) D` with W of shape (E, rank) (``"low_rank"``: Salinas et al. 2019, eq
+    5), or
+    :math:`D L L^\top D` (``"full"``), with D diagonal and positive and L unit lower triangular. W
+    and L are in units of
+    D: factors on the data's own scale would have to be learnt to a precision of D, which a step of
+        the optimiser spoils.
     A partly observed event is scored by its marginal law: the rows of what is missing are cut out.
 
     Args:
         event_shape: (C,) or (H, C).
-        cond_shape: (D,) or (H, D); in the second case each step's parameters come from its own conditioning.
+        cond_shape: (D,) or (H, D); in the second case each step's parameters come from its own
+            conditioning.
         covariance: "diagonal", "low_rank" or "full" (at most 256 elements).
         rank: columns of W.
         hidden: sizes of the network's hidden layers.
@@ -65,7 +69,8 @@ class EllipticalHead(GenerativeModel):
         self.rank = (
             min(rank, size) if covariance == "low_rank" else size if covariance == "full" else 0
         )
-        # with one conditioning per step, each step's parameters are a function of it, the same at all steps
+        # with one conditioning per step, each step's parameters are a function of it, the same at
+        # all steps
         self.per_step = len(cond_shape) == 2 and covariance != "full"
         outputs = self.event_shape[-1] if self.per_step else size
         self.num_tails = (outputs if covariance == "diagonal" else 1) if self.heavy_tails else 0
@@ -74,7 +79,8 @@ class EllipticalHead(GenerativeModel):
             outputs * (2 + self.rank) + self.num_tails,
             tuple(hidden),
         )
-        # start without correlation: factors that explain what the location could are slow to give it up again
+        # start without correlation: factors that explain what the location could are slow to give
+        # it up again
         last = self.net.layers[-1]
         with torch.no_grad():
             for p in (last.weight, last.bias):
@@ -121,9 +127,9 @@ class EllipticalHead(GenerativeModel):
     def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
         """Negative log density of the observed elements, (*batch,).
 
-        With a covariance, the location's gradient is that of the marginal densities, whose optimum is the same
-        (composite likelihood: Varin, Reid, Firth 2011). The joint density's gradient hardly learns what all elements have
-        in common, for the factors explain it first.
+        With a covariance, the location's gradient is that of the marginal densities, whose optimum
+        is the same (composite likelihood: Varin, Reid, Firth 2011). The joint density's gradient
+        hardly learns what all elements have in common, for the factors explain it first.
         """
         batch, p, mask = self._prepare(x, cond, observed)
         x = x.reshape(p.loc.shape)
@@ -228,8 +234,9 @@ class Gaussian(EllipticalHead):
 class StudentT(EllipticalHead):
     r"""Student's t; see :class:`EllipticalHead` for the arguments.
 
-    With ``"diagonal"`` the elements are independent and each has its own degrees of freedom; else the law is the
-    multivariate t with one :math:`\nu` (Kotz, Nadarajah 2004, eq 1.1), whose marginals are t with the same
+    With ``"diagonal"`` the elements are independent and each has its own degrees of freedom; else
+    the law is the multivariate t with one :math:`\nu` (Kotz, Nadarajah 2004, eq 1.1), whose
+    marginals are t with the same
     :math:`\nu`. :math:`\nu > 2`, so the variance is finite.
     """
 

@@ -13,8 +13,8 @@ _SLOPE = 0.4
 class _Shift(nn.Module):
     """Convolution of width 3 along the last dimension of (channels, rows, positions), ends joined.
 
-    Written as a matrix product over shifted copies: with eight channels this trains three times as fast on a CPU as
-    ``conv1d`` and samples as fast.
+    Written as a matrix product over shifted copies: with eight channels this trains three times as
+    fast on a CPU as ``conv1d`` and samples as fast.
     """
 
     def __init__(self, in_channels: int, out_channels: int, dilation: int = 1) -> None:
@@ -39,12 +39,13 @@ def _mix(weight: Tensor, x: Tensor, bias: Tensor | None = None) -> Tensor:
 class DilatedResidualNet(nn.Module):
     r"""Predicts an array of the shape of a noised event from it, the diffusion time and a conditioning vector.
 
-    For an event ``(C,)`` the convolutions run along the C channels (TimeGrad: Rasul et al. 2021, figure 2); for
-    ``(H, C)`` they run along the H steps and the channels are features. Each block adds a projection of the time,
-    convolves, adds a projection of the conditioning, gates, and hands on a residual and a skip part.
+    For an event ``(C,)`` the convolutions run along the C channels (TimeGrad: Rasul et al. 2021,
+    figure 2); for ``(H, C)`` they run along the H steps and the channels are features. Each block
+    adds a projection of the time, convolves, adds a projection of the conditioning, gates, and
+    hands on a residual and a skip part.
 
-    What depends only on the conditioning (:meth:`condition`) or only on the time (:meth:`embed`) is a call of its
-    own, so that a sampler makes it once.
+    What depends only on the conditioning (:meth:`condition`) or only on the time (:meth:`embed`) is
+    a call of its own, so that a sampler makes it once.
 
     Args:
         event_shape: (C,) or (H, C).
@@ -138,7 +139,8 @@ class DilatedResidualNet(nn.Module):
             x: noised events (rows, *event_shape).
             time: result of :meth:`embed`, for as many rows or for one.
             conditioning: result of :meth:`condition`; a list of it can be used many times.
-            observed: 1 where ``x`` is real and 0 where it must not be looked at, like ``x``; ``None`` is all ones.
+            observed: 1 where ``x`` is real and 0 where it must not be looked at, like ``x``;
+                ``None`` is all ones.
 
         Returns:
             (rows, *event_shape).

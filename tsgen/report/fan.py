@@ -27,8 +27,8 @@ def plot(
 
     Args:
         forecast: sample paths (S, H) or (S, H, C).
-        history: a data set entry (``start`` and ``target``) or a series or frame indexed by time; what of it falls into
-            the horizon is drawn as the truth.
+        history: a data set entry (``start`` and ``target``) or a series or frame indexed by time;
+            what of it falls into the horizon is drawn as the truth.
         channels: which channels; by default all, or the twelve of largest size if there are more.
         levels: probabilities of the central intervals shaded.
         names: a name for each channel of the forecast.

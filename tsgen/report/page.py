@@ -11,15 +11,16 @@ from matplotlib.figure import Figure
 
 _STYLE = """
 :root { color-scheme: light; }
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; margin: 2.5rem auto; max-width: 68rem; padding: 0 1.2rem; }
-h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; margin: 2.5rem auto; max-width: 68rem;
+padding: 0 1.2rem; } h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem;
+    margin-top: 2.2rem; }
 p.lead { color: #555; margin-top: 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .8rem; text-align: right; border-bottom: 1px solid #ddd; }
-th:first-child, td:first-child { text-align: left; } th { font-weight: 600; border-bottom: 2px solid #999; }
-td.best { font-weight: 600; background: #eaf3ea; }
-figure { margin: 1rem 0; } img { max-width: 100%; height: auto; } figcaption { color: #555; font-size: .9rem; }
-div.wide { overflow-x: auto; }
+th:first-child, td:first-child { text-align: left; } th { font-weight: 600; border-bottom: 2px solid
+#999; } td.best { font-weight: 600; background: #eaf3ea; }
+figure { margin: 1rem 0; } img { max-width: 100%; height: auto; } figcaption { color: #555;
+font-size: .9rem; } div.wide { overflow-x: auto; }
 """
 
 
