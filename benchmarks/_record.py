@@ -2,12 +2,12 @@
 
 import csv
 import datetime
+import importlib.metadata
 import platform
 import sys
 from pathlib import Path
 from typing import Any
 
-import gluonts
 import torch
 
 import tsgen
@@ -31,7 +31,7 @@ def circumstances() -> dict[str, Any]:
         "date": datetime.date.today().isoformat(),
         "tsgen": tsgen.__version__,
         "torch": torch.__version__,
-        "gluonts": gluonts.__version__,
+        "gluonts": importlib.metadata.version("gluonts"),
         "python": platform.python_version(),
         "cpu": cpu,
         "gpu": gpu,

@@ -1,4 +1,6 @@
-"""Departures from New York's airports: TimeGrad and a Student-t model against the baselines, in minutes and offline.
+"""Departures from New York's airports: TimeGrad and a Student-t model against the baselines.
+
+In minutes and offline:
 
     python benchmarks/demo.py            (or: make demo)
 
@@ -25,22 +27,31 @@ from tsgen.report import Page, plot
 
 BATCHES, MOST_EPOCHS = 100, 20
 SHOWN = {
-    "crps": "CRPS", "crps_sum": "CRPS of the sum", "energy": "energy score", "coverage_90_first": "90 % coverage, hour 1",
-    "coverage_90_middle": "hour 12", "coverage_90_last": "hour 24",
-}  # fmt: skip
+    "crps": "CRPS",
+    "crps_sum": "CRPS of the sum",
+    "energy": "energy score",
+    "coverage_90_first": "90 % coverage, hour 1",
+    "coverage_90_middle": "hour 12",
+    "coverage_90_last": "hour 24",
+}
 READING = (
-    "CRPS is the mean error of the forecast distribution over the mean size of the truth, by 19 quantiles: 0 is perfect, and "
-    "0.2 says that a forecast is off by a fifth of a typical hour. The energy score is the same for whole paths of all "
-    "channels at once, so it also sees whether peaks come together. Lower is better in both. 90 % coverage is the share of "
-    "hours that fell into the forecast's 90 % interval: it should be near 0.9, and a model with lower scores and much "
-    "lower coverage is overconfident."
+    "CRPS is the mean error of the forecast distribution over the mean size of the truth, by 19 "
+    "quantiles: 0 is perfect, and 0.2 says that a forecast is off by a fifth of a typical hour. "
+    "The energy score is the same for whole paths of all channels at once, so it also sees whether "
+    "peaks come together. Lower is better in both. 90 % coverage is the share of hours that fell "
+    "into the forecast's 90 % interval: it should be near 0.9, and a model with lower scores and "
+    "much lower coverage is overconfident."
 )
 
 
 def train_within(
     estimator: GenerativeEstimator, data: Benchmark, seconds: float
 ) -> tuple[GenerativePredictor, str]:
-    """Train for the number of epochs, at most 20, that a trial of a few batches says will fit; and say how far it got."""
+    """Train for as many epochs, at most 20, as a trial of a few batches says will fit.
+
+    Returns:
+        The predictor, and a sentence that says how far it got.
+    """
     trial = estimator.replace(max_epochs=2, num_batches_per_epoch=10, verbose=False).train(
         data.train, seed=0
     )
@@ -52,8 +63,9 @@ def train_within(
     )
     losses = [row["train_loss"] for row in predictor.history]
     return predictor, (
-        f"{len(losses)} of {MOST_EPOCHS} epochs of {BATCHES} batches of {estimator.batch_size} windows in "
-        f"{time.perf_counter() - started:.0f} s; training loss {losses[0]:.3f} in the first epoch, {losses[-1]:.3f} in the last"
+        f"{len(losses)} of {MOST_EPOCHS} epochs of {BATCHES} batches of {estimator.batch_size} "
+        f"windows in {time.perf_counter() - started:.0f} s; training loss {losses[0]:.3f} in the "
+        f"first epoch, {losses[-1]:.3f} in the last"
     )
 
 
@@ -107,8 +119,9 @@ def main() -> None:
     data = nyc_departures()
     channels, length = data.train[0]["target"].shape
     about = (
-        f"{channels} series (airport and carrier), {length} training hours, 7 test windows of 24 hours from "
-        f"{data.test[0]['start'] + length} on; hourly weather up to the forecast's start is known, later weather is not"
+        f"{channels} series (airport and carrier), {length} training hours, 7 test windows of 24 "
+        f"hours from {data.test[0]['start'] + length} on; hourly weather up to the forecast's "
+        "start is known, later weather is not"
     )
     print(f"Departures per hour from New York's airports in 2013: {about}.", flush=True)
 

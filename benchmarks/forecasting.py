@@ -1,15 +1,17 @@
-"""Data set x estimator x seed -> one row of scores each.
+r"""Data set x estimator x seed -> one row of scores each.
 
-    python benchmarks/forecasting.py exchange_rate_nips random_walk timegrad --seeds 0 1 2 \\
+    python benchmarks/forecasting.py exchange_rate_nips random_walk timegrad --seeds 0 1 2 \
         --set timegrad.scaling=anchored
 
 Rows go to benchmarks/results/forecasting.csv. ``--models FOLDER`` keeps trained models and
 interrupted trainings, which go on where they stopped; a finished one is not trained again.
-``--samplers DPMSolverPP:20`` scores a diffusion model once more with that sampler.
+``--samplers DPMSolverPP:20`` scores a diffusion model once more with that sampler, and
+``--set 'timegrad.encoder=gru(hidden_size=128)'`` changes the encoder.
 """
 
 import argparse
 import ast
+import functools
 import time
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,21 @@ from _record import append
 
 import tsgen.diffusion
 from tsgen.data.benchmarks import datasets
+from tsgen.encoders import encoders
 from tsgen.estimators.registry import baselines, estimators
 from tsgen.evaluation import backtest
+
+
+def value_of(text: str) -> Any:
+    """A literal, an encoder with its options, ``gru(hidden_size=128)``, or else the text."""
+    try:
+        call = ast.parse(text, mode="eval").body
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args:
+            options = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+            return functools.partial(encoders[call.func.id], **options)
+        return ast.literal_eval(call)
+    except (ValueError, SyntaxError):
+        return text
 
 
 def options_of(name: str, settings: list[str]) -> dict[str, Any]:
@@ -32,10 +47,7 @@ def options_of(name: str, settings: list[str]) -> dict[str, Any]:
         if not option or not value:
             raise SystemExit(f"--set {setting!r}: expected estimator.option=value")
         if owner == name:
-            try:
-                options[option] = ast.literal_eval(value)
-            except (ValueError, SyntaxError):
-                options[option] = value
+            options[option] = value_of(value)
     return options
 
 
@@ -71,6 +83,7 @@ def main() -> None:
     data = datasets[args.dataset]()
     for name in args.estimators:
         options = options_of(name, args.settings)
+        written = [s.partition(".")[2] for s in args.settings if s.startswith(f"{name}.")]
         for seed in args.seeds:
             extra: dict[str, Any] = {}
             if name not in baselines:
@@ -91,7 +104,7 @@ def main() -> None:
                 row = {
                     "dataset": data.name,
                     "estimator": name,
-                    "options": " ".join(f"{k}={v}" for k, v in options.items()),
+                    "options": " ".join(written),
                     "sampler": ""
                     if sampler is None
                     else f"{type(sampler).__name__}:{sampler.num_steps or 'all'}",

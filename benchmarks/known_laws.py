@@ -11,6 +11,7 @@ DPM-Solver++. Rows go to benchmarks/results/known_laws.csv.
 
 import argparse
 import time
+from typing import Any
 
 import torch
 from _record import append
@@ -22,7 +23,7 @@ from tsgen.estimators.registry import estimators
 from tsgen.evaluation import compare
 
 LAWS = {"var": VAR(), "ornstein_uhlenbeck": ornstein_uhlenbeck()}
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "gaussian": {"covariance": "full"},
     "student_t": {"covariance": "full"},
     "timegrad": {"cond_channels": 8},
@@ -46,8 +47,8 @@ def main() -> None:
         for name in args.estimators:
             for seed in args.seeds:
                 estimator = estimators[name](
-                    8, context_length=12, lags_seq=(1, 2), time_features=(), scaling="standard", scaling_window="all",
-                    max_epochs=args.epochs, verbose=False, **OPTIONS[name],
+                    8, context_length=12, lags_seq=(1, 2), time_features=(), scaling="standard",
+                    scaling_window="all", max_epochs=args.epochs, verbose=False, **OPTIONS[name],
                 )  # fmt: skip
                 started = time.process_time()
                 trained = estimator.train(law.dataset(100, 200, seed=1000 + seed), seed=seed)
@@ -56,9 +57,12 @@ def main() -> None:
                     predictor = trained if sampler is None else trained.with_sampler(sampler)
                     result = compare(law, predictor, 400, 60, seed=2000 + seed)
                     row = {
-                        "law": law_name, "estimator": name, "sampler": "" if sampler is None else type(sampler).__name__,
-                        "seed": seed, "epochs": args.epochs,
-                    }  # fmt: skip
+                        "law": law_name,
+                        "estimator": name,
+                        "sampler": "" if sampler is None else type(sampler).__name__,
+                        "seed": seed,
+                        "epochs": args.epochs,
+                    }
                     for score in ("crps", "crps_first", "crps_last", "energy"):
                         ratio = getattr(result, score)
                         row |= {f"{score}_ratio": ratio.value, f"{score}_upper": ratio.upper}
@@ -68,8 +72,10 @@ def main() -> None:
                             min(stats.kstest(channel, "uniform").pvalue for channel in positions)
                         )
                     row |= {
-                        "mean_error": result.mean_error, "spread_ratio": result.spread_ratio, "train_cpu_s": seconds,
-                    }  # fmt: skip
+                        "mean_error": result.mean_error,
+                        "spread_ratio": result.spread_ratio,
+                        "train_cpu_s": seconds,
+                    }
                     append("known_laws.csv", row)
 
 

@@ -5,8 +5,8 @@
 A batch is 64 x (24 + 168) x 370 and its 24 future steps, from one multivariate hourly series. The
 three ways take turns; ratios are of neighbours in time, so that what else runs on the machine falls
 on all of them. GluonTS's transformation is its usual one (observed mask, time features, splitter);
-"cached" keeps the transformed series and only splits. A pass over the series draws one window on average, as its
-estimators do, unless ``--windows-per-pass`` says otherwise. Rows go to
+"cached" keeps the transformed series and only splits. A pass over the series draws one window on
+average, as its estimators do, unless ``--windows-per-pass`` says otherwise. Rows go to
 benchmarks/results/windows.csv.
 """
 
@@ -46,10 +46,17 @@ def gluonts_batches(
         "start", "target", "time", time_features_from_frequency_str("h"), HORIZON
     )
     splitter = InstanceSplitter(
-        "target", "is_pad", "start", "forecast_start",
-        ExpectedNumInstanceSampler(num_instances=per_pass, min_past=CONTEXT + LAG, min_future=HORIZON),
-        CONTEXT + LAG, HORIZON, time_series_fields=["time", "observed"],
-    )  # fmt: skip
+        "target",
+        "is_pad",
+        "start",
+        "forecast_start",
+        ExpectedNumInstanceSampler(
+            num_instances=per_pass, min_past=CONTEXT + LAG, min_future=HORIZON
+        ),
+        CONTEXT + LAG,
+        HORIZON,
+        time_series_fields=["time", "observed"],
+    )
     transformed = TransformedDataset(data, transformation, is_train=True)
     windows = splitter.apply(Cyclic(Cached(transformed) if cached else transformed), is_train=True)
     names = [
@@ -69,9 +76,14 @@ def our_batches(data: list[dict[str, Any]]) -> Iterator[dict[str, torch.Tensor]]
     """Endless batches gathered from tensors."""
     spec = infer_spec(data, HORIZON, "real")
     transformation = create_transformation(
-        spec, support="real", scaling="mean", scaling_window=CONTEXT, time_features=default_time_features("h"),
-        prediction_length=HORIZON, past_length=CONTEXT + LAG,
-    )  # fmt: skip
+        spec,
+        support="real",
+        scaling="mean",
+        scaling_window=CONTEXT,
+        time_features=default_time_features("h"),
+        prediction_length=HORIZON,
+        past_length=CONTEXT + LAG,
+    )
     store = WindowStore(
         list(transformation.apply(data, is_train=True)),
         WindowShape(CONTEXT, CONTEXT + LAG, HORIZON),
@@ -117,11 +129,11 @@ def main() -> None:
         "rounds": args.rounds,
         "per_pass": args.windows_per_pass,
     }
-    for name, taken in seconds.items():
+    for name, times in seconds.items():
         row |= {
-            f"{name}_s_min": min(taken),
-            f"{name}_s_median": float(np.median(taken)),
-            f"{name}_s_max": max(taken),
+            f"{name}_s_min": min(times),
+            f"{name}_s_median": float(np.median(times)),
+            f"{name}_s_max": max(times),
         }
     for name in ("gluonts", "gluonts_cached"):
         ratio = np.array(seconds[name]) / np.array(seconds["gather"])

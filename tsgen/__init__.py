@@ -6,7 +6,7 @@ from typing import Any
 from tsgen._version import __version__
 
 _LAZY = {
-    "ComposedEstimator": "tsgen.forecasting.estimator",
+    "ComposedEstimator": "tsgen.estimators",
     "GaussianEstimator": "tsgen.estimators",
     "GenerativeEstimator": "tsgen.forecasting.estimator",
     "StudentTEstimator": "tsgen.estimators",

@@ -1,5 +1,6 @@
-"""What every part of the library shares: validated, serialisable, immutable configuration and seeding.
+"""What every part of the library shares: configuration and seeding.
 
+Configuration is validated, serialisable and immutable.
 This is the one module that touches GluonTS' private corners (the ``validated`` decorator).
 """
 
@@ -30,7 +31,10 @@ def _equals_partial(this: functools.partial, that: Any) -> bool:
 
 
 class _Strict(BaseModel):
-    """Base of the argument models: nothing unknown, nothing coerced (1.9 is no int, "3" no number)."""
+    """Base of the argument models: nothing unknown, nothing coerced.
+
+    1.9 is no int, "3" no number.
+    """
 
     class Config:
         arbitrary_types_allowed = True
@@ -68,8 +72,8 @@ def _validate(cls: type) -> None:
             )
         if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
             raise TypeError(
-                f"{cls.__name__}: {parameter.kind.description} parameter {parameter.name!r} cannot be "
-                "written to JSON; name every option"
+                f"{cls.__name__}: {parameter.kind.description} parameter {parameter.name!r} cannot "
+                "be written to JSON; name every option"
             )
     names = [p.name for p in parameters]
     checked = validated(base_model=_Strict)(init)
@@ -132,7 +136,9 @@ class Component:
 
 @dataclass_transform(kw_only_default=False)
 class Options(Component):
-    """A small immutable object declared by its annotated fields; subclasses inherit their parents' fields.
+    """A small immutable object declared by its annotated fields.
+
+    Subclasses inherit their parents' fields.
 
     >>> class Circle(Options):
     ...     radius: float = 1.0
@@ -155,7 +161,7 @@ class Options(Component):
 
     def __eq__(self, other: object) -> bool:
         """Same type, same options."""
-        return type(self) is type(other) and equals(self.__init_args__, other.__init_args__)  # type: ignore[attr-defined]
+        return type(self) is type(other) and equals(self.__init_args__, other.__init_args__)
 
     def __hash__(self) -> int:
         """By type; equal objects have equal hashes."""

@@ -1,4 +1,7 @@
-"""A family in one file outside the package: rectified flow (Liu, Gong, Liu 2023) in step or horizon decoding."""
+"""A family in one file outside the package: rectified flow in step or horizon decoding.
+
+Liu, Gong, Liu 2023.
+"""
 
 import math
 

@@ -17,7 +17,10 @@ def test_conforms(sampler):
 
 
 def test_ancestral_is_the_closed_form_chain():
-    """Mean and variance of x_n follow the posterior's recursion exactly (Ho et al. 2020, eq 6-7)."""
+    """Mean and variance of x_n follow the posterior's recursion exactly.
+
+    Ho et al. 2020, eq 6-7.
+    """
     schedule = LinearSchedule(100)
     mean, std = 1.5, 0.4
     beta = schedule.betas()
@@ -59,7 +62,10 @@ def test_ancestral_equals_diffusers():
 
 
 def test_dpm_solver_beats_ancestral_on_narrow_laws():
-    """Twenty steps keep the spread of a law of standard deviation .05; the chain of a hundred loses a quarter."""
+    """Twenty steps keep the spread of a law of standard deviation .05.
+
+    The chain of a hundred loses a quarter.
+    """
     schedule = LinearSchedule(100)
     denoise = gaussian_denoiser(0.0, 0.05, schedule)
     with seeded(0):

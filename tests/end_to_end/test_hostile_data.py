@@ -1,4 +1,7 @@
-"""Data that break careless numerics: every estimator trains and forecasts finite values, or says what is wrong."""
+"""Data that break careless numerics.
+
+Every estimator trains and forecasts finite values, or says what is wrong.
+"""
 
 import numpy as np
 import pandas as pd
@@ -10,8 +13,8 @@ from tsgen.estimators import LastValueEstimator, RandomWalkEstimator, SeasonalRe
 
 HORIZON, LENGTH = 4, 120
 QUICK = {
-    "context_length": 8, "lags_seq": (1, 4), "max_epochs": 2, "num_batches_per_epoch": 10, "batch_size": 16,
-    "num_parallel_samples": 20, "verbose": False, "device": "cpu",
+    "context_length": 8, "lags_seq": (1, 4), "max_epochs": 2, "num_batches_per_epoch": 10,
+    "batch_size": 16, "num_parallel_samples": 20, "verbose": False, "device": "cpu",
 }  # fmt: skip
 
 
@@ -47,10 +50,11 @@ KINDS = [
     "only the ends observed",
 ]
 NEURAL = {
-    "gaussian": GaussianEstimator, "gaussian, full": lambda h, **o: GaussianEstimator(h, covariance="full", **o),
+    "gaussian": GaussianEstimator,
+    "gaussian, full": lambda h, **o: GaussianEstimator(h, covariance="full", **o),
     "student": StudentTEstimator,
     "timegrad": lambda h, **o: TimeGradEstimator(h, schedule=LinearSchedule(10, beta_end=0.5), **o),
-}  # fmt: skip
+}
 SIMPLE = {
     "last value": LastValueEstimator,
     "random walk": RandomWalkEstimator,

@@ -1,4 +1,7 @@
-"""Forecasts of processes whose conditional law is known: CRPS against the exact forecast's, moments and PIT."""
+"""Forecasts of processes whose conditional law is known.
+
+CRPS against the exact forecast's, moments and PIT.
+"""
 
 import numpy as np
 import pytest
@@ -11,8 +14,8 @@ from tsgen.evaluation import compare, fair_crps
 
 LAWS = {"var": VAR(), "ou": ornstein_uhlenbeck()}
 COMMON = {
-    "context_length": 12, "lags_seq": (1, 2), "time_features": (), "scaling": "standard", "scaling_window": "all",
-    "max_epochs": 10, "verbose": False, "device": "cpu",
+    "context_length": 12, "lags_seq": (1, 2), "time_features": (), "scaling": "standard",
+    "scaling_window": "all", "max_epochs": 10, "verbose": False, "device": "cpu",
 }  # fmt: skip
 WINDOWS, HISTORY, HORIZON = 400, 60, 8
 
@@ -32,7 +35,10 @@ def timegrad(horizon=HORIZON, **options):
 
 
 def assert_exact(result, pit_level=0.001):
-    """CRPS at most 5 % above the exact forecast's (95 % confidence), PIT uniform at the first and last step."""
+    """CRPS at most 5 % above the exact forecast's (95 % confidence), PIT uniform.
+
+    PIT is looked at in the first and the last step.
+    """
     assert (
         result.crps.upper < 1.05
         and result.crps_first.upper < 1.05
@@ -62,7 +68,10 @@ def test_every_family_learns_the_law(make, law):
 
 @pytest.mark.parametrize("make", [gaussian, pytest.param(timegrad, marks=pytest.mark.slow)])
 def test_the_law_is_learnt_from_data_with_holes(make):
-    """30 % of the cells are removed from training; the forecasts start from whole histories, whose law is known."""
+    """30 % of the cells are removed from training.
+
+    The forecasts start from whole histories, whose law is known.
+    """
     law, rng = VAR(), np.random.default_rng(3)
     data = law.dataset(100, 200, seed=1)
     for entry in data:
@@ -73,7 +82,7 @@ def test_the_law_is_learnt_from_data_with_holes(make):
 @pytest.mark.parametrize("kind", ["known", "past", "static", "category"])
 @pytest.mark.parametrize("make", [gaussian, pytest.param(timegrad, marks=pytest.mark.slow)])
 def test_covariates_carry_what_they_explain(make, kind):
-    """80 % of the variance is the covariate's: CRPS within 10 % of that of the law that knows it."""
+    """80 % of the variance is the covariate's: CRPS within 10 % of that of the law knowing it."""
     horizon = 1 if kind == "past" else 4
     law = CovariateLaw(kind)
     estimator = make(horizon, context_length=1, lags_seq=(1,), scaling="none", max_epochs=6)

@@ -28,7 +28,10 @@ def test_exchange_rates_within_five_percent_of_the_random_walk(real_data, estima
     walk = backtest(RandomWalkEstimator(30).train(data.train), data.test, seed=0).scores
     predictor = estimator.train(data.train, seed=1)
     ours = backtest(predictor, data.test, seed=0).scores
-    assert ours["crps"] < 1.05 * walk["crps"] and ours["energy"] < 1.05 * walk["energy"], (ours, walk)
+    assert ours["crps"] < 1.05 * walk["crps"] and ours["energy"] < 1.05 * walk["energy"], (
+        ours,
+        walk,
+    )
     # 5 windows of 8 dependent series: a band of 3 standard errors of 40 independent values is narrow enough
     band = 3 * np.sqrt(0.9 * 0.1 / 40)
     for step in ("first", "middle", "last"):

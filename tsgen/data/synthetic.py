@@ -1,4 +1,4 @@
-"""Simulators whose conditional laws are known, so that a forecast can be compared with the truth."""
+"""Simulators whose conditional laws are known: a forecast can be compared with the truth."""
 
 import math
 from abc import ABC, abstractmethod
@@ -43,7 +43,9 @@ class KnownLaw(Options, ABC):
 
 
 class VAR(KnownLaw):
-    r"""Vector autoregression :math:`y_t = \mu + A (y_{t-1} - \mu) + \varepsilon_t, \varepsilon_t \sim N(0, Q)`.
+    r"""Vector autoregression.
+
+    :math:`y_t = \mu + A (y_{t-1} - \mu) + \varepsilon_t, \varepsilon_t \sim N(0, Q)`.
 
     Args:
         coefficients: A, (C, C), all eigenvalues inside the unit circle.
@@ -68,7 +70,8 @@ class VAR(KnownLaw):
         a = np.array(self.coefficients)
         if a.shape != (len(self.mean),) * 2 or np.abs(np.linalg.eigvals(a)).max() >= 1:
             raise ValueError(
-                f"VAR: coefficients={self.coefficients} must be a stable (C, C) matrix, C={len(self.mean)}"
+                f"VAR: coefficients={self.coefficients} must be a stable (C, C) matrix, "
+                f"C={len(self.mean)}"
             )
         np.linalg.cholesky(np.array(self.covariance))
 
@@ -119,8 +122,9 @@ class VAR(KnownLaw):
 def ornstein_uhlenbeck(
     theta: float = 0.2, mean: float = 3.0, sigma: float = 0.5, dt: float = 1.0
 ) -> VAR:
-    r""":math:`dy = \theta (\mu - y) dt + \sigma dW` at steps of dt, which is an autoregression exactly.
+    r""":math:`dy = \theta (\mu - y) dt + \sigma dW` at steps of dt.
 
+    This is an autoregression exactly, with
     :math:`A = e^{-\theta dt}, Q = \frac{\sigma^2}{2 \theta} (1 - e^{-2 \theta dt})` (Uhlenbeck,
     Ornstein 1930).
     """
@@ -135,7 +139,9 @@ def ornstein_uhlenbeck(
 
 
 class CovariateLaw(Options):
-    r""":math:`y_t = \sqrt{.8}\, c + \sqrt{.2}\, \varepsilon_t` with a covariate c that carries 80 % of the variance.
+    r""":math:`y_t = \sqrt{.8}\, c + \sqrt{.2}\, \varepsilon_t` with a covariate c.
+
+    The covariate carries 80 % of the variance.
 
     Args:
         kind: "known" (:math:`c_t`, told for the future), "past" (:math:`c_{t-1}`, told up to now),
@@ -145,7 +151,10 @@ class CovariateLaw(Options):
     kind: Literal["known", "past", "static", "category"]
 
     def dataset(self, num_series: int, length: int, horizon: int, seed: int) -> list[Entry]:
-        """Series with their covariate; with a known one, it reaches ``horizon`` steps further than the target."""
+        """Series with their covariate.
+
+        A known one reaches ``horizon`` steps further than the target.
+        """
         rng = np.random.default_rng(seed)
         levels = np.array([-1.5, -1.0, -0.8, -0.2, 0.2, 0.8, 1.0, 1.5])
         levels = levels / levels.std()

@@ -36,8 +36,13 @@ class Parameterization(Options):
         """The target for clean data ``x0`` whose noised version is ``x``."""
         return self.of(x0, (x - alpha * x0) / sigma, alpha, sigma)
 
-    def to_x0(self, output: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-        """The clean data that belongs to a network's ``output`` at ``x``: the inverse of :meth:`from_x0`."""
+    def to_x0(
+        self, output: Tensor, x: Tensor, alpha: Tensor | float, sigma: Tensor | float
+    ) -> Tensor:
+        """The clean data that belongs to a network's ``output`` at ``x``.
+
+        It is the inverse of :meth:`from_x0`.
+        """
         if self.target == "x0":
             return output
         if self.target == "eps":

@@ -29,7 +29,10 @@ class Sampler(Options, ABC):
     @property
     @abstractmethod
     def order(self) -> int | None:
-        """Order of the global error in the step size, for samplers that solve the probability-flow ODE."""
+        """Order of the global error in the step size.
+
+        ``None`` for samplers that do not solve the probability-flow ODE.
+        """
 
     @property
     @abstractmethod
@@ -44,12 +47,16 @@ class Sampler(Options, ABC):
             )
 
     def times(self, schedule: Schedule) -> Tensor:
-        """The times visited, from 1 down to 0, shape (num_steps + 1,), float64: equal steps of the chain."""
+        """The times visited, from 1 down to 0, shape (num_steps + 1,), float64.
+
+        They are equal steps of the chain.
+        """
         total = schedule.num_steps
         count = self.num_steps or total
         if count > total:
             raise ValueError(
-                f"{type(self).__name__}: num_steps={count} exceeds the {total} steps of {type(schedule).__name__}"
+                f"{type(self).__name__}: num_steps={count} exceeds the {total} steps of "
+                f"{type(schedule).__name__}"
             )
         return torch.linspace(total, 0, count + 1, dtype=torch.float64).round() / total
 
@@ -134,9 +141,10 @@ class Ancestral(DDIM):
 
 
 class DPMSolverPP(Sampler):
-    r"""DPM-Solver++(2M): two-step exponential integrator of the probability-flow ODE (Lu et al. 2022, algorithm 2).
+    r"""DPM-Solver++(2M): two-step exponential integrator of the probability-flow ODE.
 
-    With :math:`h = \lambda_s - \lambda_t` and the previous step's ratio :math:`r = h_{prev} / h`:
+    Lu et al. 2022, algorithm 2. With :math:`h = \lambda_s - \lambda_t` and the previous step's
+    ratio :math:`r = h_{prev} / h`:
 
     .. math:: x_s = \frac{\sigma_s}{\sigma_t} x_t - \alpha_s (e^{-h} - 1)
               \left[(1 + \tfrac{1}{2r}) \hat x_0(x_t) - \tfrac{1}{2r} \hat x_0(x_{t'})\right]

@@ -1,8 +1,7 @@
 r"""Noise schedules: how much signal and how much noise there is at each diffusion time.
 
 A schedule gives :math:`\alpha(t), \sigma(t)` of :math:`x_t = \alpha(t) x_0 + \sigma(t)\varepsilon`
-for
-:math:`t \in [0, 1]`. The discrete steps :math:`n = 1, \dots, N` of a chain are the times
+for :math:`t \in [0, 1]`. The discrete steps :math:`n = 1, \dots, N` of a chain are the times
 :math:`n / N`, where the continuous schedule equals the discrete product exactly, and :math:`t = 0`
 is the data.
 """
@@ -60,7 +59,10 @@ class Schedule(Options, ABC):
         return self.alpha(t).log() - self.sigma(t).log()
 
     def time(self, half_log_snr: Tensor) -> Tensor:
-        """The time in (0, 1] of a half log-SNR: the inverse of :meth:`half_log_snr`, by bisection."""
+        """The time in (0, 1] of a half log-SNR.
+
+        It is the inverse of :meth:`half_log_snr`, by bisection.
+        """
         low, high = torch.zeros_like(half_log_snr), torch.ones_like(half_log_snr)
         for _ in range(60):
             middle = (low + high) / 2
@@ -94,15 +96,18 @@ class VariancePreserving(Schedule):
         return 1.0
 
     def betas(self) -> Tensor:
-        r""":math:`\beta_n = 1 - \bar\alpha_n / \bar\alpha_{n-1}` for n = 1, ..., N, shape (N,), float64."""
+        r""":math:`\beta_n = 1 - \bar\alpha_n / \bar\alpha_{n-1}` for n = 1, ..., N.
+
+        Shape (N,), float64.
+        """
         return -torch.expm1(2 * self.log_alpha(self.times()).diff())
 
 
 class LinearSchedule(VariancePreserving):
-    r""":math:`\beta_n` from ``beta_start`` to ``beta_end`` in equal steps (Ho, Jain, Abbeel 2020, section 4).
+    r""":math:`\beta_n` from ``beta_start`` to ``beta_end`` in equal steps.
 
-    The defaults are TimeGrad's (Rasul et al. 2021). With :math:`1 - \beta_n = \delta (c - n)` the
-    product is
+    Ho, Jain, Abbeel 2020, section 4; the defaults are TimeGrad's (Rasul et al. 2021). With
+    :math:`1 - \beta_n = \delta (c - n)` the product is
     :math:`\bar\alpha_n = \delta^n \Gamma(c) / \Gamma(c - n)`, which is smooth in n >= 1 and thus
     the continuous schedule as well.
 
@@ -120,8 +125,8 @@ class LinearSchedule(VariancePreserving):
         super().__post_init__()
         if not 0 < self.beta_start <= self.beta_end < 1:
             raise ValueError(
-                f"{type(self).__name__}: beta_start={self.beta_start}, beta_end={self.beta_end} must satisfy "
-                "0 < beta_start <= beta_end < 1"
+                f"{type(self).__name__}: beta_start={self.beta_start}, beta_end={self.beta_end} "
+                "must satisfy 0 < beta_start <= beta_end < 1"
             )
 
     def log_alpha(self, t: Tensor) -> Tensor:
@@ -130,10 +135,10 @@ class LinearSchedule(VariancePreserving):
 
 
 class QuadraticSchedule(LinearSchedule):
-    r""":math:`\sqrt{\beta_n}` in equal steps, so :math:`1 - \beta_n = (1 - s_n)(1 + s_n)` with linear :math:`s_n`.
+    r""":math:`\sqrt{\beta_n}` in equal steps.
 
-    Used by CSDI (Tashiro et al. 2021) with ``beta_end=0.5``; the arguments are those of the linear
-    schedule.
+    So :math:`1 - \beta_n = (1 - s_n)(1 + s_n)` with linear :math:`s_n`. Used by CSDI (Tashiro et
+    al. 2021) with ``beta_end=0.5``; the arguments are those of the linear schedule.
     """
 
     def log_alpha(self, t: Tensor) -> Tensor:
@@ -144,11 +149,11 @@ class QuadraticSchedule(LinearSchedule):
 
 
 class CosineSchedule(VariancePreserving):
-    r""":math:`\alpha(t) \propto \cos\left(\tfrac{\pi}{2} \tfrac{\tau t + s}{1 + s}\right)` (Nichol, Dhariwal 2021, eq 17).
+    r""":math:`\alpha(t) \propto \cos\left(\tfrac{\pi}{2} \tfrac{\tau t + s}{1 + s}\right)`.
 
-    The paper clips :math:`\beta` at .999 because its :math:`\alpha(1)` is zero; here time is
-    stretched by
-    :math:`\tau < 1` so that the chain ends at ``terminal_alpha``, which keeps the schedule smooth.
+    Nichol, Dhariwal 2021, eq 17. The paper clips :math:`\beta` at .999 because its
+    :math:`\alpha(1)` is zero; here time is stretched by :math:`\tau < 1` so that the chain ends at
+    ``terminal_alpha``, which keeps the schedule smooth.
 
     Args:
         num_steps: N.
@@ -177,9 +182,10 @@ class CosineSchedule(VariancePreserving):
 
 
 def _log_product(first: float, last: float, num_steps: int, t: Tensor) -> Tensor:
-    r""":math:`\log\prod_{i=1}^{n} (1 + r_i)` at real n = tN, for :math:`r_i` from first to last in equal steps.
+    r""":math:`\log\prod_{i=1}^{n} (1 + r_i)` at real n = tN.
 
-    Below n = 1, where the rates would run on to before the first one, it is a straight line.
+    The :math:`r_i` run from first to last in equal steps. Below n = 1, where the rates would run on
+    to before the first one, it is a straight line.
     """
     n = t * num_steps
     step = (last - first) / (num_steps - 1) if num_steps > 1 else 0.0

@@ -9,7 +9,9 @@ from tsgen.encoders.base import HistoryEncoder, State
 
 
 class GRUEncoder(HistoryEncoder):
-    """Gated recurrent units (Cho et al. 2014) and a linear map to the conditioning, as in TimeGrad's notebook.
+    """Gated recurrent units and a linear map to the conditioning, as in TimeGrad's notebook.
+
+    Cho et al. 2014.
 
     Args:
         input_size: features of an input.
@@ -19,7 +21,7 @@ class GRUEncoder(HistoryEncoder):
         output_size: size of the conditioning.
     """
 
-    cell: ClassVar[type[nn.RNNBase]] = nn.GRU
+    cell: ClassVar[type[nn.GRU] | type[nn.LSTM]] = nn.GRU
 
     def __init__(
         self,
@@ -32,7 +34,7 @@ class GRUEncoder(HistoryEncoder):
         super().__init__(input_size)
         if not 0 <= dropout < 1:
             raise ValueError(f"{type(self).__name__}: dropout={dropout} must lie in [0, 1)")
-        self.rnn = self.cell(  # type: ignore[call-arg]
+        self.rnn = self.cell(
             input_size,
             hidden_size,
             num_layers,
@@ -41,7 +43,8 @@ class GRUEncoder(HistoryEncoder):
         )
         # torch draws input weights as wide as recurrent ones, whatever the number of inputs;
         # hundreds saturate the gates
-        nn.init.uniform_(self.rnn.weight_ih_l0, -(input_size**-0.5), input_size**-0.5)
+        weight = self.rnn.get_parameter("weight_ih_l0")
+        nn.init.uniform_(weight, -(input_size**-0.5), input_size**-0.5)
         self.projection = nn.Linear(hidden_size, output_size)
         self.output_size = output_size
 
@@ -71,9 +74,12 @@ class GRUEncoder(HistoryEncoder):
 
 
 class LSTMEncoder(GRUEncoder):
-    """Long short-term memory (Hochreiter, Schmidhuber 1997); the arguments are those of :class:`GRUEncoder`."""
+    """Long short-term memory (Hochreiter, Schmidhuber 1997).
 
-    cell: ClassVar[type[nn.RNNBase]] = nn.LSTM
+    The arguments are those of :class:`GRUEncoder`.
+    """
+
+    cell: ClassVar[type[nn.GRU] | type[nn.LSTM]] = nn.LSTM
 
     def initial_state(self, batch_size: int) -> State:
         """Zeros for the output and for the memory cell."""

@@ -5,10 +5,16 @@ from tsgen.estimators.baselines import (
     RandomWalkEstimator,
     SeasonalRepeatEstimator,
 )
+from tsgen.estimators.composed import ComposedEstimator
 from tsgen.estimators.distribution import GaussianEstimator, StudentTEstimator
 from tsgen.estimators.timegrad import TimeGradEstimator
 
 __all__ = [
-    "GaussianEstimator", "LastValueEstimator", "RandomWalkEstimator", "SeasonalRepeatEstimator", "StudentTEstimator",
+    "ComposedEstimator",
+    "GaussianEstimator",
+    "LastValueEstimator",
+    "RandomWalkEstimator",
+    "SeasonalRepeatEstimator",
+    "StudentTEstimator",
     "TimeGradEstimator",
-]  # fmt: skip
+]

@@ -35,7 +35,8 @@ class Baseline(Options, Estimator):
         self.lead_time = 0
         if self.prediction_length < 1:
             raise ValueError(
-                f"{type(self).__name__}: prediction_length={self.prediction_length} must be at least 1"
+                f"{type(self).__name__}: prediction_length={self.prediction_length} must be at "
+                "least 1"
             )
 
     def train(
@@ -59,7 +60,7 @@ class BaselinePredictor(Component, RepresentablePredictor):
         super().__init__(prediction_length=baseline.prediction_length)
         self.baseline = baseline
 
-    def predict(  # type: ignore[override]
+    def predict(
         self, dataset: Dataset, num_samples: int | None = None, seed: int | None = None
     ) -> Iterator[SampleForecast]:
         """Forecast after the end of each series."""
@@ -100,7 +101,10 @@ class LastValueEstimator(Baseline):
 
 
 class RandomWalkEstimator(Baseline):
-    """The last value plus steps drawn from the history's, all channels of a step together (joint bootstrap)."""
+    """The last value plus steps drawn from the history's.
+
+    All channels of a step are drawn together (joint bootstrap).
+    """
 
     def paths(self, history: np.ndarray, freq: str, num_samples: int) -> np.ndarray:
         """Add up drawn steps."""
@@ -110,7 +114,9 @@ class RandomWalkEstimator(Baseline):
 
 
 class SeasonalRepeatEstimator(Baseline):
-    """The last season again, plus the error this made over a whole horizon at some earlier time of the same phase.
+    """The last season again, plus the error this made over a whole horizon at some earlier time.
+
+    The earlier time is of the same phase.
 
     Args:
         season: steps of a season; by the frequency if not given.

@@ -34,6 +34,9 @@ class GaussianEstimator(GenerativeEstimator):
 
 
 class StudentTEstimator(GaussianEstimator):
-    """Student's t instead of the normal law; the options are those of :class:`GaussianEstimator`."""
+    """Student's t instead of the normal law.
+
+    The options are those of :class:`GaussianEstimator`.
+    """
 
     head: ClassVar[type[EllipticalHead]] = StudentT

@@ -8,10 +8,11 @@ from tsgen.models import DDPM, GenerativeModel
 
 
 class TimeGradEstimator(GenerativeEstimator):
-    """Autoregressive denoising diffusion (Rasul, Seward, Schuster, Vollgraf 2021, arXiv 2101.12072).
+    """Autoregressive denoising diffusion.
 
-    A recurrent network runs over the past; given its state, a diffusion model draws the next
-    vector. Options beyond those of :class:`GenerativeEstimator`:
+    Rasul, Seward, Schuster, Vollgraf 2021, arXiv 2101.12072. A recurrent network runs over the
+    past; given its state, a diffusion model draws the next vector. Options beyond those of
+    :class:`GenerativeEstimator`:
 
     Args:
         schedule: the noise schedule; the paper's is linear, 100 steps, beta from 1e-4 to 0.1.

@@ -42,7 +42,10 @@ class Comparison(NamedTuple):
     """PIT values of the first step, (W, C); channels of a window are dependent."""
     pit_last: np.ndarray
     mean_error: float
-    """Root mean square error of the forecasts' means in units of the exact standard deviation, after that of sampling."""
+    """Root mean square error of the forecasts' means, less that of sampling.
+
+    In units of the exact standard deviation.
+    """
     spread_ratio: float
     """Mean ratio of the forecasts' standard deviations to the exact ones."""
 

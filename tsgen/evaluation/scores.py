@@ -1,15 +1,19 @@
-"""Scores of sample forecasts. Shapes: samples (W, S, H, C), truth (W, H, C); NaN in the truth is left out.
+"""Scores of sample forecasts.
 
-W windows, S samples, H steps, C channels. Two different figures are called CRPS in the literature:
-the mean pinball loss over a grid of quantiles, which depends on the grid, and the score of the
-samples. Both are here, by their own names.
+Shapes: samples (W, S, H, C), truth (W, H, C); NaN in the truth is left out. W windows, S samples, H
+steps, C channels. Two different figures are called CRPS in the literature: the mean pinball loss
+over a grid of quantiles, which depends on the grid, and the score of the samples. Both are here, by
+their own names.
 """
 
 import numpy as np
 
 
 def quantile_levels(count: int = 19) -> np.ndarray:
-    """The levels k / (count + 1): 9 is GluonTS' default grid, 19 that of the TimeGrad line of papers."""
+    """The levels k / (count + 1).
+
+    9 is GluonTS' default grid, 19 that of the TimeGrad line of papers.
+    """
     if count < 1:
         raise ValueError(f"levels={count} must be at least 1")
     return np.arange(1, count + 1) / (count + 1)
@@ -31,7 +35,10 @@ def _check(samples: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _pinball(samples: np.ndarray, truth: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Twice the pinball loss at each level, with GluonTS' nearest-rank quantile, (levels, W, H, C)."""
+    """Twice the pinball loss at each level, (levels, W, H, C).
+
+    With GluonTS' nearest-rank quantile.
+    """
     ranks = np.round((samples.shape[1] - 1) * levels).astype(int)
     quantiles = np.moveaxis(np.sort(samples, axis=1)[:, ranks], 1, 0)
     shape = (-1, *[1] * truth.ndim)
@@ -67,7 +74,9 @@ def crps_sum(samples: np.ndarray, truth: np.ndarray, levels: int = 19) -> float:
 
 
 def fair_crps(samples: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    r"""Unbiased sample CRPS of each value (Ferro 2014, eq 5), unnormalised, (W, H, C); NaN where the truth is.
+    r"""Unbiased sample CRPS of each value, unnormalised, (W, H, C); NaN where the truth is.
+
+    Ferro 2014, eq 5.
 
     .. math:: \frac1S \sum_i |x_i - y| - \frac{1}{2 S (S - 1)} \sum_{i,j} |x_i - x_j|
     """
@@ -83,9 +92,12 @@ def fair_crps(samples: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def energy_score(samples: np.ndarray, truth: np.ndarray, normalise: bool = True) -> np.ndarray:
-    r"""Unbiased energy score of each window's whole path in :math:`R^{HC}` (Gneiting, Raftery 2007, eq 22), (W,).
+    r"""Unbiased energy score of each window's whole path in :math:`R^{HC}`, (W,).
 
-    .. math:: \frac1S \sum_i \lVert x_i - y \rVert - \frac{1}{2 S (S - 1)} \sum_{i,j} \lVert x_i - x_j \rVert
+    Gneiting, Raftery 2007, eq 22.
+
+    .. math:: \frac1S \sum_i \lVert x_i - y \rVert
+              - \frac{1}{2 S (S - 1)} \sum_{i,j} \lVert x_i - x_j \rVert
 
     Args:
         samples: (W, S, H, C).
@@ -124,10 +136,10 @@ def coverage(samples: np.ndarray, truth: np.ndarray, level: float = 0.9) -> np.n
 
 
 def pit(samples: np.ndarray, truth: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Randomised probability integral transform of each value: its rank among the samples, in (0, 1), (W, H, C).
+    """Randomised probability integral transform of each value, (W, H, C).
 
-    Uniform, exactly and for any number of samples, where forecast and truth have one law (Gneiting
-    et al. 2007). NaN where the truth is.
+    It is the value's rank among the samples, in (0, 1). Uniform, exactly and for any number of
+    samples, where forecast and truth have one law (Gneiting et al. 2007). NaN where the truth is.
 
     Args:
         samples: (W, S, H, C).

@@ -1,7 +1,6 @@
 """The estimator every family shares: all GluonTS work is done here."""
 
 import copy
-import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
@@ -17,8 +16,9 @@ from gluonts.transform import Transformation
 from tsgen.core import Options, seeded
 from tsgen.encoders import HistoryEncoder, encoders
 from tsgen.forecasting.features import default_lags, default_time_features
-from tsgen.forecasting.forecasters import Forecaster, InputLayout, decodings, raw_statistics
+from tsgen.forecasting.forecasters import Forecaster, decodings
 from tsgen.forecasting.inputs import DataSpec, Entry, create_transformation, infer_spec
+from tsgen.forecasting.layout import InputLayout, raw_statistics
 from tsgen.forecasting.module import ForecastModule
 from tsgen.forecasting.predictor import GenerativePredictor
 from tsgen.forecasting.scaling import Link, Scaling, Support
@@ -444,35 +444,3 @@ def _measure(
     variance = (squares / count - mean**2).clamp_min(0)
     std = torch.where(variance > 1e-10 * (1 + mean**2), variance.sqrt(), 1.0)
     return tuple(mean.tolist()), tuple(std.tolist())
-
-
-class ComposedEstimator(GenerativeEstimator):
-    """Any model with any encoder, without a class of one's own.
-
-    >>> from functools import partial
-    >>> from tsgen.models import Gaussian
-    >>> estimator = ComposedEstimator(24, model=partial(Gaussian, covariance="full"),
-    decoding="step")
-
-    Args:
-        model: a model class, or a ``functools.partial`` of one, that takes ``event_shape`` and
-            ``cond_shape``.
-    """
-
-    model: Callable | None = None
-
-    def __post_init__(self) -> None:
-        """Check that a model is given."""
-        super().__post_init__()
-        part = self.model.func if isinstance(self.model, functools.partial) else self.model
-        if not (isinstance(part, type) and issubclass(part, GenerativeModel)):
-            raise ValueError(
-                f"ComposedEstimator: model={self.model!r} must be a GenerativeModel class or a partial of one"
-            )
-
-    def build_model(
-        self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]
-    ) -> GenerativeModel:
-        """The model given."""
-        assert self.model is not None
-        return self.model(event_shape, cond_shape)

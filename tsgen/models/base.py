@@ -24,9 +24,15 @@ class GenerativeModel(Component, nn.Module, ABC):
     """
 
     players: ClassVar[tuple[str, ...]] = ("model",)
-    """Who is optimised in turn; with more than one, each name is the submodule that the player owns."""
+    """Who is optimised in turn.
+
+    With more than one, each name is the submodule that the player owns.
+    """
     partial: ClassVar[Literal["elements", "marginal", "drop"]] = "drop"
-    """A partly observed event: its elements are masked, its marginal law is used, or it is dropped."""
+    """What is done with a partly observed event.
+
+    Its elements are masked, its marginal law is used, or it is dropped.
+    """
 
     def __init__(self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -39,7 +45,8 @@ class GenerativeModel(Component, nn.Module, ABC):
             raise ValueError(f"{name}: cond_shape={cond_shape} must be (size,) or (horizon, size)")
         if len(cond_shape) == 2 and (len(event_shape) == 1 or cond_shape[0] != event_shape[0]):
             raise ValueError(
-                f"{name}: cond_shape={cond_shape} gives no step of event_shape={event_shape} its own"
+                f"{name}: cond_shape={cond_shape} gives no step of event_shape={event_shape} its "
+                "own"
             )
         self.event_shape, self.cond_shape = torch.Size(event_shape), torch.Size(cond_shape)
 
@@ -70,7 +77,10 @@ class GenerativeModel(Component, nn.Module, ABC):
     def player_loss(
         self, player: str, x: Tensor, cond: Tensor, observed: Tensor | None = None
     ) -> Tensor:
-        """Loss that one player minimises, (*batch,); only models with several players override it."""
+        """Loss that one player minimises, (*batch,).
+
+        Only models with several players override it.
+        """
         return self.loss(x, cond, observed)
 
     def player_parameters(self, player: str) -> Iterable[nn.Parameter]:
@@ -109,7 +119,7 @@ class GenerativeModel(Component, nn.Module, ABC):
         for name, value, shape in (("cond", cond, self.cond_shape), ("x", x, self.event_shape)):
             if value is not None and value.shape[value.dim() - len(shape) :] != shape:
                 raise ValueError(
-                    f"{type(self).__name__}: {name} has shape {tuple(value.shape)}, expected (*batch, "
-                    f"{', '.join(map(str, shape))})"
+                    f"{type(self).__name__}: {name} has shape {tuple(value.shape)}, expected "
+                    f"(*batch, {', '.join(map(str, shape))})"
                 )
         return cond.shape[: cond.dim() - len(self.cond_shape)]

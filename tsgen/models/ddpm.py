@@ -39,6 +39,10 @@ class DDPM(GenerativeModel):
 
     partial: ClassVar[Literal["elements", "marginal", "drop"]] = "elements"
 
+    times: Tensor
+    alphas: Tensor
+    sigmas: Tensor
+
     def __init__(
         self,
         event_shape: tuple[int, ...],

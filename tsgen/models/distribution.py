@@ -1,11 +1,14 @@
-"""Explicit-likelihood heads: the Gaussian and Student's t, independent, low-rank or with full covariance."""
+"""Explicit-likelihood heads: the Gaussian and Student's t.
+
+Independent, low-rank or with full covariance.
+"""
 
 import math
 from abc import abstractmethod
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Gamma
 from torch.nn import functional as F
 
@@ -17,24 +20,27 @@ _ONE = math.log(math.expm1(1.0))  # softplus of this is one
 
 
 class _Shape(NamedTuple):
-    """Location (rows, E), scale (rows, E), factors in units of it (rows, E, r) or (rows, E, E), tails (rows, E or 1)."""
+    """Parameters of an elliptical law."""
 
     loc: Tensor
+    """(rows, E)."""
     scale: Tensor
+    """(rows, E)."""
     factors: Tensor | None
+    """In units of the scale, (rows, E, r) or (rows, E, E)."""
     tails: Tensor
+    """(rows, E or 1)."""
 
 
 class EllipticalHead(GenerativeModel):
-    r"""A location, a scale matrix and a radial law, all read off the conditioning by a small network.
+    r"""A location, a scale matrix and a radial law, read off the conditioning by a small network.
 
     With :math:`E` elements, the scale matrix is :math:`\Sigma = D^2` (``"diagonal"``),
-    :math:`D (I + W W^\top) D` with W of shape (E, rank) (``"low_rank"``: Salinas et al. 2019, eq
-    5), or
-    :math:`D L L^\top D` (``"full"``), with D diagonal and positive and L unit lower triangular. W
-    and L are in units of
-    D: factors on the data's own scale would have to be learnt to a precision of D, which a step of
-        the optimiser spoils.
+    :math:`D (I + W W^\top) D` with W of shape (E, rank) (``"low_rank"``: Salinas et al. 2019,
+    eq 5), or :math:`D L L^\top D` (``"full"``), with D diagonal and positive and L unit lower
+    triangular. W and L are in units of D: factors on the data's own scale would have to be learnt
+    to a precision of D, which a step of the optimiser spoils.
+
     A partly observed event is scored by its marginal law: the rows of what is missing are cut out.
 
     Args:
@@ -63,8 +69,8 @@ class EllipticalHead(GenerativeModel):
         size = self.event_shape.numel()
         if covariance == "full" and size > 256:
             raise ValueError(
-                f"{type(self).__name__}: covariance='full' of {size} elements would need {size}^2 parameters; "
-                "use 'low_rank' above 256"
+                f"{type(self).__name__}: covariance='full' of {size} elements would need {size}^2 "
+                "parameters; use 'low_rank' above 256"
             )
         self.rank = (
             min(rank, size) if covariance == "low_rank" else size if covariance == "full" else 0
@@ -81,7 +87,7 @@ class EllipticalHead(GenerativeModel):
         )
         # start without correlation: factors that explain what the location could are slow to give
         # it up again
-        last = self.net.layers[-1]
+        last = cast(nn.Linear, self.net.layers[-1])
         with torch.no_grad():
             for p in (last.weight, last.bias):
                 p[2 * outputs : (2 + self.rank) * outputs] *= 0.01
@@ -90,9 +96,10 @@ class EllipticalHead(GenerativeModel):
     def _log_density(
         self, squared: Tensor, log_det: Tensor, count: Tensor, tails: Tensor
     ) -> Tensor:
-        """Log density from the squared Mahalanobis distance, log det of the scale matrix and number of elements.
+        """Log density from squared Mahalanobis distance, log det of the scale matrix and count.
 
-        For an independent law the first two are elementwise and ``count`` is the mask.
+        The count is that of the elements. For an independent law the first two are elementwise and
+        ``count`` is the mask.
         """
 
     @abstractmethod
@@ -113,9 +120,8 @@ class EllipticalHead(GenerativeModel):
         loc, raw, *columns = [v.reshape(len(cond), size) for v in parts]
         factors = torch.stack(columns, -1) / math.sqrt(self.rank) if self.rank else None
         tails = tails.reshape(len(cond), -1)
-        if (
-            tails.shape[1] > 1 and self.covariance != "diagonal"
-        ):  # one of each step; the law has one
+        if tails.shape[1] > 1 and self.covariance != "diagonal":
+            # one of each step; the law has one
             tails = tails.mean(1, keepdim=True)
         return _Shape(loc, F.softplus(raw + _ONE) + _FLOOR, factors, tails)
 
@@ -170,18 +176,16 @@ class EllipticalHead(GenerativeModel):
     def _quadratic(
         self, scaled: Tensor, p: _Shape, mask: Tensor, partly: bool
     ) -> tuple[Tensor, Tensor]:
-        """Squared Mahalanobis distance and log det of the observed part's scale matrix, both (rows,).
+        """Squared Mahalanobis distance and log det of the scale matrix, both (rows,).
 
-        ``scaled`` is the difference over the scale, 0 where missing.
+        The matrix is that of the observed part. ``scaled`` is the difference over the scale, 0
+        where missing.
         """
         assert p.factors is not None
         kind = scaled.dtype
         log_det = 2 * (p.scale.log() * mask).sum(-1)
-        scaled, mask, w = (
-            scaled.double(),
-            mask.double(),
-            p.factors.double(),
-        )  # strong factors: nearly singular
+        # strong factors: nearly singular
+        scaled, mask, w = scaled.double(), mask.double(), p.factors.double()
         if self.covariance == "low_rank":
             w = w * mask[..., None]
             root = torch.linalg.cholesky(
@@ -220,7 +224,10 @@ class EllipticalHead(GenerativeModel):
 
 
 class Gaussian(EllipticalHead):
-    """Normal law; see :class:`EllipticalHead` for the arguments. With ``"low_rank"`` it is the density of GPVAR."""
+    """Normal law; see :class:`EllipticalHead` for the arguments.
+
+    With ``"low_rank"`` it is the density of GPVAR.
+    """
 
     def _log_density(
         self, squared: Tensor, log_det: Tensor, count: Tensor, tails: Tensor
@@ -236,8 +243,7 @@ class StudentT(EllipticalHead):
 
     With ``"diagonal"`` the elements are independent and each has its own degrees of freedom; else
     the law is the multivariate t with one :math:`\nu` (Kotz, Nadarajah 2004, eq 1.1), whose
-    marginals are t with the same
-    :math:`\nu`. :math:`\nu > 2`, so the variance is finite.
+    marginals are t with the same :math:`\nu`. :math:`\nu > 2`, so the variance is finite.
     """
 
     heavy_tails: ClassVar[bool] = True

@@ -21,5 +21,5 @@ class MLP(nn.Module):
         self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, x: Tensor) -> Tensor:
-        """(\\*, input_size) -> (\\*, output_size)."""
+        r"""(\*, input_size) -> (\*, output_size)."""
         return self.layers(x)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -37,12 +38,13 @@ def _mix(weight: Tensor, x: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 class DilatedResidualNet(nn.Module):
-    r"""Predicts an array of the shape of a noised event from it, the diffusion time and a conditioning vector.
+    r"""Predicts an array of the shape of a noised event.
 
-    For an event ``(C,)`` the convolutions run along the C channels (TimeGrad: Rasul et al. 2021,
-    figure 2); for ``(H, C)`` they run along the H steps and the channels are features. Each block
-    adds a projection of the time, convolves, adds a projection of the conditioning, gates, and
-    hands on a residual and a skip part.
+    It sees the event, the diffusion time and a conditioning vector. For an event ``(C,)`` the
+    convolutions run along the C channels (TimeGrad: Rasul et al. 2021, figure 2); for ``(H, C)``
+    they run along the H steps and the channels are features. Each block adds a projection of the
+    time, convolves, adds a projection of the conditioning, gates, and hands on a residual and a
+    skip part.
 
     What depends only on the conditioning (:meth:`condition`) or only on the time (:meth:`embed`) is
     a call of its own, so that a sampler makes it once.
@@ -58,6 +60,8 @@ class DilatedResidualNet(nn.Module):
         hidden: width of the time embedding's layers.
         max_frequency: the largest angular frequency of the embedding of t in [0, 1].
     """
+
+    frequencies: Tensor
 
     def __init__(
         self,
@@ -108,7 +112,10 @@ class DilatedResidualNet(nn.Module):
         nn.init.zeros_(self.output.weight)
 
     def condition(self, cond: Tensor) -> Iterator[Tensor]:
-        """What each block adds for a conditioning (rows, *cond_shape): (2 channels, rows, positions), in turn."""
+        """What each block adds for a conditioning (rows, *cond_shape), in turn.
+
+        (2 channels, rows, positions) each.
+        """
         lifted = self.upsample(cond)
         if not self.per_step:
             lifted = lifted.view(len(cond), self.positions, -1)
@@ -156,7 +163,8 @@ class DilatedResidualNet(nn.Module):
             hidden = _mix(weight, torch.cat([flat * mask, mask]), self.input.bias)
         hidden = F.leaky_relu(hidden, _SLOPE)
         skips = torch.zeros_like(hidden)
-        blocks = zip(self.convolutions, self.outputs, time, conditioning, strict=True)
+        outputs = cast(Iterable[nn.Linear], self.outputs)
+        blocks = zip(self.convolutions, outputs, time, conditioning, strict=True)
         for i, (convolution, output, shift, added) in enumerate(blocks):
             gate, value = (convolution(hidden + shift) + added).chunk(2)
             out = F.leaky_relu(

@@ -1,7 +1,7 @@
 """Fan charts for forecasts of any number of channels."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -127,5 +127,5 @@ def _table(history: dict[str, Any] | pd.Series | pd.DataFrame, freq: str) -> pd.
     return (
         frame
         if isinstance(frame.index, pd.PeriodIndex)
-        else frame.set_axis(frame.index.to_period(freq))
+        else frame.set_axis(cast(pd.DatetimeIndex, frame.index).to_period(freq))
     )

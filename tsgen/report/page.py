@@ -66,7 +66,8 @@ class Page:
             lines.append(f"<tr>{''.join(cells)}</tr>")
         body = "".join(lines)
         self.parts.append(
-            f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+            f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
+            f"<tbody>{body}</tbody></table></div>"
         )
 
     def figure(self, figure: Figure, caption: str = "") -> None:
@@ -84,7 +85,10 @@ class Page:
         """Write the page, making folders as needed."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        head = f"<meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{html.escape(self.title)}</title>"
+        head = (
+            "<meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
+            f"<title>{html.escape(self.title)}</title>"
+        )
         path.write_text(
             f"<!doctype html><html lang='en'><head>{head}<style>{_STYLE}</style></head><body>"
             f"{''.join(self.parts)}</body></html>",

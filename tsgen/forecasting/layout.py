@@ -1,0 +1,113 @@
+"""What goes in and out of the prediction networks: training pairs, stream states, input features."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from tsgen.core import Options
+from tsgen.encoders import State
+from tsgen.forecasting.scaling import Link, Scaling
+
+
+class Pairs(NamedTuple):
+    """Teacher-forced training pairs; training, likelihood and the scoring of a log all rest on them.
+
+    Step decoding has batch shape (B, N) with N = L + H - 1 and event (C,); horizon decoding (B,)
+    and (H, C).
+    """
+
+    x: Tensor
+    """Scaled events (*batch, *event_shape)."""
+    cond: Tensor
+    """(*batch, *cond_shape)."""
+    weight: Tensor
+    """(*batch,): 1 where the example counts, else 0."""
+    log_scale: Tensor
+    """(*batch,): log |dy/dx| summed over the observed elements."""
+    observed: Tensor
+    """Like x: 1 where observed."""
+
+
+class StreamState(NamedTuple):
+    """What a forecaster remembers between the rows of a stream; all tensors are batch first."""
+
+    encoder: State
+    values: Tensor
+    """The last values z that lags reach to, (B, M, C)."""
+    observed: Tensor
+    """Which of them were observed, (B, M, C)."""
+    location: Tensor
+    """(B, C)."""
+    scale: Tensor
+    """(B, C)."""
+    covariates: Tensor
+    """Past-only covariates last seen, (B, F')."""
+    static: Tensor
+    """Static features, (B, F'')."""
+    center: Tensor
+    """(B, C)."""
+
+
+class InputLayout(Options):
+    """How the encoder's input is made of a window.
+
+    Args:
+        num_channels: C.
+        horizon: H.
+        lags: values so many steps before the one predicted; anchored scaling has no lag 1.
+        scaling: which running statistics scale the target.
+        link: the support's bijection.
+        missing: whether the mask of the lagged values is an input.
+        num_known: features known for each step: calendar, age, known covariates.
+        num_past: past-only covariates.
+        num_static: static real covariates.
+        cardinality: of each static categorical covariate.
+        statistics_mean: mean of log scale and, where there is one, of the location over the
+            training data, per channel: with several series these are inputs themselves, so that
+            scaling does not hide which one this is.
+        statistics_std: their standard deviations.
+    """
+
+    num_channels: int
+    horizon: int
+    lags: tuple[int, ...] = (1,)
+    scaling: Scaling = "mean"
+    link: Link = Link()  # noqa: RUF009
+    missing: bool = False
+    num_known: int = 0
+    num_past: int = 0
+    num_static: int = 0
+    cardinality: tuple[int, ...] = ()
+    statistics_mean: tuple[float, ...] = ()
+    statistics_std: tuple[float, ...] = ()
+
+    @property
+    def embedding_sizes(self) -> tuple[int, ...]:
+        """Size of each static category's embedding."""
+        return tuple(min(16, (count + 1) // 2) for count in self.cardinality)
+
+    @property
+    def input_size(self) -> int:
+        """Features of the encoder's input."""
+        lagged = self.num_channels * len(self.lags) * (2 if self.missing else 1)
+        past = self.num_past + 1 if self.num_past else 0
+        return (
+            lagged + self.num_known + past + self.num_static + sum(self.embedding_sizes)
+            + len(self.statistics_mean)
+        )  # fmt: skip
+
+
+def raw_statistics(scaling: Scaling, location: Tensor, scale: Tensor, center: Tensor) -> Tensor:
+    r"""The scaling statistics worth telling a network, (\*, C) or (\*, 2 C), or none."""
+    parts = {
+        "none": [],
+        "mean": [scale.log()],
+        "anchored": [scale.log()],
+    }.get(scaling, [scale.log(), (location + center).to(scale.dtype)])
+    return torch.cat(parts, -1) if parts else scale[..., :0]
+
+
+def squash(u: Tensor) -> Tensor:
+    """The identity up to 10, logarithmic beyond: one wild value does not saturate an encoder."""
+    return torch.where(u.abs() > 10, u.sign() * (10 + 10 * (u.abs() / 10).clamp_min(1).log()), u)
