@@ -17,6 +17,7 @@ from typing import Any, TypeVar, dataclass_transform
 import torch
 from gluonts.core.component import equals, validated
 from gluonts.pydantic import BaseModel, ValidationError, root_validator
+from gluonts.torch.util import resolve_device
 
 T = TypeVar("T")
 _SCALARS = {int: numbers.Integral, float: numbers.Real, bool: bool, str: str}
@@ -182,6 +183,35 @@ class Registry(dict[str, Callable[..., T]]):
     def build(self, part: str | Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Build a part given by name, by class or by ``functools.partial`` of a class."""
         return (self[part] if isinstance(part, str) else part)(*args, **kwargs)
+
+
+def parse_device(name: str) -> torch.device:
+    """The device of a name; "auto" is a GPU where there is one.
+
+    Raises:
+        ValueError: if torch knows no such device.
+    """
+    try:
+        return torch.device(str(resolve_device(name)))
+    except RuntimeError:
+        raise ValueError(f"device={name!r} is not a device of torch") from None
+
+
+def usable_device(name: str) -> torch.device:
+    """The device of a name, as :func:`parse_device`, if this machine has it.
+
+    Raises:
+        ValueError: if it has not.
+    """
+    device = parse_device(name)
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            raise ValueError(
+                f"device={name!r}: torch can use {count} GPUs on this machine; device='auto' takes "
+                "one where there is one"
+            )
+    return device
 
 
 @contextmanager

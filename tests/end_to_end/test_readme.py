@@ -25,8 +25,8 @@ def test_quick_start(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "forecast.png").stat().st_size > 10_000
     assert tsgen.load("model") == names["predictor"]
     exec(compile(programs()[1], "README.md", "exec"), names)
-    # a sine of size 5 or 8 plus noise of standard deviation 1 or 1.4: a forecast that follows the sine
-    # has a fair CRPS of .56 to .8 over a mean of 25
+    # a sine of size 5 or 8 plus noise of standard deviation 1 or 1.4: a forecast that follows the
+    # sine has a fair CRPS of .56 to .8 over a mean of 25
     assert 0.02 < names["result"].scores["fair_crps"] < 0.04
     assert len(programs()) == 2
 

@@ -1,4 +1,4 @@
-"""On real data where TSGEN_DATA names them: not worse than the baseline that published models rarely beat."""
+"""On real data where TSGEN_DATA names them: as good as the baseline that few models beat."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_exchange_rates_within_five_percent_of_the_random_walk(real_data, estima
         ours,
         walk,
     )
-    # 5 windows of 8 dependent series: a band of 3 standard errors of 40 independent values is narrow enough
+    # 5 windows of 8 dependent series: 3 standard errors of 40 independent values
     band = 3 * np.sqrt(0.9 * 0.1 / 40)
     for step in ("first", "middle", "last"):
         assert abs(ours[f"coverage_90_{step}"] - 0.9) <= band, (step, ours)

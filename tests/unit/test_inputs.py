@@ -132,6 +132,16 @@ def test_support_is_checked_in_training_and_afterwards():
 def test_empty_data():
     with pytest.raises(ValueError, match="the training data are empty"):
         infer_spec([], H)
+    nothing = entry()
+    nothing["target"] = np.full_like(np.asarray(nothing["target"], dtype=float), np.nan)
+    with pytest.raises(ValueError, match="every value of the 2 series is missing"):
+        infer_spec([nothing, nothing], H)
+
+
+def test_a_frame_is_no_data_set():
+    frame = pd.DataFrame({"load": [1.0, 2.0]})
+    with pytest.raises(ValueError, match="entry 0 is 'load', expected a mapping .*PandasDataset"):
+        infer_spec(frame, H)
 
 
 def test_gaps_are_carried_forward_and_levels_keep_their_digits():

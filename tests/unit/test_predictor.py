@@ -124,6 +124,8 @@ def test_a_model_trained_elsewhere_loads_here(timegrad, tmp_path):
     path.write_text(json.dumps(described))
     if not torch.cuda.is_available():
         assert (draw(load(tmp_path)) == draw(timegrad)).all()
+        with pytest.raises(ValueError, match="device='cuda:7': torch can use 0 GPUs"):
+            load(tmp_path, device="cuda:7")
     assert (draw(load(tmp_path, device="cpu")) == draw(timegrad)).all()
 
 

@@ -53,6 +53,7 @@ def make(folder=None, stop=None, **options):
 
 @pytest.mark.parametrize("error", [RuntimeError("broken"), KeyboardInterrupt()])
 def test_an_interrupted_run_goes_on_as_if_nothing_had_been(tmp_path, error):
+    handler = signal.getsignal(signal.SIGINT)
     whole = make().train(data(), validation_data=data(90), seed=3)
     with pytest.raises(type(error)) as caught:
         make(tmp_path / "run", Stop(3, error)).train(data(), validation_data=data(90), seed=3)
@@ -60,7 +61,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_been(tmp_path, error):
         "3 epochs are safe" in note and "same checkpoint_dir" in note
         for note in caught.value.__notes__
     )
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
     resumed = make(tmp_path / "run").train(data(), validation_data=data(90), seed=3)
     assert torch.equal(weights(whole), weights(resumed))
     same = [("train_loss", "val_loss", "epoch", "lr")] * 6
@@ -251,6 +252,7 @@ def test_bad_options_are_refused_before_any_work():
         ({"decoding": "both"}, "decoding='both'"),
         ({"support": (1.0, 0.0)}, r"support=\(1.0, 0.0\) must be \(lo, hi\)"),
         ({"device": "gpu0"}, "device='gpu0' is not a device"),
+        ({"device": "cuda:99"}, "device='cuda:99': torch can use . GPUs on this machine"),
         ({"epochs": 3}, "has no option 'epochs'"),
         ({"ema_decay": 1.5, "max_epochs": 1}, "ema_decay=1.5 must lie in"),
     ):

@@ -55,7 +55,7 @@ class Schedule(Options, ABC):
         return _derivative(self.sigma, t)
 
     def half_log_snr(self, t: Tensor) -> Tensor:
-        r""":math:`\lambda(t) = \log(\alpha(t) / \sigma(t))`, strictly falling; infinite at t = 0."""
+        r""":math:`\lambda(t) = \log(\alpha(t) / \sigma(t))`, falling; infinite at t = 0."""
         return self.alpha(t).log() - self.sigma(t).log()
 
     def time(self, half_log_snr: Tensor) -> Tensor:

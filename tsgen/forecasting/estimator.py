@@ -10,10 +10,9 @@ import torch
 from gluonts.core.serde import encode
 from gluonts.dataset import Dataset
 from gluonts.torch.model.estimator import PyTorchLightningEstimator, TrainOutput
-from gluonts.torch.util import resolve_device
 from gluonts.transform import Transformation
 
-from tsgen.core import Options, seeded
+from tsgen.core import Options, parse_device, seeded, usable_device
 from tsgen.encoders import HistoryEncoder, encoders
 from tsgen.forecasting.features import default_lags, default_time_features
 from tsgen.forecasting.forecasters import Forecaster, decodings
@@ -43,11 +42,12 @@ _NOT_THE_RUN = (
 
 
 class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
-    """Base of all estimators: a family overrides :meth:`build_model` and adds its options as annotated fields.
+    """Base of all estimators.
 
-    Dimensions, frequency, lags, calendar features and covariates are read off the training data.
-    The defaults are the recipe of TimeGrad's notebook: 20 epochs of 100 batches of 64, one-cycle
-    learning rate up to 1e-2.
+    A family overrides :meth:`build_model` and adds its options as annotated fields. Dimensions,
+    frequency, lags, calendar features and covariates are read off the training data. The defaults
+    are the recipe of TimeGrad's notebook: 20 epochs of 100 batches of 64, one-cycle learning rate
+    up to 1e-2.
 
     Args:
         prediction_length: H, steps to forecast.
@@ -117,8 +117,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         self.lead_time = 0
         name = type(self).__name__
         for field in (
-            "prediction_length", "context_length", "batch_size", "num_batches_per_epoch", "max_epochs", "patience",
-            "num_parallel_samples", "memory_limit",
+            "prediction_length", "context_length", "batch_size", "num_batches_per_epoch",
+            "max_epochs", "patience", "num_parallel_samples", "memory_limit",
         ):  # fmt: skip
             value = getattr(self, field)
             if value is not None and value < 1:
@@ -129,17 +129,15 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
                 raise ValueError(f"{name}: {field}={value} must be above 0")
         if isinstance(self.scaling_window, int) and self.scaling_window < 1:
             raise ValueError(
-                f"{name}: scaling_window={self.scaling_window} must be at least 1, 'context', 'past' or 'all'"
+                f"{name}: scaling_window={self.scaling_window} must be at least 1, 'context', "
+                "'past' or 'all'"
             )
         if self.lags_seq is not None and (not self.lags_seq or min(self.lags_seq) < 1):
             raise ValueError(f"{name}: lags_seq={self.lags_seq} must be positive steps")
         if isinstance(self.encoder, str):
             encoders[self.encoder]
         Link(self.support)
-        try:
-            torch.device(str(resolve_device(self.device)))
-        except RuntimeError:
-            raise ValueError(f"{name}: device={self.device!r} is not a device of torch") from None
+        parse_device(self.device)
         check_trainer_kwargs(self.trainer_kwargs or {})
 
     @abstractmethod
@@ -148,7 +146,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     ) -> GenerativeModel:
         """The family's model."""
 
-    def train(  # type: ignore[override]
+    def train(
         self,
         training_data: Dataset,
         validation_data: Dataset | None = None,
@@ -181,7 +179,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             training_data, validation_data, None, shuffle_buffer_length, cache_data, ckpt_path, seed
         ).predictor
 
-    def train_from(  # type: ignore[override]
+    def train_from(
         self,
         predictor: GenerativePredictor,
         training_data: Dataset,
@@ -202,7 +200,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             seed,
         ).predictor
 
-    def train_model(  # type: ignore[override]
+    def train_model(
         self,
         training_data: Dataset,
         validation_data: Dataset | None = None,
@@ -212,8 +210,12 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         ckpt_path: str | None = None,
         seed: int | None = None,
     ) -> TrainOutput:
-        """Train; see :meth:`train`. Returns transformation, module, Lightning trainer and predictor."""
-        device = torch.device(str(resolve_device(self.device)))
+        """Train as :meth:`train` does.
+
+        Returns:
+            The transformation, the module, Lightning's trainer and the predictor.
+        """
+        device = usable_device(self.device)
         spec = infer_spec(training_data, self.prediction_length, self.support)
         if from_predictor is not None:
             spec = from_predictor.spec
@@ -232,9 +234,14 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             training: Iterable
             if streamed:
                 training = StreamedWindows(
-                    training_data, transformation, shape, self.batch_size, self.num_batches_per_epoch,
-                    num_instances=-(-self.batch_size // spec.num_series), shuffle_buffer_length=shuffle_buffer_length,
-                )  # fmt: skip
+                    training_data,
+                    transformation,
+                    shape,
+                    self.batch_size,
+                    self.num_batches_per_epoch,
+                    num_instances=-(-self.batch_size // spec.num_series),
+                    shuffle_buffer_length=shuffle_buffer_length,
+                )
             else:
                 store = WindowStore(entries, shape, device)
                 training = RandomWindows(store, self.batch_size, self.num_batches_per_epoch)
@@ -264,7 +271,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         run.close()
         return TrainOutput(transformation, module, trainer, predictor)
 
-    def create_transformation(self, spec: DataSpec, shape: WindowShape) -> Transformation:  # type: ignore[override]
+    def create_transformation(self, spec: DataSpec, shape: WindowShape) -> Transformation:
         """From an entry to arrays; runs once per series."""
         features = self.time_features
         named = {"context": shape.context_length, "past": shape.past_length, "all": None}
@@ -283,7 +290,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             past_length=shape.past_length,
         )
 
-    def create_lightning_module(self, forecaster: Forecaster) -> ForecastModule:  # type: ignore[override]
+    def create_lightning_module(self, forecaster: Forecaster) -> ForecastModule:
         """The module that trains a forecaster with this estimator's options."""
         return ForecastModule(
             forecaster,
@@ -294,7 +301,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             ema_decay=self.ema_decay,
         )
 
-    def create_predictor(  # type: ignore[override]
+    def create_predictor(
         self,
         transformation: Transformation,
         module: ForecastModule,
@@ -368,8 +375,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         new = self._layout(spec, lags, old.statistics_mean, old.statistics_std)
         if new != old or shape != predictor.shape:
             raise ValueError(
-                f"train_from: the predictor was made with {old!r} and {predictor.shape!r}, these options give "
-                f"{new!r} and {shape!r}"
+                f"train_from: the predictor was made with {old!r} and {predictor.shape!r}, these "
+                f"options give {new!r} and {shape!r}"
             )
         return self.create_lightning_module(copy.deepcopy(forecaster).requires_grad_(True))
 
@@ -383,7 +390,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     ) -> FixedWindows:
         if not hasattr(data, "__len__"):
             raise ValueError(
-                "validation_data must have a length; a stream cannot give the same windows each epoch"
+                "validation_data must have a length; a stream cannot give the same windows each "
+                "epoch"
             )
         entries = list(transformation.apply(data, is_train=True))
         trained = {e["item_id"]: (e["start"], e["target"].shape[1]) for e in training}
@@ -425,8 +433,11 @@ def _size(spec: DataSpec) -> int:
 def _measure(
     entries: Iterable[Entry], scaling: Scaling
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of the scaling statistics over (the first 64 series of) the training data."""
-    count, total, squares = 0.0, torch.zeros(()), torch.zeros(())
+    """Mean and standard deviation of the scaling statistics over the training data.
+
+    Of a stream only the first 64 series are read.
+    """
+    count, total, squares = torch.zeros(()), torch.zeros(()), torch.zeros(())
     for number, entry in enumerate(entries):
         if number >= 64 and not isinstance(entries, list):
             break
@@ -439,7 +450,7 @@ def _measure(
         count = count + weights.sum(0)
         total = total + (values * weights).sum(0)
         squares = squares + (values**2 * weights).sum(0)
-    count = torch.as_tensor(count).clamp_min(1)
+    count = count.clamp_min(1)
     mean = total / count
     variance = (squares / count - mean**2).clamp_min(0)
     std = torch.where(variance > 1e-10 * (1 + mean**2), variance.sqrt(), 1.0)

@@ -45,7 +45,10 @@ class CalendarWave(Options):
 
 
 def default_time_features(freq: str) -> tuple[TimeFeature, ...]:
-    """Sines and cosines of the cycles that a frequency resolves; none for sub-second and yearly data."""
+    """Sines and cosines of the cycles that a frequency resolves.
+
+    There are none for sub-second and yearly data.
+    """
     offset = _offset(freq)
     name = _base_name(offset)
     if name in ("s", "min"):
@@ -67,7 +70,10 @@ def default_time_features(freq: str) -> tuple[TimeFeature, ...]:
 
 
 def season_length(freq: str) -> int:
-    """Steps of the shortest season that a frequency has: 24 for hourly, 48 for half-hourly, 7 for daily, else GluonTS's."""
+    """Steps of the shortest season that a frequency has.
+
+    24 for hourly, 48 for half-hourly, 7 for daily data, else GluonTS's.
+    """
     offset = _offset(freq)
     name = _base_name(offset)
     if name in ("h", "min", "s"):

@@ -29,6 +29,10 @@ class Forecaster(Component, nn.Module, ABC):
         max_numbers: sampling is cut into pieces that hold about so many numbers at a time.
     """
 
+    statistics_mean: Tensor
+    statistics_std: Tensor
+    lags: Tensor
+
     def __init__(
         self,
         model: GenerativeModel,
@@ -121,8 +125,8 @@ class Forecaster(Component, nn.Module, ABC):
         encoded, encoder_state = self.encoder(inputs)
         memory = int(self.lags.max())
         state = StreamState(
-            encoder_state, z[:, -memory:], batch["past_observed"][:, -memory:], location[:, -1], scale[:, -1],
-            batch["past_covariates"][:, -1], static, center,
+            encoder_state, z[:, -memory:], batch["past_observed"][:, -memory:], location[:, -1],
+            scale[:, -1], batch["past_covariates"][:, -1], static, center,
         )  # fmt: skip
         return self._condition(encoded[:, -1], future_known), state
 
@@ -156,7 +160,8 @@ class Forecaster(Component, nn.Module, ABC):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Encoder inputs of ``count`` steps from the context's first on.
 
-        Location and scale of these steps come with them. ``z`` and ``observed`` reach from the window's first step to the last one needed.
+        Location and scale of these steps come with them. ``z`` and ``observed`` reach from the
+        window's first step to the last one needed.
         """
         context = batch["past_location"].shape[1]
         first = batch["past_target"].shape[1] - context
@@ -178,8 +183,8 @@ class Forecaster(Component, nn.Module, ABC):
         return inputs, location, scale
 
     def _assemble(
-        self, lagged: Tensor, lagged_observed: Tensor, location: Tensor, scale: Tensor, known: Tensor,
-        covariates: Tensor, fresh: Tensor, static: Tensor, center: Tensor,
+        self, lagged: Tensor, lagged_observed: Tensor, location: Tensor, scale: Tensor,
+        known: Tensor, covariates: Tensor, fresh: Tensor, static: Tensor, center: Tensor,
     ) -> Tensor:  # fmt: skip
         r"""Join everything known at a step, (\*, input_size); lagged values are (\*, lags, C)."""
         scaled = (lagged - location[..., None, :]) / scale[..., None, :]
@@ -205,8 +210,8 @@ class Forecaster(Component, nn.Module, ABC):
         covariates = row.get("covariates", state.covariates)
         fresh = torch.full_like(z[:, :1], float("covariates" in row))
         inputs = self._assemble(
-            values[:, -self.lags], observed[:, -self.lags], location, scale, known, covariates, fresh,
-            state.static, state.center,
+            values[:, -self.lags], observed[:, -self.lags], location, scale, known, covariates,
+            fresh, state.static, state.center,
         )  # fmt: skip
         encoded, encoder_state = self.encoder.step(inputs, state.encoder)
         return encoded, StreamState(

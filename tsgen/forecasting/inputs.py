@@ -1,8 +1,8 @@
-"""From data set entries to clean arrays: what a data set holds, checks before any work, one transformation."""
+"""From data set entries to clean arrays: what a data set holds, checks, one transformation."""
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -64,19 +64,27 @@ class DataSpec(Options):
 
     @property
     def is_panel(self) -> bool:
-        """Whether there are several series, so that their age and the level they live at tell them apart.
+        """Whether there are several series.
 
-        In a single series both only tell the time, which a network learns by heart.
+        Their age and the level they live at tell them apart; in a single series both only tell the
+        time, which a network learns by heart.
         """
         return self.num_series > 1
 
 
 def read_entry(entry: Entry, index: int = 0) -> Entry:
-    """Arrays of an entry with their ranks checked: target (C, T) float64 and ``dim``, covariates (F, T).
+    """Arrays of an entry with their ranks checked.
+
+    They are the target (C, T) float64 and its ``dim``, and covariates (F, T).
 
     Raises:
         ValueError: naming the series, the field, what it holds and what was expected.
     """
+    if not isinstance(entry, Mapping):
+        raise ValueError(
+            f"data set: entry {index} is {entry!r}, expected a mapping with 'start' and 'target'; "
+            "gluonts.dataset.pandas.PandasDataset makes a data set of a DataFrame"
+        )
     where = f"series {entry.get('item_id', index)!r}"
     for name in _UNSUPPORTED:
         if name in entry:
@@ -129,7 +137,8 @@ def _finite(value: np.ndarray, name: str, where: str, rank: int) -> np.ndarray:
         raise ValueError(f"{where}: {name} has shape {value.shape}, expected {shape}")
     if not np.isfinite(value).all():
         raise ValueError(
-            f"{where}: {name} has values that are not finite, first at {np.argwhere(~np.isfinite(value))[0].tolist()}"
+            f"{where}: {name} has values that are not finite, first at "
+            f"{np.argwhere(~np.isfinite(value))[0].tolist()}"
         )
     return value
 
@@ -149,7 +158,7 @@ def infer_spec(
     first: Entry | None = None
     lengths: list[int] = []
     missing = False
-    moments = {name: [0.0, np.zeros(0), np.zeros(0)] for name in (_KNOWN, _PAST, _STATIC)}
+    moments = {name: (0, np.zeros(()), np.zeros(())) for name in (_KNOWN, _PAST, _STATIC)}
     cardinality = np.zeros(0)
     size_sum, size_count = np.zeros(0), np.zeros(0)
     for index, raw in enumerate(dataset if sized else itertools.islice(dataset, _PEEK)):
@@ -169,19 +178,23 @@ def infer_spec(
         link.check(entry["target"], entry["where"])
         lengths.append(length)
         missing = missing or bool(np.isnan(entry["target"]).any())
-        for name, total in moments.items():
+        for name, (count, total, squares) in moments.items():
             if name in entry:
                 value = entry[name].reshape(len(entry[name]), -1)[:, :length]
-                total[0] += value.shape[1]
-                total[1] = total[1] + value.sum(1) if np.size(total[1]) else value.sum(1)
-                total[2] = total[2] + (value**2).sum(1) if np.size(total[2]) else (value**2).sum(1)
+                moments[name] = (
+                    count + value.shape[1],
+                    total + value.sum(1),
+                    squares + (value**2).sum(1),
+                )
         cardinality = np.maximum(cardinality, entry.get(_CATEGORY, np.zeros(0)) + 1)
         distance = np.abs(entry["target"] - _origin(support))
         size_sum = size_sum + np.nansum(distance, 1)
         size_count = size_count + np.isfinite(distance).sum(1)
     if first is None:
         raise ValueError("the training data are empty")
-    statistics = {name: _mean_std(*total) for name, total in moments.items()}
+    if not size_count.any():
+        raise ValueError(f"target: every value of the {len(lengths)} series is missing (NaN)")
+    statistics = {name: _mean_std(*sums) for name, sums in moments.items()}
     return DataSpec(
         freq=first["start"].freqstr,
         num_channels=len(first["target"]),
@@ -209,7 +222,7 @@ def _origin(support: Support) -> float:
 
 
 def _mean_std(
-    count: float, total: np.ndarray, squares: np.ndarray
+    count: int, total: np.ndarray, squares: np.ndarray
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     if not count:
         return (), ()
@@ -244,8 +257,8 @@ def check_covariate_length(entry: Entry, length: int, horizon: int = 0) -> None:
         if name in entry and entry[name].shape[1] < needed:
             future = f" and the {horizon} steps to predict" if horizon and name == _KNOWN else ""
             raise ValueError(
-                f"{entry['where']}: {name} has {entry[name].shape[1]} steps, needs {needed} to cover the "
-                f"{length} steps of the target{future}"
+                f"{entry['where']}: {name} has {entry[name].shape[1]} steps, needs {needed} to "
+                f"cover the {length} steps of the target{future}"
             )
 
 
@@ -261,8 +274,11 @@ class ReadEntry(Component, MapTransformation):
             "dim": 1 if spec.one_dimensional else 2,
         }
         widths = {
-            _KNOWN: spec.known_mean, _PAST: spec.past_mean, _STATIC: spec.static_mean, _CATEGORY: spec.cardinality
-        }  # fmt: skip
+            _KNOWN: spec.known_mean,
+            _PAST: spec.past_mean,
+            _STATIC: spec.static_mean,
+            _CATEGORY: spec.cardinality,
+        }
         self.expected = zeros | {name: np.zeros(len(width)) for name, width in widths.items()}
 
     def map_transform(self, data: Entry, is_train: bool) -> Entry:
@@ -282,8 +298,8 @@ class ReadEntry(Component, MapTransformation):
         for code, count in zip(codes, spec.cardinality, strict=True):
             if code >= count:
                 raise ValueError(
-                    f"{entry['where']}: {_CATEGORY}={codes.astype(int).tolist()} has category {int(code)}, but training saw "
-                    f"{count} categories (0 to {count - 1})"
+                    f"{entry['where']}: {_CATEGORY}={codes.astype(int).tolist()} has category "
+                    f"{int(code)}, but training saw {count} categories (0 to {count - 1})"
                 )
 
         def standard(
@@ -310,7 +326,9 @@ class ReadEntry(Component, MapTransformation):
 
 
 class ScaleTarget(Component, MapTransformation):
-    """Carry the target forward over gaps, and add its mask, its running statistics and ``past_length`` steps before it.
+    """Carry the target forward over gaps and prepare it for windows.
+
+    Its mask, its running statistics and ``past_length`` steps before it are added.
 
     Values are kept in float32 relative to ``center`` (the first observation, float64), so that a
     level of 1e9 costs no digits; a value is NaN only before its channel's first observation, where

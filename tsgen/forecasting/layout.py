@@ -1,4 +1,4 @@
-"""What goes in and out of the prediction networks: training pairs, stream states, input features."""
+"""What goes in and out of the networks: training pairs, stream states, input features."""
 
 from typing import NamedTuple
 
@@ -11,10 +11,10 @@ from tsgen.forecasting.scaling import Link, Scaling
 
 
 class Pairs(NamedTuple):
-    """Teacher-forced training pairs; training, likelihood and the scoring of a log all rest on them.
+    """Teacher-forced training pairs.
 
-    Step decoding has batch shape (B, N) with N = L + H - 1 and event (C,); horizon decoding (B,)
-    and (H, C).
+    Training, likelihood and the scoring of a log all rest on them. Step decoding has batch shape
+    (B, N) with N = L + H - 1 and event (C,); horizon decoding (B,) and (H, C).
     """
 
     x: Tensor

@@ -1,6 +1,6 @@
-"""The one LightningModule: optimisation of one or several players, moving average, checks that stop."""
+"""The one LightningModule: one or several players, moving average, checks that stop."""
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import lightning.pytorch as pl
 import torch
@@ -56,7 +56,7 @@ class ForecastModule(Component, pl.LightningModule):
     @property
     def best_forecaster(self) -> Forecaster:
         """The averaged network if there is one, else the trained one."""
-        return self.forecaster if self.average is None else self.average.module
+        return self.forecaster if self.average is None else cast(Forecaster, self.average.module)
 
     def forward(self, num_samples: int = 100, **inputs: Tensor) -> Tensor:
         """Sample paths (B, S, H, C), without gradients for the weights being needed."""
@@ -74,7 +74,9 @@ class ForecastModule(Component, pl.LightningModule):
         return optimisers, [OneCycleLR(o, max_lr=self.lr, total_steps=total) for o in optimisers]  # type: ignore[return-value]
 
     def _player_parameters(self) -> list[list[torch.nn.Parameter]]:
-        """Each player's parameters; encoder and embeddings go to every player's optimiser but the critic's.
+        """Each player's parameters.
+
+        Encoder and embeddings go to every player's optimiser but the critic's.
 
         With one player that is everything. With several, the last one, which the samples come from,
         trains the forecaster's own parameters.
@@ -136,20 +138,21 @@ class ForecastModule(Component, pl.LightningModule):
         broken = [name for name, p in self.forecaster.named_parameters() if not p.isfinite().all()]
         weights = f"; weights already not finite: {', '.join(broken[:3])}" if broken else ""
         raise FloatingPointError(
-            f"training stopped: {'loss' if player == 'model' else f'loss of {player!r}'} is {loss.item():g} and its "
-            f"gradient's norm {norm.item():g} at step {self._batches_done} (epoch {self.current_epoch}). The largest scaled "
-            f"value of the batch is {per_channel[channel].item():g}, in channel {channel}{weights}. A lower lr "
-            f"(now {self.lr:g}), gradient_clip or another scaling usually helps."
+            f"training stopped: {'loss' if player == 'model' else f'loss of {player!r}'} is "
+            f"{loss.item():g} and its gradient's norm {norm.item():g} at step {self._batches_done} "
+            f"(epoch {self.current_epoch}). The largest scaled value of the batch is "
+            f"{per_channel[channel].item():g}, in channel {channel}{weights}. A lower lr (now "
+            f"{self.lr:g}), gradient_clip or another scaling usually helps."
         )
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Loss of what predicts, with the same times and noise every epoch."""
         with seeded(self.validation_seed, batch_idx):
-            loss = self.best_forecaster.loss(**batch)
+            loss = self.best_forecaster.loss(None, **batch)
         self.log("val_loss", loss, on_epoch=True, on_step=False, batch_size=len(batch["center"]))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the state of the random generators, so that a resumed run goes on as it would have."""
+        """Keep the random generators' states, so that a resumed run goes on as it would have."""
         checkpoint["random_state"] = {
             "cpu": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],

@@ -16,7 +16,7 @@ from gluonts.torch.model.predictor import PyTorchPredictor
 from gluonts.transform import SelectFields, Transformation
 
 from tsgen._version import __version__
-from tsgen.core import Component, seeded
+from tsgen.core import Component, seeded, usable_device
 from tsgen.diffusion import Sampler
 from tsgen.forecasting.inputs import DataSpec
 from tsgen.forecasting.module import ForecastModule
@@ -62,7 +62,7 @@ class GenerativePredictor(Component, PyTorchPredictor):
         self.history: list[dict[str, float]] = []
         """What each epoch of training measured."""
 
-    def predict(  # type: ignore[override]
+    def predict(
         self, dataset: Dataset, num_samples: int | None = None, seed: int | None = None
     ) -> Iterator[SampleForecast]:
         """Forecast the ``prediction_length`` steps after each series' end, in the data set's order.
@@ -126,7 +126,7 @@ class GenerativePredictor(Component, PyTorchPredictor):
     @classmethod
     def deserialize(
         cls, path: Path, device: str | None = None, **kwargs: Any
-    ) -> "GenerativePredictor":  # type: ignore[override]
+    ) -> "GenerativePredictor":
         """Read a model from a folder, onto any device.
 
         Raises:
@@ -141,13 +141,15 @@ class GenerativePredictor(Component, PyTorchPredictor):
             ) from None
         if about["format"] != FORMAT:
             raise ValueError(
-                f"{str(path)!r} was saved by tsgen {about['tsgen']} in format {about['format']}; this is tsgen "
-                f"{__version__}, which reads format {FORMAT}"
+                f"{str(path)!r} was saved by tsgen {about['tsgen']} in format {about['format']}; "
+                f"this is tsgen {__version__}, which reads format {FORMAT}"
             )
         described = json.loads((path / "predictor.json").read_text())
         trained_on = described["kwargs"]["device"]
-        if device is not None or trained_on.startswith("cuda") and not torch.cuda.is_available():
-            described["kwargs"]["device"] = device or "auto"
+        if device is not None:
+            described["kwargs"]["device"] = str(usable_device(device))
+        elif not _is_usable(trained_on):
+            described["kwargs"]["device"] = "auto"
         predictor = decode(described)
         weights = torch.load(
             path / "prediction-net-state.pt", map_location=predictor.device, weights_only=True
@@ -155,6 +157,14 @@ class GenerativePredictor(Component, PyTorchPredictor):
         predictor.prediction_net.load_state_dict(weights)
         predictor.history = about["history"]
         return predictor
+
+
+def _is_usable(device: str) -> bool:
+    try:
+        usable_device(device)
+    except ValueError:
+        return False
+    return True
 
 
 def load(path: str | Path, device: str | None = None) -> GenerativePredictor:

@@ -24,13 +24,15 @@ Support = Literal["real", "positive", "count"] | tuple[float, float]
 class Link(Options):
     r"""The bijection g between the support of a target and the real line.
 
-    =============  ==========================================================================================
-    real           identity
-    positive       :math:`g(y) = \tau \log(e^{y / \tau} - 1)`: the logarithm for small y, the identity for large
-    count          the same at y + u with :math:`u \sim U[0, 1)` (uniform dequantisation); samples are rounded down
-    (lo, hi)       logit of the position in the interval, which is widened by .1 % so that its ends can occur;
-                   one end may be infinite, then as positive
-    =============  ==========================================================================================
+    ==========  =============================================================================
+    real        identity
+    positive    :math:`g(y) = \tau \log(e^{y / \tau} - 1)`: the logarithm for small y, the
+                identity for large
+    count       the same at y + u with :math:`u \sim U[0, 1)` (uniform dequantisation); samples
+                are rounded down
+    (lo, hi)    logit of the position in the interval, which is widened by .1 % so that its ends
+                can occur; one end may be infinite, then as positive
+    ==========  =============================================================================
 
     Args:
         support: which.
@@ -50,7 +52,10 @@ class Link(Options):
                 )
 
     def check(self, values: np.ndarray, where: str) -> None:
-        """Raise ``ValueError`` if an observed value, (C, T) with NaN for missing, lies outside the support."""
+        """Raise ``ValueError`` if an observed value lies outside the support.
+
+        The target is (C, T) with NaN for missing.
+        """
         if self.support == "real":
             return
         if isinstance(self.support, tuple):
@@ -69,7 +74,7 @@ class Link(Options):
                 "count": "whole numbers from 0 up",
             }.get(self.support, f"values in {self.support}")  # type: ignore[arg-type]
             raise ValueError(
-                f"{where}: target is {values[channel, step]:g} at channel {channel}, step {step}, but "
+                f"{where}: target is {values[channel, step]:g} at channel {channel}, step {step}, "
                 f"support={self.support!r} expects {expected}"
             )
 
@@ -88,7 +93,10 @@ class Link(Options):
         return torch.tensor(self.tau, dtype=like.dtype, device=like.device)
 
     def forward(self, y: Tensor, dequantise: bool = False) -> tuple[Tensor, Tensor]:
-        """Map y (\\*, C) to z; also gives log |dz/dy| of each element. Counts sit at y + .5 unless dequantised."""
+        r"""Map y (\*, C) to z; also gives log |dz/dy| of each element.
+
+        Counts sit at y + .5 unless dequantised.
+        """
         if self.support == "real":
             return y, torch.zeros_like(y)
         if self.support == "count":
@@ -109,7 +117,7 @@ class Link(Options):
         return y if self.support == "real" else self.forward(torch.from_numpy(y.T))[0].numpy().T
 
     def inverse(self, z: Tensor) -> Tensor:
-        """Map z (\\*, C) back into the support."""
+        r"""Map z (\*, C) back into the support."""
         if self.support == "real":
             return z
         half_line = self._half_line
@@ -146,15 +154,15 @@ def running_statistics(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Location and scale at each time, from the observed values of the last ``window`` steps.
 
-    ============  ==========================  ===========================================================
-    kind          location                    scale
-    ============  ==========================  ===========================================================
-    mean          0                           mean absolute value (DeepAR: Salinas et al. 2020, section 3.3)
-    standard      mean                        standard deviation
-    robust        median                      interquartile range / 1.349
-    anchored      the last value observed     root mean square of the changes between observed values
-    none          0                           1
-    ============  ==========================  ===========================================================
+    ========  =======================  ===========================================================
+    kind      location                 scale
+    ========  =======================  ===========================================================
+    mean      0                        mean absolute value (Salinas et al. 2020, section 3.3)
+    standard  mean                     standard deviation
+    robust    median                   interquartile range / 1.349
+    anchored  the last value observed  root mean square of changes between observed values
+    none      0                        1
+    ========  =======================  ===========================================================
 
     A scale of zero (a constant stretch) is replaced by the last one that was not zero, or 1; none
     is allowed to fall below 1e-4 of that of the whole past. Before a channel's first observation
@@ -203,10 +211,10 @@ def _carry_positive(scale: np.ndarray) -> np.ndarray:
 
 
 def _running_sum(values: np.ndarray, window: int | None) -> np.ndarray:
-    """Sum over the last ``window`` columns, without the cancellation of a difference of cumulative sums.
+    """Sum over the last ``window`` columns.
 
-    Columns are cut into blocks of the window's length; a window is a suffix of one block and a
-    prefix of the next.
+    There is no cancellation as in a difference of cumulative sums: columns are cut into blocks of
+    the window's length; a window is a suffix of one block and a prefix of the next.
     """
     channels, length = values.shape
     if window is None or window >= length:
@@ -230,7 +238,9 @@ def _running_mean(values: np.ndarray, observed: np.ndarray, window: int | None) 
 def _running_moments(
     values: np.ndarray, observed: np.ndarray, window: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation, about a reference near the mean so that a large level costs no digits.
+    """Mean and standard deviation.
+
+    They are taken about a reference near the mean, so that a large level costs no digits.
 
     The reference must not change within a window, so it is constant over each pair of blocks.
     """
@@ -253,7 +263,7 @@ def _running_moments(
 
 
 def _quartiles(values: np.ndarray, window: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """Median and interquartile range / 1.349 of the values that are not NaN among the last ``window``.
+    """Median and interquartile range / 1.349 of the last ``window`` values that are not NaN.
 
     Where half of the values are the same, the standard deviation stands in for the range.
     """

@@ -1,4 +1,4 @@
-"""Running a training: checkpoints that resume, early stopping, a progress line, and silence when asked."""
+"""Running a training: checkpoints that resume, early stopping, a progress line or silence."""
 
 import json
 import logging
@@ -44,7 +44,8 @@ def check_trainer_kwargs(trainer_kwargs: dict[str, Any]) -> None:
     for name, option in _OWN_TRAINER_OPTIONS.items():
         if name in trainer_kwargs:
             raise ValueError(
-                f"trainer_kwargs[{name!r}]={trainer_kwargs[name]!r}: use the estimator's option {option}"
+                f"trainer_kwargs[{name!r}]={trainer_kwargs[name]!r}: use the estimator's option "
+                f"{option}"
             )
 
 
@@ -103,8 +104,9 @@ class Run:
         for name in sorted(before.keys() | self.fingerprint.keys()):
             if before.get(name) != self.fingerprint.get(name):
                 raise ValueError(
-                    f"checkpoint_dir={str(self.folder)!r} holds a run with {name}={before.get(name)!r}, this one "
-                    f"has {self.fingerprint.get(name)!r}; choose another folder or remove that one"
+                    f"checkpoint_dir={str(self.folder)!r} holds a run with "
+                    f"{name}={before.get(name)!r}, this one has {self.fingerprint.get(name)!r}; "
+                    "choose another folder or remove that one"
                 )
         self.history, self.finished = record["history"], record["finished"]
 
@@ -185,9 +187,8 @@ class _Progress(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.bar is not None:
             shown = {k: f"{float(v):.4g}" for k, v in trainer.callback_metrics.items()}
-            self.bar.set_postfix(
-                epoch=f"{trainer.current_epoch + 1}/{trainer.max_epochs}", **shown, refresh=False
-            )
+            epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
+            self.bar.set_postfix({"epoch": epoch, **shown}, refresh=False)
 
     def close(self) -> None:
         """Leave the line as it is."""
@@ -281,7 +282,8 @@ def _add_note(error: BaseException, run: Run) -> None:
     if run.last.exists():
         how = f"ckpt_path={str(run.last)!r}" if run.temporary else "the same checkpoint_dir"
         error.add_note(
-            f"{len(run.history)} epochs are safe in {run.last}; train(...) with {how} goes on from there."
+            f"{len(run.history)} epochs are safe in {run.last}; train(...) with {how} goes on from "
+            "there."
         )
     elif run.temporary:
         run.close()

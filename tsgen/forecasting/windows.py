@@ -1,17 +1,17 @@
-"""Windows: gathered by index from series that were transformed once, or cut by GluonTS from a stream.
+"""Windows: gathered by index from series transformed once, or cut by GluonTS from a stream.
 
 Both give the same fields (B batch, P past length, L context length, H horizon, C channels, F
 features):
 
-=====================================  =============  ====================================================
-past_target, future_target             (B, P | H, C)  relative to ``center``, carried forward over gaps
+=====================================  =============  =============================================
+past_target, future_target             (B, P | H, C)  relative to ``center``, gaps carried forward
 past_observed, future_observed         (B, P | H, C)  which of it was observed
 past_location, past_scale              (B, L, C)      running statistics, see ``scaling``
 past_known, future_known               (B, L | H, F)  calendar, age and known covariates
 past_covariates                        (B, L, F')     past-only covariates
 static_real, static_cat                (B, F'')       of the series
 center                                 (B, C)         float64
-=====================================  =============  ====================================================
+=====================================  =============  =============================================
 """
 
 import itertools
@@ -57,7 +57,10 @@ class WindowShape(Options):
     prediction_length: int
 
     def first(self, length: int) -> int:
-        """The earliest forecast start in a series: with a full past if the series is long, else with what there is."""
+        """The earliest forecast start in a series.
+
+        It has a full past if the series is long, else what there is.
+        """
         room = length - self.prediction_length
         if room >= 2 * self.past_length:
             return self.past_length
@@ -177,9 +180,10 @@ class FixedWindows:
 
 
 class UniformWindowSampler(InstanceSampler):
-    """GluonTS sampler for streams: ``num_instances`` forecast starts per visit of a series, uniformly.
+    """GluonTS sampler for streams.
 
-    Sees the padded series, like the splitter it is given to.
+    Draws ``num_instances`` forecast starts per visit of a series, uniformly. Sees the padded
+    series, like the splitter it is given to.
     """
 
     shape: WindowShape
@@ -217,7 +221,10 @@ class TrimWindow(Component, MapTransformation):
 
 
 def create_splitter(shape: WindowShape, sampler: InstanceSampler | None = None) -> Transformation:
-    """GluonTS' splitter for these windows; without a sampler it cuts the one window at the end, for prediction."""
+    """GluonTS' splitter for these windows.
+
+    Without a sampler it cuts the one window at the end, for prediction.
+    """
     splitter = InstanceSplitter(
         target_field="target",
         is_pad_field="is_pad",
