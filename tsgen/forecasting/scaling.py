@@ -75,7 +75,7 @@ class Link(Options):
             }.get(self.support, f"values in {self.support}")  # type: ignore[arg-type]
             raise ValueError(
                 f"{where}: target is {values[channel, step]:g} at channel {channel}, step {step}, "
-                f"support={self.support!r} expects {expected}"
+                f"but support={self.support!r} expects {expected}"
             )
 
     @property
