@@ -36,8 +36,13 @@ def circumstances() -> dict[str, Any]:
         "cpu": cpu,
         "gpu": gpu,
         "threads": torch.get_num_threads(),
-        "command": "python benchmarks/" + " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": "python benchmarks/" + " ".join(_relative(a) for a in sys.argv),
     }
+
+
+def _relative(argument: str) -> str:
+    """The argument, of a path on this machine the last part only."""
+    return Path(argument).name if Path(argument).is_absolute() or "/" in argument else argument
 
 
 def append(file: str, row: dict[str, Any]) -> None:

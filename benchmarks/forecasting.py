@@ -23,7 +23,7 @@ import tsgen.diffusion
 from tsgen.data.benchmarks import datasets
 from tsgen.encoders import encoders
 from tsgen.estimators.registry import baselines, estimators
-from tsgen.evaluation import backtest
+from tsgen.evaluation import backtest, coverage
 
 
 def value_of(text: str) -> Any:
@@ -58,6 +58,11 @@ def sampler_of(text: str) -> tsgen.diffusion.Sampler:
     if not (isinstance(kind, type) and issubclass(kind, tsgen.diffusion.Sampler)):
         raise SystemExit(f"--samplers {text!r}: tsgen.diffusion has no sampler {name}")
     return kind(int(steps)) if steps else kind()
+
+
+def described(sampler: tsgen.diffusion.Sampler | None) -> str:
+    """A sampler as the table names it."""
+    return f"{type(sampler).__name__}:{sampler.num_steps or 'all'}" if sampler else ""
 
 
 def main() -> None:
@@ -105,13 +110,14 @@ def main() -> None:
                     "dataset": data.name,
                     "estimator": name,
                     "options": " ".join(written),
-                    "sampler": ""
-                    if sampler is None
-                    else f"{type(sampler).__name__}:{sampler.num_steps or 'all'}",
+                    "sampler": described(sampler),
                     "seed": seed,
                     "samples": args.samples,
                     "levels": args.levels,
                     **result.scores,
+                    "coverage_90": " ".join(
+                        f"{share:.3f}" for share in coverage(result.samples, result.truth)
+                    ),
                     "train_s": ended[0] - started[0],
                     "train_cpu_s": ended[1] - started[1],
                     "forecast_s": time.perf_counter() - begun,
