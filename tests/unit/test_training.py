@@ -15,6 +15,8 @@ import torch
 
 from tsgen import GaussianEstimator, TimeGradEstimator, load
 from tsgen.diffusion import LinearSchedule
+from tsgen.forecasting.inputs import infer_spec
+from tsgen.forecasting.windows import validation_windows
 
 QUICK = {
     "num_batches_per_epoch": 4,
@@ -178,16 +180,14 @@ def test_validation_has_many_windows_and_fixed_noise():
 def test_validation_uses_only_what_training_has_not_seen():
     estimator = make()
     spec_data, longer = data(80), data(100)
-    from tsgen.forecasting.inputs import infer_spec
-
     spec = infer_spec(spec_data, 2)
     shape, _ = estimator._window(spec)
     transformation = estimator.create_transformation(spec, shape)
     training = list(transformation.apply(spec_data, is_train=True))
 
     def starts(validation):
-        windows = estimator._validation_windows(
-            validation, transformation, shape, training, torch.device("cpu")
+        windows = validation_windows(
+            validation, transformation, shape, training, torch.device("cpu"), 32
         )
         return sorted(set(windows.store.first_row.tolist()))
 

@@ -5,8 +5,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
-import numpy as np
-import torch
 from gluonts.core.serde import encode
 from gluonts.dataset import Dataset
 from gluonts.torch.model.estimator import PyTorchLightningEstimator, TrainOutput
@@ -17,17 +15,17 @@ from tsgen.encoders import HistoryEncoder, encoders
 from tsgen.forecasting.features import default_lags, default_time_features
 from tsgen.forecasting.forecasters import Forecaster, decodings
 from tsgen.forecasting.inputs import DataSpec, Entry, create_transformation, infer_spec
-from tsgen.forecasting.layout import InputLayout, raw_statistics
+from tsgen.forecasting.layout import InputLayout, measure_statistics
 from tsgen.forecasting.module import ForecastModule
 from tsgen.forecasting.predictor import GenerativePredictor
 from tsgen.forecasting.scaling import Link, Scaling, Support
 from tsgen.forecasting.training import Run, check_trainer_kwargs, fit
 from tsgen.forecasting.windows import (
-    FixedWindows,
     RandomWindows,
     StreamedWindows,
     WindowShape,
     WindowStore,
+    validation_windows,
 )
 from tsgen.models import GenerativeModel
 
@@ -226,7 +224,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         entries = entries if streamed else list(entries)
         with seeded(seed):
             if from_predictor is None:
-                statistics = _measure(entries, self.scaling) if spec.is_panel else ()
+                statistics = measure_statistics(entries, self.scaling) if spec.is_panel else ()
                 layout = self._layout(spec, lags, *statistics)
                 module = self.create_lightning_module(self._build_forecaster(layout))
             else:
@@ -248,8 +246,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             validation = None
             if validation_data is not None:
                 known = [] if streamed else list(entries)
-                validation = self._validation_windows(
-                    validation_data, transformation, shape, known, device
+                validation = validation_windows(
+                    validation_data, transformation, shape, known, device, self.batch_size
                 )
             run = Run(
                 self.checkpoint_dir, self._fingerprint(spec, seed, validation_data), ckpt_path
@@ -324,9 +322,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         lags = self.lags_seq or default_lags(
             spec.freq, spec.num_channels, spec.shortest - self.prediction_length
         )
-        if (
-            self.scaling == "anchored"
-        ):  # changes are predicted: let the changes at each lag be seen, too
+        if self.scaling == "anchored":
+            # changes are predicted: let the changes at each lag be seen, too
             lags = tuple(sorted({*(lag for lag in lags if lag > 1), *(lag + 1 for lag in lags)}))
         else:
             lags = tuple(sorted(set(lags)))
@@ -380,39 +377,6 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             )
         return self.create_lightning_module(copy.deepcopy(forecaster).requires_grad_(True))
 
-    def _validation_windows(
-        self,
-        data: Dataset,
-        transformation: Transformation,
-        shape: WindowShape,
-        training: list[Entry],
-        device: torch.device,
-    ) -> FixedWindows:
-        if not hasattr(data, "__len__"):
-            raise ValueError(
-                "validation_data must have a length; a stream cannot give the same windows each "
-                "epoch"
-            )
-        entries = list(transformation.apply(data, is_train=True))
-        trained = {e["item_id"]: (e["start"], e["target"].shape[1]) for e in training}
-        starts = []
-        for entry in entries:
-            length = entry["target"].shape[1] - shape.past_length
-            last = length - shape.prediction_length
-            if last < 1:
-                raise ValueError(
-                    f"validation series {entry['item_id']!r} has {length} steps, needs more than "
-                    f"prediction_length={shape.prediction_length}"
-                )
-            start, end = trained.get(entry["item_id"], (None, 0))
-            seen = (
-                end - shape.past_length
-                if start == entry["start"] and end < entry["target"].shape[1]
-                else 0
-            )
-            starts.append(np.arange(min(max(shape.first(length), seen), last), last + 1))
-        return FixedWindows(WindowStore(entries, shape, device, starts), self.batch_size)
-
     def _fingerprint(self, spec: DataSpec, seed: int | None, validation: Any) -> dict[str, Any]:
         options = {k: v for k, v in self.__init_args__.items() if k not in _NOT_THE_RUN}
         return {
@@ -428,30 +392,3 @@ def _size(spec: DataSpec) -> int:
     """Bytes that the transformed data take as tensors."""
     features = len(spec.known_mean) + len(spec.past_mean) + 16
     return spec.num_steps * (13 * spec.num_channels + 4 * features)
-
-
-def _measure(
-    entries: Iterable[Entry], scaling: Scaling
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of the scaling statistics over the training data.
-
-    Of a stream only the first 64 series are read.
-    """
-    count, total, squares = torch.zeros(()), torch.zeros(()), torch.zeros(())
-    for number, entry in enumerate(entries):
-        if number >= 64 and not isinstance(entries, list):
-            break
-        location, scale = (
-            torch.from_numpy(entry[name].T).double() for name in ("location", "scale")
-        )
-        values = raw_statistics(scaling, location, scale, torch.from_numpy(entry["center"]))
-        started = torch.from_numpy(np.isfinite(entry["target"].T)).double()
-        weights = started.repeat(1, values.shape[1] // max(started.shape[1], 1))
-        count = count + weights.sum(0)
-        total = total + (values * weights).sum(0)
-        squares = squares + (values**2 * weights).sum(0)
-    count = count.clamp_min(1)
-    mean = total / count
-    variance = (squares / count - mean**2).clamp_min(0)
-    std = torch.where(variance > 1e-10 * (1 + mean**2), variance.sqrt(), 1.0)
-    return tuple(mean.tolist()), tuple(std.tolist())

@@ -1,12 +1,15 @@
 """What goes in and out of the networks: training pairs, stream states, input features."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tsgen.core import Options
 from tsgen.encoders import State
+from tsgen.forecasting.inputs import Entry
 from tsgen.forecasting.scaling import Link, Scaling
 
 
@@ -106,6 +109,33 @@ def raw_statistics(scaling: Scaling, location: Tensor, scale: Tensor, center: Te
         "anchored": [scale.log()],
     }.get(scaling, [scale.log(), (location + center).to(scale.dtype)])
     return torch.cat(parts, -1) if parts else scale[..., :0]
+
+
+def measure_statistics(
+    entries: Iterable[Entry], scaling: Scaling
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of the scaling statistics over the training data.
+
+    Of a stream only the first 64 series are read.
+    """
+    count, total, squares = torch.zeros(()), torch.zeros(()), torch.zeros(())
+    for number, entry in enumerate(entries):
+        if number >= 64 and not isinstance(entries, list):
+            break
+        location, scale = (
+            torch.from_numpy(entry[name].T).double() for name in ("location", "scale")
+        )
+        values = raw_statistics(scaling, location, scale, torch.from_numpy(entry["center"]))
+        started = torch.from_numpy(np.isfinite(entry["target"].T)).double()
+        weights = started.repeat(1, values.shape[1] // max(started.shape[1], 1))
+        count = count + weights.sum(0)
+        total = total + (values * weights).sum(0)
+        squares = squares + (values**2 * weights).sum(0)
+    count = count.clamp_min(1)
+    mean = total / count
+    variance = (squares / count - mean**2).clamp_min(0)
+    std = torch.where(variance > 1e-10 * (1 + mean**2), variance.sqrt(), 1.0)
+    return tuple(mean.tolist()), tuple(std.tolist())
 
 
 def squash(u: Tensor) -> Tensor:

@@ -179,6 +179,42 @@ class FixedWindows:
         return map(self.store.gather, self.batches)
 
 
+def validation_windows(
+    data: Dataset,
+    transformation: Transformation,
+    shape: WindowShape,
+    training: list[Entry],
+    device: torch.device,
+    batch_size: int,
+) -> FixedWindows:
+    """Windows of validation data; of a series that goes on from training, those that are new.
+
+    Raises:
+        ValueError: if the data have no length or a series is shorter than a horizon.
+    """
+    if not hasattr(data, "__len__"):
+        raise ValueError(
+            "validation_data must have a length; a stream cannot give the same windows each epoch"
+        )
+    entries = list(transformation.apply(data, is_train=True))
+    trained = {e["item_id"]: (e["start"], e["target"].shape[1]) for e in training}
+    starts = []
+    for entry in entries:
+        padded = entry["target"].shape[1]
+        length = padded - shape.past_length
+        last = length - shape.prediction_length
+        if last < 1:
+            raise ValueError(
+                f"validation series {entry['item_id']!r} has {length} steps, needs more than "
+                f"prediction_length={shape.prediction_length}"
+            )
+        start, end = trained.get(entry["item_id"], (None, 0))
+        goes_on = start == entry["start"] and end < padded
+        seen = end - shape.past_length if goes_on else 0
+        starts.append(np.arange(min(max(shape.first(length), seen), last), last + 1))
+    return FixedWindows(WindowStore(entries, shape, device, starts), batch_size)
+
+
 class UniformWindowSampler(InstanceSampler):
     """GluonTS sampler for streams.
 
