@@ -2,7 +2,7 @@
 
     python benchmarks/known_laws.py --seeds 0 1 2
 
-400 independent windows of each law, forecast 8 steps ahead by a model trained on 100 other series
+400 independent windows of each law, forecast 8 steps ahead by a model trained on 400 other series
 of 200 steps. CRPS and energy score are fair; ``upper`` is the one-sided 95 % bound of the paired
 ratio; ``ks`` is the smallest p-value over the channels of a Kolmogorov-Smirnov test of the PIT
 (windows are independent, channels are not). TimeGrad is drawn with the paper's sampler and with
@@ -51,7 +51,7 @@ def main() -> None:
                     scaling_window="all", max_epochs=args.epochs, verbose=False, **OPTIONS[name],
                 )  # fmt: skip
                 started = time.process_time()
-                trained = estimator.train(law.dataset(100, 200, seed=1000 + seed), seed=seed)
+                trained = estimator.train(law.dataset(400, 200, seed=1000 + seed), seed=seed)
                 seconds = time.process_time() - started
                 for sampler in (Ancestral(), DPMSolverPP(20)) if name == "timegrad" else (None,):
                     predictor = trained if sampler is None else trained.with_sampler(sampler)

@@ -18,6 +18,7 @@ COMMON = {
     "scaling_window": "all", "max_epochs": 10, "verbose": False, "device": "cpu",
 }  # fmt: skip
 WINDOWS, HISTORY, HORIZON = 400, 60, 8
+SERIES = 400  # the PIT of 400 windows sees the difference between a law and a sample of 100 series
 
 
 def gaussian(horizon=HORIZON, **options):
@@ -54,7 +55,7 @@ def assert_exact(result, pit_level=0.001):
 
 @pytest.mark.parametrize("law", LAWS)
 def test_gaussian_learns_the_law(law):
-    predictor = gaussian().train(LAWS[law].dataset(100, 200, seed=1), seed=0)
+    predictor = gaussian().train(LAWS[law].dataset(SERIES, 200, seed=1), seed=0)
     assert_exact(compare(LAWS[law], predictor, WINDOWS, HISTORY, seed=100))
 
 
@@ -62,7 +63,7 @@ def test_gaussian_learns_the_law(law):
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("make", [timegrad, student])
 def test_every_family_learns_the_law(make, law):
-    predictor = make().train(LAWS[law].dataset(100, 200, seed=1), seed=0)
+    predictor = make().train(LAWS[law].dataset(SERIES, 200, seed=1), seed=0)
     assert_exact(compare(LAWS[law], predictor, WINDOWS, HISTORY, seed=100))
 
 
@@ -73,7 +74,7 @@ def test_the_law_is_learnt_from_data_with_holes(make):
     The forecasts start from whole histories, whose law is known.
     """
     law, rng = VAR(), np.random.default_rng(3)
-    data = law.dataset(100, 200, seed=1)
+    data = law.dataset(SERIES, 200, seed=1)
     for entry in data:
         entry["target"][rng.random(entry["target"].shape) < 0.3] = np.nan
     assert_exact(compare(law, make().train(data, seed=0), WINDOWS, HISTORY, seed=100))

@@ -76,10 +76,8 @@ class ForecastModule(Component, pl.LightningModule):
     def _player_parameters(self) -> list[list[torch.nn.Parameter]]:
         """Each player's parameters.
 
-        Encoder and embeddings go to every player's optimiser but the critic's.
-
         With one player that is everything. With several, the last one, which the samples come from,
-        trains the forecaster's own parameters.
+        trains encoder and embeddings, too.
         """
         model = self.forecaster.model
         if len(model.players) == 1:
