@@ -168,5 +168,11 @@ def _is_usable(device: str) -> bool:
 
 
 def load(path: str | Path, device: str | None = None) -> GenerativePredictor:
-    """Load a saved model; ``device=None`` takes a GPU if there is one."""
+    """Load a saved model, see :meth:`GenerativePredictor.deserialize`.
+
+    Args:
+        path: the folder.
+        device: where it will run; by default the device asked for in training if this machine has
+            it, else "auto".
+    """
     return GenerativePredictor.deserialize(Path(path), device=device)
