@@ -32,7 +32,8 @@ from gluonts.transform import (
 )
 
 from tsgen.forecasting.features import default_time_features
-from tsgen.forecasting.inputs import create_transformation, infer_spec
+from tsgen.forecasting.spec import infer_spec
+from tsgen.forecasting.transformation import create_transformation
 from tsgen.forecasting.windows import RandomWindows, WindowShape, WindowStore
 
 CONTEXT, LAG, HORIZON, BATCH = 24, 168, 24, 64

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tsgen.forecasting.inputs import create_transformation, infer_spec
+from tsgen.forecasting.spec import infer_spec
+from tsgen.forecasting.transformation import create_transformation
 
 H = 4
 

@@ -15,7 +15,7 @@ import torch
 
 from tsgen import GaussianEstimator, TimeGradEstimator, load
 from tsgen.diffusion import LinearSchedule
-from tsgen.forecasting.inputs import infer_spec
+from tsgen.forecasting.spec import infer_spec
 from tsgen.forecasting.windows import validation_windows
 
 QUICK = {

@@ -6,7 +6,8 @@ from gluonts.dataset.loader import as_stacked_batches
 from gluonts.transform.sampler import InstanceSampler
 
 from tsgen.forecasting.features import default_time_features
-from tsgen.forecasting.inputs import create_transformation, infer_spec
+from tsgen.forecasting.spec import infer_spec
+from tsgen.forecasting.transformation import create_transformation
 from tsgen.forecasting.windows import (
     TRAINING_FIELDS,
     FixedWindows,

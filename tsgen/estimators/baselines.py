@@ -12,7 +12,7 @@ from gluonts.model.predictor import RepresentablePredictor
 
 from tsgen.core import Component, Options, seeded
 from tsgen.forecasting.features import season_length
-from tsgen.forecasting.inputs import read_entry
+from tsgen.forecasting.spec import read_entry
 
 
 class Baseline(Options, Estimator):

@@ -14,12 +14,13 @@ from tsgen.core import Options, parse_device, seeded, usable_device
 from tsgen.encoders import HistoryEncoder, encoders
 from tsgen.forecasting.features import default_lags, default_time_features
 from tsgen.forecasting.forecasters import Forecaster, decodings
-from tsgen.forecasting.inputs import DataSpec, Entry, create_transformation, infer_spec
 from tsgen.forecasting.layout import InputLayout, measure_statistics
 from tsgen.forecasting.module import ForecastModule
 from tsgen.forecasting.predictor import GenerativePredictor
 from tsgen.forecasting.scaling import Link, Scaling, Support
+from tsgen.forecasting.spec import DataSpec, Entry, infer_spec
 from tsgen.forecasting.training import Run, check_trainer_kwargs, fit
+from tsgen.forecasting.transformation import create_transformation
 from tsgen.forecasting.windows import (
     RandomWindows,
     StreamedWindows,

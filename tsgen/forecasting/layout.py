@@ -9,8 +9,8 @@ from torch import Tensor
 
 from tsgen.core import Options
 from tsgen.encoders import State
-from tsgen.forecasting.inputs import Entry
 from tsgen.forecasting.scaling import Link, Scaling
+from tsgen.forecasting.spec import Entry
 
 
 class Pairs(NamedTuple):

@@ -18,8 +18,8 @@ from gluonts.transform import SelectFields, Transformation
 from tsgen._version import __version__
 from tsgen.core import Component, seeded, usable_device
 from tsgen.diffusion import Sampler
-from tsgen.forecasting.inputs import DataSpec
 from tsgen.forecasting.module import ForecastModule
+from tsgen.forecasting.spec import DataSpec
 from tsgen.forecasting.windows import PREDICTION_FIELDS, WindowShape, create_splitter
 from tsgen.models import GenerativeModel
 

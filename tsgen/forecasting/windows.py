@@ -32,7 +32,7 @@ from gluonts.transform.sampler import InstanceSampler
 from torch import Tensor
 
 from tsgen.core import Component, Options
-from tsgen.forecasting.inputs import Entry
+from tsgen.forecasting.spec import Entry
 
 Batch = dict[str, Tensor]
 

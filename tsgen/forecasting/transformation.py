@@ -1,0 +1,161 @@
+"""From data set entries to clean arrays, once per series."""
+
+import numpy as np
+import pandas as pd
+from gluonts.transform import (
+    AddAgeFeature,
+    AddTimeFeatures,
+    Chain,
+    MapTransformation,
+    Transformation,
+    VstackFeatures,
+)
+
+from tsgen.core import Component
+from tsgen.forecasting.features import TimeFeature
+from tsgen.forecasting.scaling import Link, Scaling, Support, running_statistics
+from tsgen.forecasting.spec import (
+    CATEGORY,
+    KNOWN,
+    PAST,
+    STATIC,
+    DataSpec,
+    Entry,
+    check_alike,
+    check_covariate_length,
+    read_entry,
+)
+
+
+class ReadEntry(Component, MapTransformation):
+    """Check an entry against the training data's specification and standardise its covariates."""
+
+    def __init__(self, spec: DataSpec, support: Support, prediction_length: int) -> None:
+        self.spec, self.prediction_length = spec, prediction_length
+        self.link = Link(support)
+        zeros: Entry = {
+            "start": pd.Period("2000-01-01", freq=spec.freq),
+            "target": np.zeros((spec.num_channels, 1)),
+            "dim": 1 if spec.one_dimensional else 2,
+        }
+        widths = {
+            KNOWN: spec.known_mean,
+            PAST: spec.past_mean,
+            STATIC: spec.static_mean,
+            CATEGORY: spec.cardinality,
+        }
+        self.expected = zeros | {name: np.zeros(len(width)) for name, width in widths.items()}
+
+    def map_transform(self, data: Entry, is_train: bool) -> Entry:
+        """Check and standardise one entry."""
+        spec = self.spec
+        entry = read_entry(data)
+        check_alike(entry, self.expected)
+        length = entry["target"].shape[1]
+        horizon = 0 if is_train else self.prediction_length
+        if length < 1:
+            raise ValueError(
+                f"{entry['where']}: target is empty; a forecast needs at least one step of history"
+            )
+        check_covariate_length(entry, length, horizon)
+        self.link.check(entry["target"], entry["where"])
+        codes = entry.get(CATEGORY, np.zeros(0))
+        for code, count in zip(codes, spec.cardinality, strict=True):
+            if code >= count:
+                raise ValueError(
+                    f"{entry['where']}: {CATEGORY}={codes.astype(int).tolist()} has category "
+                    f"{int(code)}, but training saw {count} categories (0 to {count - 1})"
+                )
+
+        def standard(
+            name: str, mean: tuple[float, ...], std: tuple[float, ...], stop: int
+        ) -> np.ndarray:
+            value = entry.get(name, np.zeros((0, stop)))[:, :stop]
+            return (value - np.array(mean)[:, None]) / np.array(std)[:, None]
+
+        static = entry.get(STATIC, np.zeros(0))
+        return {
+            "start": entry["start"],
+            "item_id": data.get("item_id"),
+            "info": data.get("info"),
+            "target": entry["target"],
+            "known": standard(KNOWN, spec.known_mean, spec.known_std, length + horizon).astype(
+                np.float32
+            ),
+            "covariates": standard(PAST, spec.past_mean, spec.past_std, length).astype(np.float32),
+            "static_real": (
+                (static - np.array(spec.static_mean)) / np.array(spec.static_std)
+            ).astype(np.float32),
+            "static_cat": codes.astype(np.int64),
+        }
+
+
+class ScaleTarget(Component, MapTransformation):
+    """Carry the target forward over gaps and prepare it for windows.
+
+    Its mask, its running statistics and ``past_length`` steps before it are added.
+
+    Values are kept in float32 relative to ``center`` (the first observation, float64), so that a
+    level of 1e9 costs no digits; a value is NaN only before its channel's first observation, where
+    the data's own zero and 1 stand for location and scale.
+    """
+
+    def __init__(self, link: Link, scaling: Scaling, window: int | None, past_length: int) -> None:
+        self.link, self.scaling, self.window, self.past_length = link, scaling, window, past_length
+
+    def map_transform(self, data: Entry, is_train: bool) -> Entry:
+        """Transform one entry."""
+        target = data["target"]
+        observed = np.isfinite(target)
+        steps = np.arange(target.shape[1])
+        last = np.maximum.accumulate(np.where(observed, steps, -1), axis=1)
+        carried = np.where(last >= 0, np.take_along_axis(target, np.maximum(last, 0), 1), np.nan)
+        first = np.take_along_axis(target, observed.argmax(1)[:, None], 1)
+        center = np.nan_to_num(first) if self.link.support == "real" else np.zeros_like(first)
+        location, scale = running_statistics(
+            self.link.numpy(carried), observed, self.scaling, self.window
+        )
+        location = np.where(last >= 0, location, 0.0) - center
+        series = {
+            "target": (carried - center, np.nan),
+            "observed": (observed, False),
+            "location": (location, -center),
+            "scale": (scale, 1.0),
+            "known": (data["known"], 0.0),
+            "covariates": (data["covariates"], 0.0),
+        }
+        padded = {}
+        for name, (values, fill) in series.items():
+            before = np.broadcast_to(fill, (len(values), 1)).repeat(self.past_length, 1)
+            kind = bool if name == "observed" else np.float32
+            padded[name] = np.concatenate([before, values], 1).astype(kind)
+        return {**data, **padded, "start": data["start"] - self.past_length, "center": center[:, 0]}
+
+
+def create_transformation(
+    spec: DataSpec,
+    *,
+    support: Support,
+    scaling: Scaling,
+    scaling_window: int | None,
+    time_features: tuple[TimeFeature, ...],
+    prediction_length: int,
+    past_length: int,
+) -> Transformation:
+    """The whole way from an entry to arrays ready for cutting windows; run once per series."""
+    added: list[Transformation] = []
+    if time_features:
+        added.append(
+            AddTimeFeatures("start", "target", "calendar", list(time_features), prediction_length)
+        )
+    if spec.is_panel:
+        added.append(AddAgeFeature("target", "age", prediction_length, log_scale=True))
+    stacked = (["calendar"] if time_features else []) + (["age"] if spec.is_panel else [])
+    return Chain(
+        [
+            ReadEntry(spec, support, prediction_length),
+            *added,
+            VstackFeatures("known", [*stacked, "known"]),
+            ScaleTarget(Link(support, spec.tau), scaling, scaling_window, past_length),
+        ]
+    )
