@@ -7,6 +7,7 @@ Rows go to benchmarks/results/forecasting.csv. ``--models FOLDER`` keeps trained
 interrupted trainings, which go on where they stopped; a finished one is not trained again.
 ``--samplers DPMSolverPP:20`` scores a diffusion model once more with that sampler, and
 ``--set 'timegrad.encoder=gru(hidden_size=128)'`` changes the encoder.
+``--validation`` is for choosing options without a look at the test windows.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import torch
 from _record import append
 
 import tsgen.diffusion
-from tsgen.data.benchmarks import datasets
+from tsgen.data.benchmarks import datasets, validation
 from tsgen.encoders import encoders
 from tsgen.estimators.registry import baselines, estimators
 from tsgen.evaluation import backtest, coverage
@@ -80,12 +81,20 @@ def main() -> None:
         "--set", dest="settings", nargs="*", default=[], metavar="ESTIMATOR.OPTION=VALUE"
     )
     parser.add_argument("--samplers", type=sampler_of, nargs="*", default=[], metavar="NAME:STEPS")
+    parser.add_argument(
+        "--validation",
+        action="store_true",
+        help="score the period before the test period, which training then ends before",
+    )
     parser.add_argument("--models", type=Path, help="folder for models and checkpoints")
     parser.add_argument("--out", default="forecasting.csv", help="table in benchmarks/results")
     parser.add_argument("--quiet", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     data = datasets[args.dataset]()
+    if args.validation:
+        data = validation(data)
+    folder = data.name.replace("/", "-")
     for name in args.estimators:
         options = options_of(name, args.settings)
         written = [s.partition(".")[2] for s in args.settings if s.startswith(f"{name}.")]
@@ -94,13 +103,13 @@ def main() -> None:
             if name not in baselines:
                 extra["verbose"] = not args.quiet
                 if args.models:
-                    extra["checkpoint_dir"] = str(args.models / f"{args.dataset}-{name}-{seed}-run")
+                    extra["checkpoint_dir"] = str(args.models / f"{folder}-{name}-{seed}-run")
             estimator = estimators[name](data.prediction_length, **options, **extra)
             started = time.perf_counter(), time.process_time()
             trained = estimator.train(data.train, seed=seed)
             ended = time.perf_counter(), time.process_time()
             if args.models and name not in baselines:
-                trained.serialize(args.models / f"{args.dataset}-{name}-{seed}")
+                trained.serialize(args.models / f"{folder}-{name}-{seed}")
             own = getattr(estimator, "sampler", None)
             for sampler in (own, *args.samplers) if own else (None,):
                 predictor = trained.with_sampler(sampler) if sampler and sampler != own else trained

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tsgen.data.benchmarks import MissingData, datasets, rolling
+from tsgen.data.benchmarks import Benchmark, MissingData, datasets, rolling, validation
 from tsgen.data.synthetic import VAR, CovariateLaw, ornstein_uhlenbeck
 from tsgen.evaluation import paired_ratio, pit
 
@@ -96,6 +96,9 @@ def test_rolling_windows():
         19,
     ]
     assert test[1]["past_feat_dynamic_real"].shape == (2, 16)
+    earlier = validation(Benchmark("some", "D", 3, train, test))
+    assert earlier.train[0]["target"].shape == (2, 1)
+    assert [e["past_feat_dynamic_real"].shape[1] for e in earlier.test] == [4, 7, 10]
 
 
 def test_nyc_departures_are_the_years_flights():

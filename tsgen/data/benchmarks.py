@@ -65,6 +65,16 @@ def rolling(
     return [until(train)], [until(train + (w + 1) * horizon) for w in range(windows)]
 
 
+def validation(data: Benchmark) -> Benchmark:
+    """The same protocol one test period earlier, inside the training data: to choose options by."""
+    (entry,) = data.train
+    horizon, windows = data.prediction_length, len(data.test)
+    length = entry["target"].shape[1] - windows * horizon
+    fields = {k: v for k, v in entry.items() if k not in ("start", "target", "item_id")}
+    parts = rolling(entry["target"], entry["start"], length, horizon, windows, **fields)
+    return data._replace(name=f"{data.name}/validation", train=parts[0], test=parts[1])
+
+
 def exchange_rate_nips() -> Benchmark:
     """8 daily exchange rates: horizon 30, 5 windows (Salinas et al. 2019; Lai et al. 2018)."""
     folder = data_file("exchange_rate_nips")
