@@ -76,3 +76,8 @@ def test_bad_horizon():
         ValueError, match="LastValueEstimator: prediction_length=0 must be at least 1"
     ):
         LastValueEstimator(0)
+
+
+def test_bad_number_of_samples():
+    with pytest.raises(ValueError, match="num_samples=0 must be at least 1"):
+        only(LastValueEstimator(3), np.ones(5), num_samples=0)

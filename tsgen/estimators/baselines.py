@@ -65,6 +65,9 @@ class BaselinePredictor(Component, RepresentablePredictor):
     ) -> Iterator[SampleForecast]:
         """Forecast after the end of each series."""
         baseline = self.baseline
+        count = baseline.num_parallel_samples if num_samples is None else num_samples
+        if count < 1:
+            raise ValueError(f"num_samples={num_samples} must be at least 1")
         for number, entry in enumerate(dataset):
             read = read_entry(entry, number)
             target = read["target"]
@@ -75,11 +78,8 @@ class BaselinePredictor(Component, RepresentablePredictor):
                 target, np.where(seen >= 0, seen, np.isfinite(target).argmax(1)[:, None]), 1
             )
             with seeded(seed, number):
-                samples = baseline.paths(
-                    np.nan_to_num(filled.T),
-                    entry["start"].freqstr,
-                    num_samples or baseline.num_parallel_samples,
-                )
+                history = np.nan_to_num(filled.T)
+                samples = baseline.paths(history, entry["start"].freqstr, count)
             if baseline.low is not None:
                 samples = np.maximum(samples, baseline.low)
             yield SampleForecast(
