@@ -4,6 +4,7 @@ import csv
 import datetime
 import importlib.metadata
 import platform
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,13 +37,14 @@ def circumstances() -> dict[str, Any]:
         "cpu": cpu,
         "gpu": gpu,
         "threads": torch.get_num_threads(),
-        "command": "python benchmarks/" + " ".join(_relative(a) for a in sys.argv),
+        "command": "python benchmarks/"
+        + " ".join([Path(sys.argv[0]).name, *(_relative(a) for a in sys.argv[1:])]),
     }
 
 
 def _relative(argument: str) -> str:
-    """The argument, of a path on this machine the last part only."""
-    return Path(argument).name if Path(argument).is_absolute() or "/" in argument else argument
+    """The argument, of an absolute path the last part only."""
+    return re.sub("(^|=)/.*/", r"\1", argument)
 
 
 def append(file: str, row: dict[str, Any]) -> None:

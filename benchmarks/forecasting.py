@@ -21,7 +21,7 @@ import torch
 from _record import append
 
 import tsgen.diffusion
-from tsgen.data.benchmarks import datasets, validation
+from tsgen.data.benchmarks import Benchmark, MissingData, datasets, validation
 from tsgen.encoders import encoders
 from tsgen.estimators.registry import baselines, estimators
 from tsgen.evaluation import backtest, coverage
@@ -46,7 +46,7 @@ def options_of(name: str, settings: list[str]) -> dict[str, Any]:
         target, _, value = setting.partition("=")
         owner, _, option = target.partition(".")
         if not option or not value:
-            raise SystemExit(f"--set {setting!r}: expected estimator.option=value")
+            raise ValueError(f"--set {setting!r}: expected estimator.option=value")
         if owner == name:
             options[option] = value_of(value)
     return options
@@ -57,13 +57,48 @@ def sampler_of(text: str) -> tsgen.diffusion.Sampler:
     name, _, steps = text.partition(":")
     kind = getattr(tsgen.diffusion, name, None)
     if not (isinstance(kind, type) and issubclass(kind, tsgen.diffusion.Sampler)):
-        raise SystemExit(f"--samplers {text!r}: tsgen.diffusion has no sampler {name}")
+        raise argparse.ArgumentTypeError(f"{text!r}: tsgen.diffusion has no sampler {name}")
+    if steps and not steps.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME or NAME:STEPS")
     return kind(int(steps)) if steps else kind()
 
 
 def described(sampler: tsgen.diffusion.Sampler | None) -> str:
     """A sampler as the table names it."""
     return f"{type(sampler).__name__}:{sampler.num_steps or 'all'}" if sampler else ""
+
+
+def prepare(args: argparse.Namespace) -> tuple[Benchmark, dict[str, Any]]:
+    """The data and the estimators, with everything checked that can be before training.
+
+    Raises:
+        ValueError: for what cannot be run.
+        MissingData: if the data are not here.
+    """
+    for setting in args.settings:
+        if setting.partition(".")[0] not in args.estimators:
+            raise ValueError(
+                f"--set {setting!r}: the estimators of this run are {', '.join(args.estimators)}"
+            )
+    if args.samples < 2 or args.levels < 1:
+        raise ValueError(
+            f"--samples {args.samples} --levels {args.levels}: expected at least 2 and 1"
+        )
+    data = datasets[args.dataset]()
+    data = validation(data) if args.validation else data
+    made = {}
+    for name in args.estimators:
+        options = options_of(name, args.settings)
+        if name not in baselines:
+            options["verbose"] = not args.quiet
+        made[name] = estimators[name](data.prediction_length, **options)
+    diffusion = [e for e in made.values() if hasattr(e, "sampler")]
+    if args.samplers and not diffusion:
+        raise ValueError(f"--samplers: none of {', '.join(made)} has a sampler")
+    for sampler in args.samplers:
+        for estimator in diffusion:
+            sampler.times(estimator.schedule)
+    return data, made
 
 
 def main() -> None:
@@ -91,20 +126,18 @@ def main() -> None:
     parser.add_argument("--quiet", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    data = datasets[args.dataset]()
-    if args.validation:
-        data = validation(data)
+    try:
+        data, made = prepare(args)
+    except (ValueError, MissingData) as error:
+        parser.error(str(error))
     folder = data.name.replace("/", "-")
-    for name in args.estimators:
-        options = options_of(name, args.settings)
+    for name, basic in made.items():
         written = [s.partition(".")[2] for s in args.settings if s.startswith(f"{name}.")]
         for seed in args.seeds:
-            extra: dict[str, Any] = {}
-            if name not in baselines:
-                extra["verbose"] = not args.quiet
-                if args.models:
-                    extra["checkpoint_dir"] = str(args.models / f"{folder}-{name}-{seed}-run")
-            estimator = estimators[name](data.prediction_length, **options, **extra)
+            estimator = basic
+            if args.models and name not in baselines:
+                run = str(args.models / f"{folder}-{name}-{seed}-run")
+                estimator = basic.replace(checkpoint_dir=run)
             started = time.perf_counter(), time.process_time()
             trained = estimator.train(data.train, seed=seed)
             ended = time.perf_counter(), time.process_time()

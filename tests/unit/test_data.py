@@ -99,6 +99,8 @@ def test_rolling_windows():
     earlier = validation(Benchmark("some", "D", 3, train, test))
     assert earlier.train[0]["target"].shape == (2, 1)
     assert [e["past_feat_dynamic_real"].shape[1] for e in earlier.test] == [4, 7, 10]
+    with pytest.raises(ValueError, match="some: train has 1 series, the first of 10 steps"):
+        validation(Benchmark("some", "D", 5, train, test))
 
 
 def test_nyc_departures_are_the_years_flights():

@@ -66,10 +66,19 @@ def rolling(
 
 
 def validation(data: Benchmark) -> Benchmark:
-    """The same protocol one test period earlier, inside the training data: to choose options by."""
-    (entry,) = data.train
+    """The same protocol one test period earlier, inside the training data: to choose options by.
+
+    Raises:
+        ValueError: if the data set is not one series that is longer than its test period.
+    """
     horizon, windows = data.prediction_length, len(data.test)
+    entry = data.train[0]
     length = entry["target"].shape[1] - windows * horizon
+    if len(data.train) > 1 or length < 1:
+        raise ValueError(
+            f"{data.name}: train has {len(data.train)} series, the first of "
+            f"{entry['target'].shape[1]} steps; expected one longer than {windows * horizon}"
+        )
     fields = {k: v for k, v in entry.items() if k not in ("start", "target", "item_id")}
     parts = rolling(entry["target"], entry["start"], length, horizon, windows, **fields)
     return data._replace(name=f"{data.name}/validation", train=parts[0], test=parts[1])
