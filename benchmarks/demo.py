@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from tsgen import StudentTEstimator, TimeGradEstimator
 from tsgen.data.benchmarks import Benchmark, nyc_departures
 from tsgen.diffusion import DPMSolverPP
-from tsgen.estimators import LastValueEstimator, RandomWalkEstimator, SeasonalRepeatEstimator
+from tsgen.estimators import LastValueEstimator, RandomWalkEstimator, SeasonalNaiveEstimator
 from tsgen.evaluation import Backtest, backtest
 from tsgen.forecasting.estimator import GenerativeEstimator
 from tsgen.forecasting.predictor import GenerativePredictor
@@ -129,8 +129,8 @@ def main() -> None:
     baselines = {
         "last value": LastValueEstimator(24, low=0.0),
         "random walk": RandomWalkEstimator(24, low=0.0),
-        "same hour yesterday": SeasonalRepeatEstimator(24, season=24, low=0.0),
-        "same hour last week": SeasonalRepeatEstimator(24, season=168, low=0.0),
+        "same hour yesterday": SeasonalNaiveEstimator(24, season=24, low=0.0),
+        "same hour last week": SeasonalNaiveEstimator(24, season=168, low=0.0),
     }
     for name, baseline in baselines.items():
         results[name] = backtest(baseline.train(data.train), data.test, seed=0)

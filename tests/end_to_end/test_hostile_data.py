@@ -9,7 +9,7 @@ import pytest
 
 from tsgen import GaussianEstimator, StudentTEstimator, TimeGradEstimator
 from tsgen.diffusion import LinearSchedule
-from tsgen.estimators import LastValueEstimator, RandomWalkEstimator, SeasonalRepeatEstimator
+from tsgen.estimators import LastValueEstimator, RandomWalkEstimator, SeasonalNaiveEstimator
 
 HORIZON, LENGTH = 4, 120
 QUICK = {
@@ -58,7 +58,7 @@ NEURAL = {
 SIMPLE = {
     "last value": LastValueEstimator,
     "random walk": RandomWalkEstimator,
-    "seasonal": SeasonalRepeatEstimator,
+    "seasonal": SeasonalNaiveEstimator,
 }
 
 

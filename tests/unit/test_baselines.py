@@ -5,7 +5,7 @@ import pytest
 from tsgen.estimators.baselines import (
     LastValueEstimator,
     RandomWalkEstimator,
-    SeasonalRepeatEstimator,
+    SeasonalNaiveEstimator,
 )
 from tsgen.estimators.registry import baselines, estimators
 from tsgen.evaluation import backtest, coverage
@@ -39,19 +39,19 @@ def test_random_walk_is_calibrated_on_a_random_walk_and_keeps_channels_together(
     assert np.corrcoef(first.T)[0, 1] > 0.85
 
 
-def test_seasonal_repeat_finds_the_season_and_its_errors():
+def test_seasonal_naive_finds_the_season_and_its_errors():
     t = np.arange(24 * 60)
     pure = np.sin(t / 24 * 2 * np.pi)
-    exact = only(SeasonalRepeatEstimator(48), pure, num_samples=10)
+    exact = only(SeasonalNaiveEstimator(48), pure, num_samples=10)
     assert exact.samples.shape == (10, 48)
     assert np.allclose(
         exact.samples, np.sin(np.arange(len(t), len(t) + 48) / 24 * 2 * np.pi), atol=1e-9
     )
     noisy = pure + 0.1 * np.random.default_rng(0).standard_normal(len(t))
-    spread = only(SeasonalRepeatEstimator(24), noisy, num_samples=500, seed=0).samples.std(0)
+    spread = only(SeasonalNaiveEstimator(24), noisy, num_samples=500, seed=0).samples.std(0)
     assert np.abs(spread - 0.1 * np.sqrt(2)).max() < 0.06  # the errors of y_t - y_{t - 24}
     weekly = only(
-        SeasonalRepeatEstimator(24, season=168), np.tile(np.arange(168.0), 9), num_samples=5
+        SeasonalNaiveEstimator(24, season=168), np.tile(np.arange(168.0), 9), num_samples=5
     )
     assert np.allclose(weekly.samples, np.arange(24.0))
 

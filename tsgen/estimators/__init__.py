@@ -3,7 +3,7 @@
 from tsgen.estimators.baselines import (
     LastValueEstimator,
     RandomWalkEstimator,
-    SeasonalRepeatEstimator,
+    SeasonalNaiveEstimator,
 )
 from tsgen.estimators.composed import ComposedEstimator
 from tsgen.estimators.distribution import GaussianEstimator, StudentTEstimator
@@ -14,7 +14,7 @@ __all__ = [
     "GaussianEstimator",
     "LastValueEstimator",
     "RandomWalkEstimator",
-    "SeasonalRepeatEstimator",
+    "SeasonalNaiveEstimator",
     "StudentTEstimator",
     "TimeGradEstimator",
 ]

@@ -6,7 +6,7 @@ from tsgen.core import Registry
 from tsgen.estimators.baselines import (
     LastValueEstimator,
     RandomWalkEstimator,
-    SeasonalRepeatEstimator,
+    SeasonalNaiveEstimator,
 )
 from tsgen.estimators.distribution import GaussianEstimator, StudentTEstimator
 from tsgen.estimators.timegrad import TimeGradEstimator
@@ -16,7 +16,7 @@ baselines: Registry[Estimator] = Registry(
     {
         "last_value": LastValueEstimator,
         "random_walk": RandomWalkEstimator,
-        "seasonal_repeat": SeasonalRepeatEstimator,
+        "seasonal_naive": SeasonalNaiveEstimator,
     },
 )
 
