@@ -1,0 +1,125 @@
+"""Forecasts that need no model: whoever does not beat them has not learnt anything."""
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from tsgen.estimators.baselines.base import Baseline, draw, normal
+from tsgen.forecasting.features import season_length
+
+
+class LastValueEstimator(Baseline):
+    """The last value, for ever and without doubt."""
+
+    def paths(self, history: np.ndarray, start: pd.Period, num_samples: int) -> np.ndarray:
+        """Repeat the last row."""
+        return np.broadcast_to(
+            history[-1], (num_samples, self.prediction_length, history.shape[1])
+        ).copy()
+
+
+class RandomWalkEstimator(Baseline):
+    r"""The last value plus the sum of random steps: :math:`y_{T+h} = y_T + \sum_{i \le h} e_i`.
+
+    Args:
+        joint: whether the channels of a step belong together; else they are drawn independently.
+        increments: "bootstrap" draws e from the steps of the history (their mean, the drift, is
+            kept), "gaussian" from a normal law of mean 0 with their covariance, which is diagonal
+            unless joint.
+        window: how many of the last steps count; all if not given.
+    """
+
+    joint: bool = True
+    increments: Literal["bootstrap", "gaussian"] = "bootstrap"
+    window: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        self._at_least(1, "window")
+
+    def paths(self, history: np.ndarray, start: pd.Period, num_samples: int) -> np.ndarray:
+        """Add up drawn steps."""
+        steps = np.diff(history, axis=0) if len(history) > 1 else np.zeros_like(history)
+        steps = steps[-self.window :] if self.window else steps
+        shape = (num_samples, self.prediction_length)
+        if self.increments == "gaussian":
+            drawn = normal(*shape, steps.shape[1]) @ _root(steps, self.joint).T
+        elif self.joint:
+            drawn = steps[draw(len(steps), *shape)]
+        else:
+            index = draw(len(steps), *shape, steps.shape[1])
+            drawn = np.take_along_axis(steps, index.reshape(-1, steps.shape[1]), 0)
+            drawn = drawn.reshape(index.shape)
+        return history[-1] + drawn.cumsum(1)
+
+
+def _root(steps: np.ndarray, joint: bool) -> np.ndarray:
+    """A square root (C, C) of the covariance of steps (n, C), which may be singular."""
+    centred = (steps - steps.mean(0)) / max(len(steps) - 1, 1) ** 0.5
+    if not joint:
+        return np.diag(np.linalg.norm(centred, axis=0))
+    values, vectors = np.linalg.eigh(centred.T @ centred)
+    return vectors * np.sqrt(np.maximum(values, 0))
+
+
+class SeasonalNaiveEstimator(Baseline):
+    r"""The last season again, plus the error that this made over a horizon at an earlier time.
+
+    :math:`y_{T+h} = y_{T+h-ms} + (y_{t+h} - y_{t+h-ms})` with the season s, the smallest m that
+    makes the right-hand side known, and an earlier origin t, drawn once for a path and all its
+    channels.
+
+    By default origins go back from the end in steps of a season, and so are of the forecast's own
+    phase; in fewer than 30 seasons every step is an origin. Without any, the season is
+    repeated without errors, and a history shorter than a season is repeated whole.
+
+    Args:
+        season: s, in steps; by the frequency if not given.
+        residuals: whether errors are added; without them every path is GluonTS'
+            ``SeasonalNaivePredictor``.
+        first_origin: the earliest origin, in steps from the series' start; origins are then counted
+            from here upwards.
+        origin_step: steps between origins.
+        fit_until: errors are only those of the first so many steps of the series; of all if not
+            given.
+    """
+
+    season: int | None = None
+    residuals: bool = True
+    first_origin: int | None = None
+    origin_step: int | None = None
+    fit_until: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        self._at_least(1, "season", "first_origin", "origin_step", "fit_until")
+
+    def paths(self, history: np.ndarray, start: pd.Period, num_samples: int) -> np.ndarray:
+        """Repeat, and add errors drawn for whole paths, all channels together."""
+        horizon, length = self.prediction_length, len(history)
+        season = min(self.season or season_length(start.freqstr), length)
+        index = np.arange(horizon) % season - season
+        mean = history[length + index]
+        origins = self._origins(length, season) if self.residuals else np.empty(0, int)
+        if not len(origins):
+            return np.broadcast_to(mean, (num_samples, *mean.shape)).copy()
+        rows = origins[draw(len(origins), num_samples)][:, None]
+        return mean + history[rows + np.arange(horizon)] - history[rows + index]
+
+    def _origins(self, length: int, season: int) -> np.ndarray:
+        """Steps t at which [t, t + H) is known and a season lies before."""
+        last = min(self.fit_until or length, length) - self.prediction_length
+        if self.first_origin is not None:
+            found = np.arange(self.first_origin, last + 1, self.origin_step or season)
+            if self.first_origin < season or not len(found):
+                raise ValueError(
+                    f"{type(self).__name__}: first_origin={self.first_origin} must leave a season "
+                    f"of {season} steps before it and prediction_length={self.prediction_length} "
+                    f"after it, of {last + self.prediction_length} steps"
+                )
+            return found
+        enough = last // season >= 30
+        return np.arange(last, season - 1, -(self.origin_step or (season if enough else 1)))
