@@ -1,48 +1,37 @@
-"""Scores of sample forecasts.
+"""Scores of sample forecasts, one figure at a time.
 
-Shapes: samples (W, S, H, C), truth (W, H, C); NaN in the truth is left out. W windows, S samples, H
-steps, C channels. Two different figures are called CRPS in the literature: the mean pinball loss
-over a grid of quantiles, which depends on the grid, and the score of the samples. Both are here, by
-their own names.
+Shapes: samples (W, S, H, C), truth (W, H, C); NaN in the truth is left out. :func:`evaluate` gives
+all of them at once.
 """
 
 import numpy as np
 
-
-def quantile_levels(count: int = 19) -> np.ndarray:
-    """The levels k / (count + 1).
-
-    9 is GluonTS' default grid, 19 that of the TimeGrad line of papers.
-    """
-    if count < 1:
-        raise ValueError(f"levels={count} must be at least 1")
-    return np.arange(1, count + 1) / (count + 1)
-
-
-def _check(samples: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    samples, truth = np.asarray(samples, dtype=np.float64), np.asarray(truth, dtype=np.float64)
-    if (
-        samples.ndim != 4
-        or truth.ndim != 3
-        or samples.shape[::2] + samples.shape[3:] != truth.shape[:1] + truth.shape[1:]
-    ):
-        raise ValueError(
-            f"samples {samples.shape} and truth {truth.shape} must be (W, S, H, C) and (W, H, C)"
-        )
-    if not np.isfinite(samples).all():
-        raise ValueError(f"{(~np.isfinite(samples)).sum()} sample values are not finite")
-    return samples, truth
+from tsgen.evaluation.cells import (
+    central_interval,
+    check,
+    errors_of,
+    fair,
+    need_samples,
+    pinball,
+    positions,
+    quantile_levels,
+    share,
+)
+from tsgen.evaluation.vectors import (
+    Over,
+    arrange,
+    dawid_sebastiani,
+    energy,
+    norm,
+    variogram,
+)
 
 
-def _pinball(samples: np.ndarray, truth: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Twice the pinball loss at each level, (levels, W, H, C).
-
-    With GluonTS' nearest-rank quantile.
-    """
-    ranks = np.round((samples.shape[1] - 1) * levels).astype(int)
-    quantiles = np.moveaxis(np.sort(samples, axis=1)[:, ranks], 1, 0)
-    shape = (-1, *[1] * truth.ndim)
-    return 2 * np.abs((quantiles - truth) * ((truth <= quantiles) - levels.reshape(shape)))
+def _ordered(samples: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Errors (W, H, C, S) in order of size."""
+    errors = errors_of(samples, truth)
+    errors.sort(-1)
+    return errors
 
 
 def quantile_crps(samples: np.ndarray, truth: np.ndarray, levels: int = 19) -> float:
@@ -55,21 +44,18 @@ def quantile_crps(samples: np.ndarray, truth: np.ndarray, levels: int = 19) -> f
         truth: (W, H, C).
         levels: K, see :func:`quantile_levels`.
     """
-    samples, truth = _check(samples, truth)
-    return float(
-        np.nansum(_pinball(samples, truth, quantile_levels(levels)))
-        / levels
-        / np.nansum(np.abs(truth))
-    )
+    samples, truth = check(samples, truth)
+    loss = pinball(_ordered(samples, truth), quantile_levels(levels))
+    return float(np.sum(loss, where=~np.isnan(truth)) / np.nansum(np.abs(truth)))
 
 
 def crps_sum(samples: np.ndarray, truth: np.ndarray, levels: int = 19) -> float:
     """Quantile-grid CRPS of the sum over channels, GluonTS' ``m_sum_mean_wQuantileLoss``.
 
     It can reward a wrong dependence between channels (Koochali et al. 2022): read it beside the
-    energy score.
+    energy score. A sum with a missing part is missing.
     """
-    samples, truth = _check(samples, truth)
+    samples, truth = check(samples, truth)
     return quantile_crps(samples.sum(-1, keepdims=True), truth.sum(-1, keepdims=True), levels)
 
 
@@ -80,19 +66,24 @@ def fair_crps(samples: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
     .. math:: \frac1S \sum_i |x_i - y| - \frac{1}{2 S (S - 1)} \sum_{i,j} |x_i - x_j|
     """
-    samples, truth = _check(samples, truth)
-    count = samples.shape[1]
-    if count < 2:
-        raise ValueError(f"the fair CRPS needs at least 2 samples, got {count}")
-    distance = np.abs(samples - truth[:, None]).mean(1)
-    # sum over pairs of |x_i - x_j| from order statistics
-    weights = 2 * np.arange(count) - count + 1
-    spread = np.einsum("s,wshc->whc", weights.astype(float), np.sort(samples, axis=1))
-    return distance - spread / (count * (count - 1))
+    samples, truth = check(samples, truth)
+    return np.where(np.isnan(truth), np.nan, fair(_ordered(samples, truth)))
 
 
-def energy_score(samples: np.ndarray, truth: np.ndarray, normalise: bool = True) -> np.ndarray:
-    r"""Unbiased energy score of each window's whole path in :math:`R^{HC}`, (W,).
+def _arranged(
+    samples: np.ndarray, truth: np.ndarray, over: Over
+) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+    """Errors (B, N, S) and truth (B, N) of vectors, and the shape of a value for each."""
+    samples, truth = check(samples, truth)
+    errors = errors_of(samples, truth)
+    shape = truth.shape[:1] if over == "path" else (len(truth), -1)
+    return arrange(errors, over), arrange(truth, over), shape
+
+
+def energy_score(
+    samples: np.ndarray, truth: np.ndarray, normalise: bool = True, over: Over = "path"
+) -> np.ndarray:
+    r"""Unbiased energy score of vectors, by default each window's whole path in :math:`R^{HC}`.
 
     Gneiting, Raftery 2007, eq 22.
 
@@ -102,25 +93,69 @@ def energy_score(samples: np.ndarray, truth: np.ndarray, normalise: bool = True)
     Args:
         samples: (W, S, H, C).
         truth: (W, H, C); missing values drop out of the norm.
-        normalise: divide by the norm of the window's truth.
+        normalise: divide by the norm of the vector's truth (NaN where that is 0).
+        over: "path", "steps" or "channels".
+
+    Returns:
+        (W,), (W, H) or (W, C).
     """
-    samples, truth = _check(samples, truth)
-    count = samples.shape[1]
-    if count < 2:
-        raise ValueError(f"the fair energy score needs at least 2 samples, got {count}")
-    scores = np.empty(len(truth))
-    for w, (paths, actual) in enumerate(zip(samples, truth, strict=True)):
-        seen = np.isfinite(actual)
-        x, y = paths[:, seen], actual[seen]
-        x = x - y  # distances do not change, and squares keep their digits
-        square = np.einsum("sk,sk->s", x, x)
-        gram = x @ x.T
-        pairs = np.sqrt(np.maximum(square[:, None] + square[None] - 2 * gram, 0))
-        np.fill_diagonal(pairs, 0)
-        value = np.sqrt(square).mean() - pairs.sum() / (2 * count * (count - 1))
-        norm = np.linalg.norm(y)
-        scores[w] = value / norm if normalise and norm > 0 else value
-    return scores
+    need_samples(samples.shape[1], "fair energy scores")
+    errors, y, shape = _arranged(samples, truth, over)
+    values = energy(errors, y)
+    return (share(values, norm(y)) if normalise else values).reshape(shape)
+
+
+def variogram_score(
+    samples: np.ndarray,
+    truth: np.ndarray,
+    p: float = 0.5,
+    normalise: bool = True,
+    over: Over = "path",
+    partners: int | None = None,
+) -> np.ndarray:
+    r"""Unbiased variogram score of vectors (Scheuerer, Hamill 2015, eq 9).
+
+    It sees wrong dependence, to which the energy score is nearly blind.
+
+    .. math:: \sum_{i<j} w_{ij} \left[ \left( |y_i - y_j|^p
+              - \overline{|x_i - x_j|^p} \right)^2 - s_{ij}^2 / S \right]
+
+    Args:
+        samples: (W, S, H, C).
+        truth: (W, H, C).
+        p: power.
+        normalise: divide by :math:`\sum w_{ij} |y_i - y_j|^{2p}` (NaN where that is 0).
+        over: "path", "steps" or "channels".
+        partners: with how many others each element is paired, an even number; all up to 256
+            elements and 16 beyond if not given. The score is proper with any of them, but scores
+            with different pairs must not be compared.
+
+    Returns:
+        (W,), (W, H) or (W, C); NaN for vectors of one element.
+    """
+    need_samples(samples.shape[1], "fair variogram scores")
+    errors, y, shape = _arranged(samples, truth, over)
+    values, whole = variogram(errors, y, p, partners)
+    return (share(values, whole) if normalise else values).reshape(shape)
+
+
+def dawid_sebastiani_score(
+    samples: np.ndarray, truth: np.ndarray, over: Over = "path"
+) -> np.ndarray:
+    r"""Dawid-Sebastiani score of vectors: a forecast's first two moments (1999).
+
+    .. math:: (y - \bar x)^\top \hat\Sigma^{-1} (y - \bar x) + \log \det \hat\Sigma
+
+    Args:
+        samples: (W, S, H, C); more samples than a vector has elements.
+        truth: (W, H, C).
+        over: "path", "steps" or "channels".
+
+    Returns:
+        (W,), (W, H) or (W, C); infinite where the samples' covariance is singular.
+    """
+    errors, y, shape = _arranged(samples, truth, over)
+    return dawid_sebastiani(errors, y).reshape(shape)
 
 
 def coverage(samples: np.ndarray, truth: np.ndarray, level: float = 0.9) -> np.ndarray:
@@ -129,9 +164,9 @@ def coverage(samples: np.ndarray, truth: np.ndarray, level: float = 0.9) -> np.n
     The interval's ends are the quantiles k / (S + 1), between which a calibrated truth lies with
     just this probability.
     """
-    samples, truth = _check(samples, truth)
-    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=1, method="weibull")
-    inside = np.where(np.isnan(truth), np.nan, (low <= truth) & (truth <= high))
+    samples, truth = check(samples, truth)
+    low, high = central_interval(_ordered(samples, truth), level)
+    inside = np.where(np.isnan(truth), np.nan, (low <= 0) & (high >= 0))
     return np.nanmean(inside, axis=(0, 2))
 
 
@@ -146,28 +181,6 @@ def pit(samples: np.ndarray, truth: np.ndarray, seed: int = 0) -> np.ndarray:
         truth: (W, H, C).
         seed: of the randomisation inside a rank.
     """
-    samples, truth = _check(samples, truth)
-    below, equal = (samples < truth[:, None]).sum(1), (samples == truth[:, None]).sum(1)
-    rank = below + (equal + 1) * np.random.default_rng(seed).random(truth.shape)
-    return np.where(np.isnan(truth), np.nan, rank / (samples.shape[1] + 1))
-
-
-def score(samples: np.ndarray, truth: np.ndarray, levels: int = 19) -> dict[str, float]:
-    """The table's row.
-
-    Returns:
-        ``crps`` and ``crps_sum`` on the quantile grid, ``fair_crps`` and ``energy`` from samples,
-        all divided by the size of the truth, and ``coverage_90`` at the first, the middle and the
-        last step.
-    """
-    by_step = coverage(samples, truth)
-    size = np.nansum(np.abs(truth))
-    return {
-        "crps": quantile_crps(samples, truth, levels),
-        "crps_sum": crps_sum(samples, truth, levels),
-        "fair_crps": float(np.nansum(fair_crps(samples, truth)) / size),
-        "energy": float(energy_score(samples, truth).mean()),
-        "coverage_90_first": float(by_step[0]),
-        "coverage_90_middle": float(by_step[(len(by_step) - 1) // 2]),
-        "coverage_90_last": float(by_step[-1]),
-    }
+    samples, truth = check(samples, truth)
+    uniform = np.random.default_rng(seed).random(truth.shape)
+    return np.where(np.isnan(truth), np.nan, positions(errors_of(samples, truth), uniform))

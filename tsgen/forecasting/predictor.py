@@ -4,8 +4,9 @@ import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from gluonts.core.serde import decode
 from gluonts.dataset import Dataset
@@ -20,7 +21,12 @@ from tsgen.core import Component, seeded, usable_device
 from tsgen.diffusion import Sampler
 from tsgen.forecasting.module import ForecastModule
 from tsgen.forecasting.spec import DataSpec
-from tsgen.forecasting.windows import PREDICTION_FIELDS, WindowShape, create_splitter
+from tsgen.forecasting.windows import (
+    PREDICTION_FIELDS,
+    WindowShape,
+    WindowStore,
+    create_splitter,
+)
 from tsgen.models import GenerativeModel
 
 FORMAT = 1
@@ -102,6 +108,50 @@ class GenerativePredictor(Component, PyTorchPredictor):
                     item_id=batch["item_id"][i],
                     info=batch["info"][i],
                 )
+
+    @property
+    def has_log_prob(self) -> Literal["exact", "bound", "none"]:
+        """What :meth:`log_prob` returns; of dequantised counts it is a lower bound."""
+        forecaster = self.prediction_net.best_forecaster
+        kind = forecaster.model.has_log_prob
+        return "bound" if kind == "exact" and forecaster.link.support == "count" else kind
+
+    def log_prob(self, dataset: Dataset) -> np.ndarray:
+        """Log density of the last ``prediction_length`` steps of each series given those before.
+
+        Args:
+            dataset: entries that hold history and truth; missing values are marginalised, and where
+                the model cannot do that the window's log density is NaN.
+
+        Returns:
+            (entries,), on the data's own scale.
+
+        Raises:
+            NotImplementedError: if the model has no density, see :attr:`has_log_prob`.
+        """
+        horizon, forecaster = self.shape.prediction_length, self.prediction_net.best_forecaster
+        entries = list(self.__init_args__["transformation"].apply(dataset, is_train=True))
+        lengths = [e["target"].shape[1] - self.shape.past_length for e in entries]
+        for entry, length in zip(entries, lengths, strict=True):
+            if length <= horizon:
+                raise ValueError(
+                    f"series {entry['item_id']!r} has {length} steps; a log density needs more "
+                    f"than prediction_length={horizon}"
+                )
+        starts = [np.array([length - horizon]) for length in lengths]
+        store = WindowStore(entries, self.shape, self.device, starts)
+        self.prediction_net.eval()
+        found = []
+        for index in torch.arange(len(entries)).split(self.batch_size):
+            batch = store.gather(index)
+            with torch.no_grad(), seeded(0, int(index[0])):
+                values = forecaster.log_prob(**batch)
+            values = values if values.dim() == 1 else values[:, -horizon:].sum(1)
+            if forecaster.model.partial != "marginal":
+                whole = batch["future_observed"].flatten(1).all(1)
+                values = torch.where(whole, values, torch.nan)
+            found.append(values.double().cpu().numpy())
+        return np.concatenate(found)
 
     def with_sampler(self, sampler: Sampler) -> "GenerativePredictor":
         """A copy that draws with another sampler; it is saved and loaded with it.

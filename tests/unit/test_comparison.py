@@ -1,0 +1,107 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from tsgen.data.split import rolling
+from tsgen.estimators.registry import estimators
+from tsgen.evaluation import backtest, block_bootstrap, diebold_mariano, paired_comparison
+
+
+def test_without_autocovariances_it_is_the_paired_t_test():
+    rng = np.random.default_rng(0)
+    a, b = rng.gamma(2, size=30), rng.gamma(2, size=30)
+    found, expected = diebold_mariano(a, b), stats.ttest_rel(a, b)
+    assert found.statistic == pytest.approx(expected.statistic)
+    assert found.p_value == pytest.approx(expected.pvalue)
+    assert found.difference == pytest.approx((a - b).mean()) and found.pairs == 30
+    assert diebold_mariano(b, a).statistic == pytest.approx(-found.statistic)
+
+
+def test_correction_by_hand():
+    d = np.array([1.0, 1.5, 2.0, 0.3, -0.8, -0.1])
+    centred, n, h = d - d.mean(), 6, 2
+    variance = (centred @ centred + 2 * centred[1:] @ centred[:-1]) / n
+    statistic = d.mean() / np.sqrt(variance / n) * np.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
+    assert diebold_mariano(d, np.zeros(6), h).statistic == pytest.approx(statistic)
+
+
+@pytest.mark.parametrize(("count", "horizon"), [(7, 1), (20, 1), (60, 3)])
+def test_equal_forecasters_are_told_apart_at_the_nominal_rate(count, horizon):
+    rng = np.random.default_rng(1)
+    rejected = 0
+    for _ in range(2000):  # moving averages of h terms: overlapping windows
+        d = np.convolve(rng.standard_normal(count + horizon - 1), np.ones(horizon), "valid")
+        rejected += diebold_mariano(d, np.zeros(count), horizon).p_value < 0.05
+    # without overlap the test is exact: 4 standard errors; with it, a few percent more are known
+    assert abs(rejected / 2000 - 0.05) < (0.02 if horizon == 1 else 0.05)
+    worse = rng.standard_normal(count) + 3
+    assert diebold_mariano(worse, np.zeros(count), horizon).p_value < 0.01
+
+
+def test_nothing_can_be_said_of_two_windows_or_equal_losses():
+    assert np.isnan(diebold_mariano(np.ones(2), np.zeros(2)).p_value)
+    same = diebold_mariano(np.arange(5.0), np.arange(5.0))
+    assert np.isnan(same.p_value) and same.difference == 0
+    assert np.isnan(diebold_mariano(np.arange(5.0) + 0.1, np.arange(5.0)).p_value)
+
+
+def test_bootstrap_interval_of_a_ratio():
+    rng = np.random.default_rng(0)
+    hard = rng.gamma(2, size=200)  # windows that are hard for both
+    a, b = 0.8 * hard + 0.1 * rng.random(200), hard
+    found = block_bootstrap(a, b, seed=1)
+    error = (a - found.value * b).std(ddof=1) / np.sqrt(200) / b.mean()
+    assert found.low < found.value < found.high
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * error, rel=0.25)
+    assert block_bootstrap(a, b, seed=1) == found
+    # neighbours that err together: blocks see that the interval is wider
+    steady = np.repeat(rng.normal(1, 0.3, 20), 10)
+    single, blocks = (block_bootstrap(steady, np.ones(200), block=k) for k in (1, 10))
+    assert blocks.high - blocks.low > 2 * (single.high - single.low)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: diebold_mariano(np.ones(3), np.ones(4)), r"\(3,\) and \(4,\) must be two arrays"),
+        (lambda: diebold_mariano(np.array([1, np.nan]), np.ones(2)), "1 losses are not finite"),
+        (lambda: diebold_mariano(np.ones(3), np.ones(3), 0), "horizon=0 must lie between 1 and"),
+        (lambda: block_bootstrap(np.ones(3), np.ones(3), 4), "block=4 must lie between 1 and"),
+        (lambda: block_bootstrap(np.ones(3), np.ones(3), level=2), "level=2 must lie between"),
+    ],
+)
+def test_bad_requests(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def panel(count, seed=0):
+    rng = np.random.default_rng(seed)
+    start = pd.Period("2021-01-01", freq="h")
+    return [
+        {"start": start, "target": rng.standard_normal(300).cumsum(), "item_id": str(i)}
+        for i in range(count)
+    ]
+
+
+def test_series_of_one_time_count_once():
+    data = panel(6)
+    cuts = rolling(data, 5, 4)
+    walk, last = (
+        backtest(estimators[name](4).train(data), cuts, seed=0)
+        for name in ("random_walk", "last_value")
+    )
+    found = paired_comparison(walk, last)
+    assert found.unit == "time" and found.test.pairs == 5 and found.score == "crps"
+    by_time = [b.scores.losses("crps").reshape(5, 6).mean(1) for b in (walk, last)]
+    assert found.test == diebold_mariano(*by_time)
+    assert found.ratio.value == pytest.approx(walk.scores["crps"] / last.scores["crps"])
+    assert found.ratio.value < 1  # a point forecast has no spread
+    once = [
+        backtest(estimators[name](4).train(data), rolling(data, 1, 4), seed=0)
+        for name in ("random_walk", "last_value")
+    ]
+    assert paired_comparison(*once).unit == "series" and paired_comparison(*once).test.pairs == 6
+    with pytest.raises(ValueError, match="have not the same truth"):
+        paired_comparison(walk, once[0])

@@ -1,0 +1,171 @@
+import numpy as np
+import pytest
+import scoringrules
+from gluonts.ev.metrics import (
+    MASE,
+    ND,
+    NRMSE,
+    SMAPE,
+    MeanWeightedSumQuantileLoss,
+)
+from gluonts.evaluation import MultivariateEvaluator
+from gluonts.model.evaluation import evaluate_forecasts
+
+from tests.unit.scores_data import C, H, W, as_forecasts, as_frames, as_test_data, histories, made
+from tsgen.evaluation import (
+    crps_sum,
+    energy_score,
+    evaluate,
+    fair_crps,
+    pit,
+    quantile_crps,
+    quantile_levels,
+    seasonal_error,
+    variogram_score,
+)
+from tsgen.evaluation import table as table_module
+from tsgen.evaluation.table import LOSSES
+
+SEASON = 24
+
+
+def scored(samples, truth, levels=19, **options):
+    scale = np.stack([seasonal_error(past, SEASON) for past in histories(truth.shape[2])])
+    return evaluate(samples, truth, levels, seasonal_error=scale, **options)
+
+
+@pytest.mark.parametrize("levels", [9, 19])
+def test_figures_are_those_of_the_multivariate_evaluator(levels):
+    samples, truth = made()
+    evaluator = MultivariateEvaluator(
+        quantiles=quantile_levels(levels),
+        target_agg_funcs={"sum": np.sum},
+        num_workers=0,
+        seasonality=SEASON,
+    )
+    theirs, _ = evaluator(as_frames(truth), as_forecasts(samples), num_series=W)
+    ours = scored(samples, truth, levels)
+    names = {
+        "mean_wQuantileLoss": "crps", "ND": "nd", "NRMSE": "nrmse", "MASE": "mase", "sMAPE": "smape"
+    }  # fmt: skip
+    for name, own in names.items():
+        assert ours[own] == pytest.approx(theirs[name], abs=1e-9), name
+        for c in range(C):
+            channel = ours.per_channel[own].iloc[c]
+            assert channel == pytest.approx(theirs[f"{c}_{name}"], abs=1e-9), (name, c)
+        if own != "mase":
+            assert ours.sum[own] == pytest.approx(theirs[f"m_sum_{name}"], abs=1e-9), name
+    assert ours["crps_sum"] == pytest.approx(theirs["m_sum_mean_wQuantileLoss"], abs=1e-9)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_figures_are_those_of_gluonts_ev(missing):
+    samples, truth = made(missing=missing)
+    ours = scored(samples, truth)
+    metrics = {
+        "crps": MeanWeightedSumQuantileLoss(quantile_levels(19)), "nd": ND(), "nrmse": NRMSE(),
+        "mase": MASE(), "smape": SMAPE(),
+    }  # fmt: skip
+    for axis, figures in ((None, ours.total), ((0, 1), ours.per_step), ((0, 2), ours.per_channel)):
+        theirs = evaluate_forecasts(
+            as_forecasts(samples), test_data=as_test_data(truth), metrics=list(metrics.values()),
+            axis=axis, seasonality=SEASON,
+        )  # fmt: skip
+        for own, column in zip(metrics, theirs.columns, strict=True):
+            values = theirs[column].to_numpy(dtype=float)
+            assert np.allclose(values, figures[own], rtol=0, atol=1e-9), (axis, own)
+
+
+def test_figures_are_those_of_single_functions():
+    samples, truth = made(missing=True)
+    ours = scored(samples, truth)
+    size = np.nansum(np.abs(truth))
+    assert ours["crps"] == quantile_crps(samples, truth)
+    assert ours["crps_sum"] == pytest.approx(crps_sum(samples, truth), abs=1e-12)
+    assert ours["fair_crps"] == pytest.approx(np.nansum(fair_crps(samples, truth)) / size)
+    assert ours["energy"] == pytest.approx(energy_score(samples, truth).mean(), abs=1e-12)
+    assert ours["energy_raw"] == pytest.approx(energy_score(samples, truth, False).mean())
+    for over, found in (("steps", ours.per_step), ("channels", ours.per_channel)):
+        assert np.allclose(found["energy"], energy_score(samples, truth, over=over).mean(0))
+        raw = np.nanmean(variogram_score(samples, truth, normalise=False, over=over), axis=0)
+        assert np.allclose(found["variogram_raw"], raw, rtol=1e-5)
+    assert np.isnan(ours.cells["pit"]).sum() == np.isnan(truth).sum()
+    assert np.array_equal(ours.cells["pit"], pit(samples, truth), equal_nan=True)
+    single = scoringrules.dssuv_ensemble(truth, np.moveaxis(samples, 1, -1))
+    assert ours["dss"] == pytest.approx(np.nanmean(single), abs=1e-9)
+
+
+def test_every_figure_has_every_grain():
+    samples, truth = made()
+    ours = scored(samples, truth, channels=["a", "b", "c"], log_prob=np.arange(4.0))
+    for frame, count in ((ours.per_channel, C), (ours.per_step, H), (ours.per_window, W)):
+        assert len(frame) == count and np.isfinite(frame.to_numpy()).all()
+        assert set(ours.total) - set(frame) <= {"crps_sum", "log_score", "dss", "mase"}
+    assert list(ours.per_channel.index) == ["a", "b", "c"]
+    assert "crps_sum" in ours.per_step and "crps_sum" in ours.per_window
+    assert np.allclose(ours.per_window["log_score"], -np.arange(4.0) / (H * C))
+    assert ours["log_score"] == pytest.approx(-1.5 / (H * C))
+    for name in LOSSES:
+        assert ours.losses(name).shape == (W,)
+        assert ours.losses(name).mean() == pytest.approx(ours[name]), name
+    with pytest.raises(ValueError, match="score='pit': expected one of crps, crps_sum"):
+        ours.losses("pit")
+    assert "crps_sum" in repr(ours) and "Scores of 4 windows" in repr(ours)
+
+
+@pytest.mark.parametrize("shape", [(4, 30, 5, 3), (4, 30, 1, 1)])
+def test_inputs_stay_as_they_are(shape):
+    samples, truth = made(missing=True, shape=shape)
+    kept = samples.copy(), truth.copy()
+    evaluate(samples, truth)
+    quantile_crps(samples, truth), fair_crps(samples, truth), energy_score(samples, truth)
+    assert np.array_equal(samples, kept[0]) and np.array_equal(truth, kept[1], equal_nan=True)
+
+
+def test_pieces_make_no_difference(monkeypatch):
+    samples, truth = made(missing=True)
+    whole = scored(samples, truth).total
+    monkeypatch.setattr(table_module, "_AT_ONCE", 1)
+    assert scored(samples, truth).total == pytest.approx(whole, rel=1e-12)
+
+
+def test_a_large_level_does_not_spoil_the_table():
+    samples, truth = made()
+    low, high = evaluate(samples, truth), evaluate(samples + 1e7, truth + 1e7)
+    for name in ("energy_raw", "variogram_raw", "dss"):
+        assert high[name] == pytest.approx(low[name], rel=1e-5), name
+
+
+def test_one_channel_and_one_step_have_no_variogram():
+    samples, truth = made(shape=(W, 20, 1, 1))
+    ours = evaluate(samples, truth)
+    assert "variogram" not in ours.total and ours.sum is None and np.isfinite(ours["energy"])
+    with pytest.raises(ValueError, match="of a single channel"):
+        ours.losses("crps_sum")
+
+
+def test_truths_of_zero_have_no_relative_scores():
+    samples, truth = made()
+    truth[..., 1] = 0
+    ours = evaluate(samples, truth)
+    assert np.isnan(ours.per_channel["crps"].iloc[1]) and np.isfinite(ours["crps"])
+    assert np.isnan(ours.per_channel["energy"].iloc[1])
+    assert np.isfinite(ours.per_channel["energy_raw"].iloc[1])
+
+
+def test_certain_forecasts():
+    truth = np.ones((2, 3, 2))
+    right = np.ones((2, 10, 3, 2))
+    assert evaluate(right, truth)["crps"] == 0 and evaluate(right, truth)["dss"] == -np.inf
+    assert evaluate(right + 1, truth)["dss"] == np.inf
+    assert evaluate(right * 0, truth * 0)["smape"] == 0
+
+
+def test_bad_tables():
+    samples, truth = made()
+    with pytest.raises(ValueError, match="channels has 2 names for 3 channels"):
+        evaluate(samples, truth, channels=["a", "b"])
+    with pytest.raises(ValueError, match=r"every true value is missing \(NaN\)"):
+        evaluate(samples, truth * np.nan)
+    with pytest.raises(ValueError, match="need at least 2 samples, got 1"):
+        evaluate(samples[:, :1], truth)

@@ -1,0 +1,162 @@
+"""Whether one forecaster is better than another, from paired losses of the same windows."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from tsgen.evaluation.backtest import Backtest
+
+
+class DieboldMariano(NamedTuple):
+    """Outcome of :func:`diebold_mariano`."""
+
+    statistic: float
+    """Negative where the first forecaster has the smaller losses; NaN where none can be had."""
+    p_value: float
+    """Two-sided, of equal expected losses."""
+    difference: float
+    """Mean of the first losses less that of the second."""
+    pairs: int
+    """How many losses were compared."""
+
+
+def diebold_mariano(losses: np.ndarray, reference: np.ndarray, horizon: int = 1) -> DieboldMariano:
+    r"""Test of equal expected losses, with the small-sample correction.
+
+    Diebold, Mariano 1995; Harvey, Leybourne, Newbold 1997, eq 9. With
+    :math:`d_t = a_t - b_t` over n forecasts, of which those h apart or more are independent,
+
+    .. math:: \mathrm{DM} = \frac{\bar d}{\sqrt{(\gamma_0 + 2 \sum_{k<h} \gamma_k) / n}}
+              \sqrt{\frac{n + 1 - 2 h + h (h - 1) / n}{n}}
+
+    is compared with Student's t of n - 1 degrees of freedom. Where the estimated variance is not
+    positive, the one without autocovariances is used.
+
+    Args:
+        losses: of one forecaster, in the order of time, (n,).
+        reference: of the other one, on the same windows, (n,).
+        horizon: h, in windows: 1 where windows do not overlap.
+
+    Returns:
+        The statistic and its p-value; both NaN for fewer than 3 pairs or equal differences.
+
+    Raises:
+        ValueError: for arrays that do not pair or a horizon below 1.
+    """
+    a, b = _pairs(losses, reference)
+    difference, count = a - b, len(a)
+    if not 1 <= horizon <= count:
+        raise ValueError(f"horizon={horizon} must lie between 1 and the number of pairs, {count}")
+    centred = difference - difference.mean()
+    covariances = [centred[k:] @ centred[: count - k] / count for k in range(horizon)]
+    variance = covariances[0] + 2 * sum(covariances[1:])
+    if variance <= 0:
+        variance, horizon = covariances[0], 1
+    mean = float(difference.mean())
+    if count < 3 or variance <= 1e-24 * (mean**2 + 1e-300):
+        return DieboldMariano(float("nan"), float("nan"), mean, count)
+    correction = (count + 1 - 2 * horizon + horizon * (horizon - 1) / count) / count
+    statistic = mean / np.sqrt(variance / count) * np.sqrt(correction)
+    p_value = 2 * stats.t.sf(abs(statistic), count - 1)
+    return DieboldMariano(float(statistic), float(p_value), mean, count)
+
+
+class Interval(NamedTuple):
+    """A figure with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def block_bootstrap(
+    losses: np.ndarray,
+    reference: np.ndarray,
+    block: int | None = None,
+    draws: int = 4000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Ratio of two mean losses, with a circular block bootstrap interval (Politis, Romano 1992).
+
+    Windows are drawn in pairs and in blocks of neighbours, so that what both forecasters find hard
+    and what one window shares with the next stay together. With few windows the interval is too
+    narrow: 7 windows give one that holds the truth some 85 times in a hundred.
+
+    Args:
+        losses: in the order of time, (n,).
+        reference: on the same windows, (n,).
+        block: windows of a block; about the cube root of n if not given.
+        draws: bootstrap samples.
+        level: probability of the interval.
+        seed: of the draws.
+    """
+    a, b = _pairs(losses, reference)
+    count = len(a)
+    block = max(1, round(count ** (1 / 3))) if block is None else block
+    if not 1 <= block <= count:
+        raise ValueError(f"block={block} must lie between 1 and the number of pairs, {count}")
+    if not 0 < level < 1:
+        raise ValueError(f"level={level} must lie between 0 and 1")
+    rng = np.random.default_rng(seed)
+    starts = rng.integers(0, count, (draws, -(-count // block)))
+    index = ((starts[..., None] + np.arange(block)) % count).reshape(draws, -1)[:, :count]
+    ratios = a[index].mean(1) / b[index].mean(1)
+    low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(a.mean() / b.mean()), float(low), float(high))
+
+
+class Paired(NamedTuple):
+    """Outcome of :func:`paired_comparison`."""
+
+    score: str
+    ratio: Interval
+    """Score of the first over that of the second, with its 95 % interval."""
+    test: DieboldMariano
+    unit: str
+    """What is taken as one observation: "time" (a forecast's start) or "series"."""
+
+
+def paired_comparison(
+    backtest: Backtest, reference: Backtest, score: str = "crps", horizon: int = 1
+) -> Paired:
+    """Compare two forecasters on the windows that both were tested on.
+
+    Series that are forecast at one time share what happens then, so their losses are averaged and
+    times are the observations. Where there is a single time, series are, as if they were
+    independent.
+
+    Args:
+        backtest: of one forecaster.
+        reference: of the other.
+        score: one of ``LOSSES``.
+        horizon: windows that overlap, see :func:`diebold_mariano`; 1 if a window starts where the
+            one before ended.
+
+    Raises:
+        ValueError: if they were not tested on the same windows.
+    """
+    if not np.array_equal(backtest.truth, reference.truth, equal_nan=True):
+        raise ValueError(
+            f"backtests of {backtest.truth.shape} and {reference.truth.shape} (windows, steps, "
+            "channels) have not the same truth; compare forecasts of the same windows"
+        )
+    a, b = backtest.scores.losses(score), reference.scores.losses(score)
+    kept = np.isfinite(a) & np.isfinite(b)
+    a, b, starts = a[kept], b[kept], np.asarray(backtest.starts)[kept]
+    times, group = np.unique(starts, return_inverse=True)
+    unit = "series" if len(times) == 1 else "time"
+    if unit == "time":
+        sizes = np.bincount(group)
+        a, b = (np.bincount(group, values) / sizes for values in (a, b))
+    return Paired(score, block_bootstrap(a, b), diebold_mariano(a, b, min(horizon, len(a))), unit)
+
+
+def _pairs(losses: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    a, b = np.asarray(losses, dtype=float), np.asarray(reference, dtype=float)
+    if a.shape != b.shape or a.ndim != 1 or not len(a):
+        raise ValueError(f"losses {a.shape} and {b.shape} must be two arrays of one length")
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise ValueError(f"{(~np.isfinite(a + b)).sum()} losses are not finite")
+    return a, b
