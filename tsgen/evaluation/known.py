@@ -7,7 +7,6 @@ from gluonts.model.predictor import Predictor
 
 from tsgen.data.synthetic import KnownLaw
 from tsgen.evaluation.backtest import backtest
-from tsgen.evaluation.scores import energy_score, fair_crps, pit
 
 
 class Ratio(NamedTuple):
@@ -70,18 +69,14 @@ def compare(
     """
     horizon = predictor.prediction_length
     tests: list[dict[str, Any]] = law.dataset(windows, history + horizon, seed)
-    result = backtest(predictor, tests, num_samples, seed=seed)
-    rng = np.random.default_rng(seed + 1)
-    pasts = [entry["target"][:, :history] for entry in tests]
-    exact = np.stack([law.exact_forecast(past, horizon, num_samples, rng) for past in pasts])
-    moments = [law.exact_moments(past, horizon) for past in pasts]
+    result = backtest(predictor, tests, num_samples=num_samples, seed=seed)
+    exact = backtest(law.predictor(horizon), tests, num_samples=num_samples, seed=seed + 1)
+    moments = [law.exact_moments(entry["target"][:, :history], horizon) for entry in tests]
     mean, std = (np.stack(part) for part in zip(*moments, strict=True))
-    ours, best = (fair_crps(samples, result.truth).mean(-1) for samples in (result.samples, exact))
-    whole = [
-        energy_score(samples, result.truth, normalise=False) for samples in (result.samples, exact)
-    ]
+    ours, best = (b.scores.cells["fair_crps"].mean(-1) for b in (result, exact))
+    whole = [b.scores.vectors["path"]["energy_raw"] for b in (result, exact)]
     error = ((result.samples.mean(1) - mean) / std) ** 2 - 1 / num_samples
-    positions = pit(result.samples, result.truth, seed)
+    positions = result.scores.cells["pit"]
     return Comparison(
         crps=paired_ratio(ours.mean(1), best.mean(1)),
         crps_first=paired_ratio(ours[:, 0], best[:, 0]),
