@@ -17,7 +17,8 @@ import torch
 from matplotlib.figure import Figure
 
 from tsgen import StudentTEstimator, TimeGradEstimator
-from tsgen.data.benchmarks import Benchmark, nyc_departures
+from tsgen.data.benchmarks import Benchmark
+from tsgen.data.registry import datasets
 from tsgen.diffusion import DPMSolverPP
 from tsgen.estimators import LastValueEstimator, RandomWalkEstimator, SeasonalNaiveEstimator
 from tsgen.evaluation import Backtest, backtest
@@ -116,7 +117,7 @@ def main() -> None:
         parser.error(f"--minutes {args.minutes}: expected a number above 0")
     torch.set_num_threads(args.threads)
     begun = time.perf_counter()
-    data = nyc_departures()
+    data = datasets["nyc_departures"]()
     channels, length = data.train[0]["target"].shape
     about = (
         f"{channels} series (airport and carrier), {length} training hours, 7 test windows of 24 "

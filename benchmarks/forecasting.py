@@ -21,7 +21,8 @@ import torch
 from _record import append
 
 import tsgen.diffusion
-from tsgen.data.benchmarks import Benchmark, MissingData, datasets, validation
+from tsgen.data.benchmarks import Benchmark, MissingData, validation
+from tsgen.data.registry import datasets
 from tsgen.encoders import encoders
 from tsgen.estimators.registry import baselines, estimators
 from tsgen.evaluation import backtest, coverage

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tsgen import StudentTEstimator, TimeGradEstimator
-from tsgen.data.benchmarks import datasets
+from tsgen.data.registry import datasets
 from tsgen.diffusion import DPMSolverPP
 from tsgen.estimators import RandomWalkEstimator
 from tsgen.evaluation import backtest

