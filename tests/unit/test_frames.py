@@ -213,6 +213,10 @@ def text_in(column="north", row=17, value="n/a?"):
     return table
 
 
+def dated():
+    return wide().reset_index(names="t").astype({"t": str})
+
+
 BAD = {
     "missing file": (lambda p: p / "no.csv", {}, r"no.csv: no such file"),
     "empty file": (lambda p: write(p, ""), {}, "the file is empty"),
@@ -229,7 +233,7 @@ BAD = {
         lambda p: wide().reset_index(drop=True), {"time": "north"}, "column 'north' holds numbers"
     ),
     "bad time": (
-        lambda p: wide().reset_index(names="t").astype({"t": str}).replace("2024-01-01 05:00:00", "x"),
+        lambda p: dated().replace("2024-01-01 05:00:00", "x"),
         {"time": "t"}, "column 't', row 5: 'x' is not a time written like '2024-01-01 00:00:00'",
     ),
     "no stamp": (
@@ -240,7 +244,9 @@ BAD = {
         lambda p: text_in(), {},
         r"column 'north', row 17 \(2024-01-01 17:00:00\): 'n/a\?' is not a number",
     ),
-    "infinite": (lambda p: wide().replace(wide().iloc[4, 1], np.inf), {}, "'south', row 4 .*infinite"),
+    "infinite": (
+        lambda p: wide().replace(wide().iloc[4, 1], np.inf), {}, "'south', row 4 .*infinite"
+    ),
     "mixed": (
         lambda p: pd.concat([wide(200), wide(60, freq="D").shift(9, freq="D")]), {},
         "mixed frequencies: the time stamps are",
@@ -256,7 +262,7 @@ BAD = {
         lambda p: pd.concat([wide(), wide(1).shift(-500_000, freq="h")]), {"freq": "h"},
         "49 rows from 1966.* would make a series of 500048 steps of h; is the first or last",
     ),
-    "no column": (lambda p: wide(), {"target": "east"}, "no column 'east'; the columns are 'north'"),
+    "no column": (lambda p: wide(), {"target": "east"}, "no column 'east'; the columns are"),
     "twice": (lambda p: wide(), {"target": ["north"], "known": ["north"]}, "named for two things"),
     "no target": (lambda p: wide(), {"known": ["north", "south"]}, "no column is left for the t"),
     "static wide": (lambda p: wide(), {"static": ["north"]}, "static columns tell items apart"),

@@ -1,6 +1,7 @@
 """Forecasts as tidy tables: sample paths, quantiles, sums over channels."""
 
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ from gluonts.model.forecast import SampleForecast
 
 from tsgen.data.frequency import Stamp, stamps_of
 
-Forecasts = SampleForecast | Iterable[SampleForecast]
+Forecasts: TypeAlias = SampleForecast | Iterable[SampleForecast]
 
 
 def sample_frame(
