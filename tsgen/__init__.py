@@ -11,7 +11,7 @@ _LAZY = {
     "GenerativeEstimator": "tsgen.forecasting.estimator",
     "StudentTEstimator": "tsgen.estimators",
     "TimeGradEstimator": "tsgen.estimators",
-    "load": "tsgen.forecasting.predictor",
+    "load": "tsgen.saving",
 }
 
 __all__ = ["__version__", *sorted(_LAZY)]  # noqa: PLE0604

@@ -9,6 +9,12 @@ from tsgen.evaluation.comparison import (
     diebold_mariano,
     paired_comparison,
 )
+from tsgen.evaluation.conformal import (
+    CalibratedForecast,
+    CalibratedPredictor,
+    Calibration,
+    calibrate,
+)
 from tsgen.evaluation.known import Comparison, compare, paired_ratio
 from tsgen.evaluation.scores import (
     coverage,
@@ -25,12 +31,16 @@ from tsgen.evaluation.table import Scores, evaluate
 __all__ = [
     "INTERVALS",
     "Backtest",
+    "CalibratedForecast",
+    "CalibratedPredictor",
+    "Calibration",
     "Comparison",
     "DieboldMariano",
     "Paired",
     "Scores",
     "backtest",
     "block_bootstrap",
+    "calibrate",
     "compare",
     "coverage",
     "crps_sum",

@@ -4,7 +4,7 @@ import inspect
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -178,17 +178,22 @@ def predict(
         ValueError: if there is not one forecast of sample paths for each entry.
     """
     pasts = [until(entry, length_of(entry) - horizon, horizon) for entry in entries]
-    options: dict[str, Any] = {"num_samples": num_samples}
-    if _takes_seed(predictor.predict):
-        made = list(predictor.predict(pasts, **options, seed=seed))
-    else:
-        with seeded_globally(seed):
-            made = list(predictor.predict(pasts, **options))
+    made = forecast_after(predictor, pasts, num_samples, seed)
     with seeded(seed, "samples"):
         forecasts = [as_samples(forecast, num_samples) for forecast in made]
     if len(forecasts) != len(entries):
         raise ValueError(f"the predictor made {len(forecasts)} forecasts of {len(entries)} series")
     return forecasts
+
+
+def forecast_after(
+    predictor: Predictor, dataset: Iterable[Entry], num_samples: int | None, seed: int | None
+) -> list[Forecast]:
+    """Forecast what follows each series, repeatably, whether or not the predictor takes a seed."""
+    if _takes_seed(predictor.predict):
+        return list(predictor.predict(dataset, num_samples=num_samples, seed=seed))
+    with seeded_globally(seed):
+        return list(predictor.predict(dataset, num_samples=num_samples))
 
 
 def as_samples(forecast: Forecast, num_samples: int) -> SampleForecast:

@@ -20,6 +20,7 @@ from tsgen._version import __version__
 from tsgen.core import Component, seeded, usable_device
 from tsgen.diffusion import Sampler
 from tsgen.forecasting.module import ForecastModule
+from tsgen.forecasting.scaling import Support
 from tsgen.forecasting.spec import DataSpec
 from tsgen.forecasting.windows import (
     PREDICTION_FIELDS,
@@ -108,6 +109,11 @@ class GenerativePredictor(Component, PyTorchPredictor):
                     item_id=batch["item_id"][i],
                     info=batch["info"][i],
                 )
+
+    @property
+    def support(self) -> Support:
+        """Where sampled values can be."""
+        return self.prediction_net.best_forecaster.link.support
 
     @property
     def has_log_prob(self) -> Literal["exact", "bound", "none"]:
@@ -215,14 +221,3 @@ def _is_usable(device: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def load(path: str | Path, device: str | None = None) -> GenerativePredictor:
-    """Load a saved model, see :meth:`GenerativePredictor.deserialize`.
-
-    Args:
-        path: the folder.
-        device: where it will run; by default the device asked for in training if this machine has
-            it, else "auto".
-    """
-    return GenerativePredictor.deserialize(Path(path), device=device)

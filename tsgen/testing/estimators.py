@@ -12,7 +12,7 @@ import torch
 from gluonts.core.serde import dump_json, load_json
 
 from tsgen.forecasting.estimator import GenerativeEstimator
-from tsgen.forecasting.predictor import load
+from tsgen.saving import load
 from tsgen.testing.common import check_raises
 
 

@@ -1,0 +1,226 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from gluonts.model.forecast import SampleForecast
+from gluonts.model.predictor import Predictor
+
+import tsgen
+from tsgen.data.split import rolling
+from tsgen.data.synthetic import VAR, ornstein_uhlenbeck
+from tsgen.estimators import LastValueEstimator, RandomWalkEstimator
+from tsgen.evaluation import backtest, calibrate
+from tsgen.evaluation.conformal import CalibratedForecast, Calibration, measure, windows_needed
+
+LEVELS = (0.5, 0.8, 0.9, 0.95)
+
+
+class Wrong(Predictor):
+    """The exact law with its spread and centre changed, the same for all histories."""
+
+    def __init__(self, law, horizon, stretch, shift):
+        super().__init__(prediction_length=horizon)
+        self.exact, self.stretch, self.shift = law.predictor(horizon), stretch, shift
+
+    def predict(self, dataset, num_samples=100, seed=None):
+        for forecast in self.exact.predict(dataset, num_samples, seed):
+            middle = forecast.samples.mean(0)
+            forecast.samples = middle + self.shift + self.stretch * (forecast.samples - middle)
+            yield forecast
+
+
+@pytest.mark.parametrize(("stretch", "shift"), [(0.5, 0.0), (3.0, 0.0), (1.0, 0.7)])
+def test_wrong_spread_and_centre_are_mended(stretch, shift):
+    """OU, 400 windows to calibrate, 1500 to look at, all independent series."""
+    law, horizon = ornstein_uhlenbeck(), 4
+    wrong = Wrong(law, horizon, stretch, shift)
+    held_out, later = (law.dataset(n, 30, seed=n) for n in (400, 1500))
+    mended = calibrate(wrong, held_out, seed=0)
+    before, after = (backtest(p, later, num_samples=200, seed=1) for p in (wrong, mended))
+    # error of the 400 stretches' quantile and of 1500 outcomes, a step at a time: 4.5 standard
+    # errors of each; the interpolated sample quantile adds up to 1 / 201
+    for level in LEVELS:
+        band = 4.5 * math.sqrt(level * (1 - level) * (1 / 400 + 1 / 1500)) + 1 / 201 + 1 / 401
+        found = after.scores.per_step[f"coverage_{level * 100:g}"]
+        assert np.abs(found - level).max() < band, (level, found)
+    broken = before.scores.per_step["coverage_90"]
+    assert np.abs(broken - 0.9).min() > 0.08 and after.scores["crps"] < before.scores["crps"]
+
+
+def test_factors_are_of_each_step_and_channel():
+    rng = np.random.default_rng(0)
+    samples = rng.standard_normal((500, 200, 3, 2))
+    scale = np.array([[1.0, 2.0], [0.5, 4.0], [3.0, 1.0]])
+    truth = scale * rng.standard_normal((500, 3, 2))
+    found = measure(samples, truth, LEVELS)
+    assert found.factors.shape == (4, 3, 2) and found.windows == 500
+    # a quantile of 500 half-normal values has a relative error of 5 to 7 %: 4 of them
+    assert np.abs(found.factors[2] / scale - 1).max() < 0.25
+    # the joint band is in units of the 95 % reach, 1.96, and as wide as the widest 90 % interval
+    assert (np.diff(found.joint) > 0).all()
+    assert 1.96 * found.joint[2] > 1.645 * found.factors[2].max()
+
+
+def test_guarantee_with_few_windows():
+    """Of 19 windows the 90 % interval has rank 18: coverage 18 / 20, whatever the forecast."""
+    rng = np.random.default_rng(0)
+    inside = []
+    for _ in range(300):
+        samples, truth = 0.3 * rng.standard_normal((20, 99, 4, 3)), rng.standard_normal((20, 4, 3))
+        calibration = measure(samples[:19], truth[:19], (0.9,))
+        one = SampleForecast(samples[19], pd.Period("2021", freq="D"))
+        mended = CalibratedForecast(one, calibration, "real")
+        low, high = np.quantile(mended.samples, [0.05, 0.95], axis=0, method="weibull")
+        inside.append(((low <= truth[19]) & (truth[19] <= high)).mean())
+    assert abs(np.mean(inside) - 0.9) < 4 * np.std(inside) / np.sqrt(300) + 1 / 100
+
+
+def test_paths_keep_their_ranks_and_intervals_land_where_they_should():
+    rng = np.random.default_rng(0)
+    samples = rng.gamma(2, size=(399, 5, 3))
+    calibration = Calibration(LEVELS, rng.uniform(0.3, 3, (4, 5, 3)), np.ones(4), 100)
+    one = SampleForecast(samples, pd.Period("2021", freq="D"))
+    mended = CalibratedForecast(one, calibration, "real").samples
+    ranks = (np.argsort(np.argsort(x, axis=0), axis=0) for x in (samples, mended))
+    flat = np.diff(np.sort(mended, axis=0), axis=0) == 0  # where intervals would cross
+    assert np.array_equal(*ranks) or flat.any()
+    assert (np.diff(np.take_along_axis(mended, samples.argsort(0), 0), axis=0) >= 0).all()
+    middle = np.median(samples, axis=0)
+    reach = np.zeros((2, 5, 3))
+    for level, factor in zip(LEVELS, calibration.factors, strict=True):
+        tails = [(1 - level) / 2, (1 + level) / 2]
+        old, new = (np.quantile(x, tails, axis=0, method="weibull") for x in (samples, mended))
+        reach = np.maximum(reach, factor * np.abs(old - middle))  # never inside a smaller level's
+        assert np.allclose(np.abs(new - middle), reach, rtol=0.02, atol=0.02)
+    assert np.allclose(np.median(mended, axis=0), middle)
+
+
+def test_factors_of_one_change_nothing():
+    samples = np.random.default_rng(0).gamma(2, size=(50, 4, 2))
+    same = Calibration(LEVELS, np.ones((4, 4, 2)), np.ones(4), 100)
+    forecast = CalibratedForecast(
+        SampleForecast(samples, pd.Period("2021", freq="D")), same, "real"
+    )
+    assert np.allclose(forecast.samples, samples)
+    unknown = same._replace(factors=np.full((4, 4, 2), np.inf))
+    forecast = CalibratedForecast(
+        SampleForecast(samples, pd.Period("2021", freq="D")), unknown, "real"
+    )
+    assert np.allclose(forecast.samples, samples)
+
+
+def test_joint_band_holds_whole_paths():
+    law, horizon = VAR(), 5
+    wrong = Wrong(law, horizon, 0.6, 0.0)
+    mended = calibrate(wrong, law.dataset(300, 30, seed=1), seed=0)
+    later = law.dataset(800, 30, seed=2)
+    result = backtest(mended, later, num_samples=200, seed=3)
+    for level in (0.5, 0.9):
+        held = []
+        for forecast, truth in zip(result.forecasts, result.truth, strict=True):
+            low, high = forecast.band(level)
+            assert low.shape == (horizon, 3)
+            held.append(((low <= truth) & (truth <= high)).all())
+        band = 4 * math.sqrt(level * (1 - level) * (1 / 300 + 1 / 800)) + 1 / 301
+        assert abs(np.mean(held) - level) < band
+    with pytest.raises(ValueError, match="level=0.7 was not calibrated; the levels are 0.5, 0.8"):
+        result.forecasts[0].band(0.7)
+
+
+def panel(count=30, length=120):
+    rng = np.random.default_rng(0)
+    start = pd.Period("2021-01-01", freq="h")
+    return [
+        {"start": start, "target": 1 + rng.poisson(3, length).astype(float), "item_id": str(i)}
+        for i in range(count)
+    ]
+
+
+def test_panels_pool_their_series_and_supports_are_kept():
+    data = panel()
+    estimator = tsgen.GaussianEstimator(
+        4, support="count", max_epochs=1, num_batches_per_epoch=10, verbose=False, device="cpu"
+    )
+    predictor = estimator.train([{**e, "target": e["target"][:100]} for e in data], seed=0)
+    mended = calibrate(predictor, data, windows=2, seed=0)
+    assert mended.calibration.windows == 60 and mended.calibration.factors.shape == (4, 4, 1)
+    for forecast in mended.predict(data, num_samples=50, seed=1):
+        assert forecast.samples.shape == (50, 4) and (forecast.samples >= 0).all()
+        assert (forecast.samples == np.round(forecast.samples)).all()
+        low, _ = forecast.band(0.9)
+        assert low.shape == (4,) and (low >= 0).all()
+
+
+def test_saved_and_loaded(tmp_path):
+    data = panel(5)
+    for base in (
+        RandomWalkEstimator(4).train(data),
+        tsgen.GaussianEstimator(
+            4, max_epochs=1, num_batches_per_epoch=2, verbose=False, device="cpu"
+        ).train(data, seed=0),
+    ):
+        mended = calibrate(base, data, windows=4, levels=(0.5, 0.9), seed=0)
+        mended.serialize(tmp_path / "model")
+        again = tsgen.load(tmp_path / "model")
+        assert again == mended and again.calibration.levels == (0.5, 0.9)
+        one, two = (list(p.predict(data, num_samples=20, seed=1)) for p in (mended, again))
+        assert all(np.array_equal(a.samples, b.samples) for a, b in zip(one, two, strict=True))
+        assert not (again == calibrate(base, data, windows=5, levels=(0.5, 0.9), seed=0))
+
+
+def test_missing_truth_is_left_out():
+    rng = np.random.default_rng(0)
+    samples, truth = rng.standard_normal((60, 99, 2, 1)), rng.standard_normal((60, 2, 1))
+    truth[:50, 1] = np.nan
+    found = measure(samples, truth, (0.5, 0.95))
+    whole = measure(samples[50:], truth[50:], (0.5,))
+    assert found.factors[0, 1] == whole.factors[0, 1] and np.isfinite(found.factors[:, 0]).all()
+    assert found.factors[1, 1] == np.inf  # 10 windows tell no 95 % interval
+
+
+def test_windows_that_a_level_needs():
+    assert [windows_needed(level) for level in LEVELS] == [1, 4, 9, 19]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda d: calibrate(RandomWalkEstimator(4).train(d), d[:1], windows=7),
+            "7 held-out windows tell no 95% interval .* expected at least 19",
+        ),
+        (
+            lambda d: calibrate(LastValueEstimator(4).train(d), d, windows=2),
+            "most forecasts have no spread",
+        ),
+        (
+            lambda d: calibrate(RandomWalkEstimator(4).train(d), d, windows=1, levels=(1.5,)),
+            "must lie between 0 and 1",
+        ),
+        (
+            lambda d: list(
+                calibrate(RandomWalkEstimator(4).train(d), d, windows=2).predict(
+                    [{**d[0], "target": np.ones((2, 30)) * np.arange(30)}]
+                )
+            ),
+            "has 2 channels, calibration had 1",
+        ),
+    ],
+)
+def test_bad_requests(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(panel(10))
+
+
+def test_rolling_windows_of_one_series():
+    rng = np.random.default_rng(0)
+    walk = {
+        "start": pd.Period("2021-01-01", freq="D"),
+        "target": rng.standard_normal((2, 900)).cumsum(1),
+    }
+    base = RandomWalkEstimator(3, window=10).train([])
+    mended = calibrate(base, rolling([{**walk, "target": walk["target"][:, :600]}], 60, 3), seed=0)
+    later = [backtest(p, [walk], windows=90, seed=1).scores for p in (base, mended)]
+    assert abs(later[1]["coverage_90"] - 0.9) < abs(later[0]["coverage_90"] - 0.9)
+    assert abs(later[1]["coverage_90"] - 0.9) < 0.05
