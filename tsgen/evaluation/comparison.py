@@ -1,5 +1,6 @@
 """Whether one forecaster is better than another, from paired losses of the same windows."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -119,7 +120,10 @@ class Paired(NamedTuple):
 
 
 def paired_comparison(
-    backtest: Backtest, reference: Backtest, score: str = "crps", horizon: int = 1
+    backtests: Backtest | Sequence[Backtest],
+    references: Backtest | Sequence[Backtest],
+    score: str = "crps",
+    horizon: int = 1,
 ) -> Paired:
     """Compare two forecasters on the windows that both were tested on.
 
@@ -128,8 +132,8 @@ def paired_comparison(
     independent.
 
     Args:
-        backtest: of one forecaster.
-        reference: of the other.
+        backtests: of one forecaster; of several seeds the losses of each window are averaged.
+        references: of the other.
         score: one of ``LOSSES``.
         horizon: windows that overlap, see :func:`diebold_mariano`; 1 if a window starts where the
             one before ended.
@@ -137,14 +141,19 @@ def paired_comparison(
     Raises:
         ValueError: if they were not tested on the same windows.
     """
-    if not np.array_equal(backtest.truth, reference.truth, equal_nan=True):
-        raise ValueError(
-            f"backtests of {backtest.truth.shape} and {reference.truth.shape} (windows, steps, "
-            "channels) have not the same truth; compare forecasts of the same windows"
-        )
-    a, b = backtest.scores.losses(score), reference.scores.losses(score)
+    ours = [backtests] if isinstance(backtests, Backtest) else list(backtests)
+    theirs = [references] if isinstance(references, Backtest) else list(references)
+    for one in (*ours, *theirs):
+        if not np.array_equal(one.truth, ours[0].truth, equal_nan=True):
+            raise ValueError(
+                f"backtests of {ours[0].truth.shape} and {one.truth.shape} (windows, steps, "
+                "channels) have not the same truth; compare forecasts of the same windows"
+            )
+    a, b = (np.mean([t.scores.losses(score) for t in tests], axis=0) for tests in (ours, theirs))
     kept = np.isfinite(a) & np.isfinite(b)
-    a, b, starts = a[kept], b[kept], np.asarray(backtest.starts)[kept]
+    if not kept.any():
+        raise ValueError(f"score={score!r}: no window has one from both forecasters")
+    a, b, starts = a[kept], b[kept], np.asarray(ours[0].starts)[kept]
     times, group = np.unique(starts, return_inverse=True)
     unit = "series" if len(times) == 1 else "time"
     if unit == "time":

@@ -1,0 +1,309 @@
+"""``tsgen benchmark``: data sets x models x seeds, with baselines beside them."""
+
+import functools
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from tsgen.cli.common import (
+    BASELINES,
+    BaselinesOption,
+    JsonOption,
+    LevelsOption,
+    QuietOption,
+    SamplesOption,
+    ThreadsOption,
+    baselines_in,
+    names_in,
+    set_threads,
+)
+from tsgen.cli.output import check_writable, note, print_json, write_frame
+from tsgen.cli.scoring import lowest_of, print_scores, summarise
+
+if TYPE_CHECKING:
+    from tsgen.data import Benchmark
+    from tsgen.evaluation import Backtest
+
+
+class Task(NamedTuple):
+    """One forecaster of one data set."""
+
+    name: str
+    estimator: Any
+    options: dict[str, Any]
+    """Those that differ from the estimator's defaults."""
+    is_baseline: bool
+
+
+def benchmark(
+    data: Annotated[str, typer.Option(help="Data sets, by commas; see `tsgen datasets list`.")],
+    models: Annotated[str, typer.Option(help="Models, by commas, such as timegrad,lowrank.")] = "",
+    seeds: Annotated[int, typer.Option(help="Trainings of each model, with seeds 0, 1, ...")] = 1,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="An option of a model: --set timegrad.max_epochs=5; repeat it."),
+    ] = None,
+    samplers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sampler", help="Score diffusion models once more with it: 'DPMSolverPP(20)'."
+        ),
+    ] = None,
+    plain: Annotated[
+        bool, typer.Option(help="Ignore the options that a data set's card advises.")
+    ] = False,
+    validation: Annotated[
+        bool,
+        typer.Option(help="Score the period before the test, to choose options by."),
+    ] = False,
+    baselines: BaselinesOption = BASELINES,
+    samples: SamplesOption = 100,
+    levels: LevelsOption = 19,
+    out: Annotated[
+        Path | None, typer.Option(help="Table of all runs; new rows are added to it (.csv).")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for a page of figures of each data set.")
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder that keeps trained models: what is in it is not trained again."),
+    ] = None,
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train models on data sets by their protocols and score them beside baselines.
+
+    Prints means over seeds with their standard deviation, and how each model's CRPS compares with
+    that of the best baseline (ratio, 95 % interval, p-value of the Diebold-Mariano test over the
+    test windows). Simulated sets have a row "exact", the best forecast there is. A card may advise
+    options (`tsgen datasets info NAME`); --set goes over them, --plain leaves them out.
+
+      tsgen benchmark --data exchange_rate_nips,eia_demand_hourly --models timegrad,lowrank \
+--seeds 3
+    """
+    set_threads(threads)
+    if samples < 2 or levels < 1 or seeds < 1:
+        raise ValueError(
+            f"--samples {samples} --levels {levels} --seeds {seeds}: expected at least 2, 1 and 1"
+        )
+    check_writable("--out", out)
+    check_writable("--report", report, folder=True)
+    check_writable("--cache", cache, folder=True)
+    sets = list(_load(names_in(data), validation))
+    plans = [
+        _tasks(d, names_in(models), baselines_in(baselines), settings or [], plain, quiet)
+        for d in sets
+    ]
+    others = [_sampler(text, plans) for text in samplers or []]
+    say = (lambda text: None) if quiet else note
+    tables: list[dict[str, Any]] = []
+    for benchmark_set, tasks in zip(sets, plans, strict=True):
+        record = functools.partial(_record, out, benchmark_set.name, samples, levels)
+        results = _run(
+            benchmark_set, tasks, range(seeds), others, samples, levels, cache, record, say
+        )
+        rows = summarise(results, [t.name for t in tasks if t.is_baseline])
+        tables += [{"dataset": benchmark_set.name, **row} for row in rows]
+        if not as_json:
+            windows = f"{len(benchmark_set.test)} windows, {seeds} seeds"
+            print_scores(rows, levels, title=f"{benchmark_set.name}: {windows}")
+        if report is not None:
+            _write_page(report, benchmark_set, tasks, results)
+    if as_json:
+        print_json({"levels": levels, "samples": samples, "seeds": seeds, "results": tables})
+
+
+def _load(names: list[str], validation: bool) -> "Iterator[Benchmark]":
+    from tsgen.data.benchmarks import validation as earlier
+    from tsgen.data.registry import datasets
+
+    if not names:
+        raise ValueError("--data: expected at least one name, see `tsgen datasets list`")
+    for name in names:
+        loaded = datasets[name]()
+        yield earlier(loaded) if validation else loaded
+
+
+def _tasks(
+    data: "Benchmark",
+    models: list[str],
+    beside: list[str],
+    settings: list[str],
+    plain: bool,
+    quiet: bool,
+) -> list[Task]:
+    """What is run on a data set; everything is checked here, before any training."""
+    from tsgen.estimators.options import read_options, read_value
+    from tsgen.estimators.registry import baselines, estimators
+    from tsgen.forecasting.estimator import GenerativeEstimator
+
+    given: dict[str, dict[str, Any]] = {name: {} for name in (*models, *beside)}
+    for target, value in read_options(settings).items():
+        owner, _, option = target.partition(".")
+        if owner not in given or not option:
+            raise ValueError(
+                f"--set {target}=...: expected MODEL.OPTION=VALUE with one of {', '.join(given)}"
+            )
+        given[owner][option] = value
+    tasks = []
+    for name in dict.fromkeys((*models, *beside)):
+        is_baseline = name in baselines
+        options = dict(given[name])
+        kind: Any = getattr(estimators[name], "func", estimators[name])
+        if is_baseline and data.card is not None:
+            low = lowest_of(data.card.support)
+            options = ({"low": low} if low is not None else {}) | options
+        elif data.card is not None and not plain and issubclass(kind, GenerativeEstimator):
+            advised = data.card.options_for(name).items()
+            texts = {k: read_value(v) if isinstance(v, str) else v for k, v in advised}
+            options = texts | options
+        estimator = estimators[name](data.prediction_length, **options)
+        if isinstance(estimator, GenerativeEstimator):
+            estimator = estimator.replace(verbose=not quiet)
+        tasks.append(Task(name, estimator, options, is_baseline))
+    return tasks
+
+
+def _sampler(text: str, plans: list[list[Task]]) -> Any:
+    from tsgen.diffusion import Sampler
+    from tsgen.estimators.options import read_value
+
+    sampler = read_value(text)
+    if not isinstance(sampler, Sampler):
+        raise ValueError(f"--sampler {text!r}: expected a sampler such as 'DPMSolverPP(20)'")
+    owners = [t.estimator for tasks in plans for t in tasks if hasattr(t.estimator, "sampler")]
+    if not owners:
+        raise ValueError(f"--sampler {text!r}: none of the models has a sampler")
+    for estimator in owners:
+        sampler.times(estimator.schedule)
+    return sampler
+
+
+def _run(
+    data: "Benchmark",
+    tasks: list[Task],
+    seeds: range,
+    samplers: list[Any],
+    samples: int,
+    levels: int,
+    cache: Path | None,
+    record: Callable[..., None],
+    say: Callable[[str], None],
+) -> "dict[str, list[Backtest]]":
+    """Backtests of every forecaster, one for each seed."""
+    from tsgen.evaluation import backtest
+
+    results: dict[str, list[Backtest]] = {}
+    common: dict[str, Any] = {
+        "num_samples": samples, "levels": levels, "channels": data.channels, "season": data.season
+    }  # fmt: skip
+    for task in tasks:
+        for seed in seeds:
+            say(f"{data.name}: {task.name}, seed {seed}")
+            predictor, seconds = _trained(data, task, seed, cache)
+            forms = {task.name: predictor}
+            if hasattr(task.estimator, "sampler"):
+                forms |= {
+                    f"{task.name} {_described(s)}": predictor.with_sampler(s)
+                    for s in samplers
+                    if s != task.estimator.sampler
+                }
+            for name, form in forms.items():
+                result = backtest(form, data.test, seed=seed, **common)
+                result.seconds["train"] = seconds
+                results.setdefault(name, []).append(result)
+                record(name, task.options, seed, result)
+    if data.law is not None:
+        exact = data.law.predictor(data.prediction_length)
+        results["exact"] = [backtest(exact, data.test, seed=seed, **common) for seed in seeds]
+        for seed, result in zip(seeds, results["exact"], strict=True):
+            record("exact", {}, seed, result)
+    return results
+
+
+def _trained(data: "Benchmark", task: Task, seed: int, cache: Path | None) -> tuple[Any, float]:
+    from tsgen.evaluation.backtest import fit
+
+    estimator = task.estimator
+    if cache is not None and hasattr(estimator, "checkpoint_dir"):
+        folder = cache / f"{data.name.replace('/', '-')}-{task.name}-{seed}"
+        estimator = estimator.replace(checkpoint_dir=str(folder))
+    begun = time.perf_counter()
+    predictor = fit(estimator, data.train, seed)
+    measured = [row["seconds"] for row in getattr(predictor, "history", [])]
+    return predictor, max(time.perf_counter() - begun, sum(measured))
+
+
+def _described(sampler: Any) -> str:
+    return f"{type(sampler).__name__}({sampler.num_steps or ''})"
+
+
+def _record(
+    out: Path | None,
+    dataset: str,
+    samples: int,
+    levels: int,
+    name: str,
+    options: Mapping[str, Any],
+    seed: int,
+    result: "Backtest",
+) -> None:
+    """Add a run to the table of all runs."""
+    if out is None:
+        return
+    import pandas as pd
+
+    from tsgen.circumstances import circumstances
+
+    row: dict[str, Any] = {
+        "dataset": dataset,
+        "forecaster": name,
+        "options": " ".join(f"{k}={_text(v)}" for k, v in options.items()),
+        "seed": seed,
+        "samples": samples,
+        "levels": levels,
+        **{k: float(f"{v:.6g}") for k, v in result.scores.total.items()},
+        "coverage_90_by_step": " ".join(f"{v:.3f}" for v in result.scores.per_step["coverage_90"]),
+        "train_s": round(result.seconds["train"], 2),
+        "forecast_s": round(result.seconds["forecast"], 2),
+        **circumstances(),
+        "command": "tsgen " + " ".join(re.sub("(^|=)/.*/", r"\1", a) for a in sys.argv[1:]),
+    }
+    frame = pd.DataFrame([row])
+    if out.exists():
+        frame = pd.concat([pd.read_csv(out, dtype=str), frame.astype(str)], ignore_index=True)
+    write_frame(frame, out)
+
+
+def _text(value: Any) -> str:
+    """An option as it is written on the command line."""
+    if isinstance(value, functools.partial):
+        inside = ",".join(f"{k}={v!r}" for k, v in value.keywords.items())
+        return f"{value.func.__name__}({inside})"
+    return str(value)
+
+
+def _write_page(
+    folder: Path, data: "Benchmark", tasks: list[Task], results: "dict[str, list[Backtest]]"
+) -> None:
+    from tsgen.report import write_report
+
+    firsts = {name: tests[0] for name, tests in results.items()}
+    about = " ".join(data.card.title.split()) + "." if data.card is not None else ""
+    path = write_report(
+        folder / f"{data.name.replace('/', '-')}.html",
+        firsts,
+        title=data.name,
+        about=f"{about} {len(data.test)} test windows of {data.prediction_length} steps, seed 0.",
+        baselines=[t.name for t in tasks if t.is_baseline],
+        histories={n: getattr(r.predictor, "history", []) for n, r in firsts.items()},
+        settings={t.name: {k: _text(v) for k, v in t.options.items()} for t in tasks},
+    )
+    note(f"written: {path}")

@@ -1,0 +1,115 @@
+"""What commands print: tables for people, JSON and CSV for programs, notes beside them."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+SCORES = {
+    "crps": "CRPS",
+    "crps_sum": "CRPS-sum",
+    "energy": "energy",
+    "variogram": "variogram",
+    "nd": "ND",
+    "coverage_90": "90 % cov.",
+}
+"""Columns of a score table on the screen; files and JSON have every figure."""
+
+
+def note(text: str) -> None:
+    """Say something on stderr, so that stdout stays what was asked for."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def print_json(value: Any) -> None:
+    """Print JSON; numbers that are none become null."""
+    print(json.dumps(_plain(value), indent=1, default=str))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def print_table(
+    rows: Sequence[Mapping[str, Any]], title: str = "", lowest: Sequence[str] = ()
+) -> None:
+    """Print a table for people, the smallest value of some columns in bold."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    for name in names:
+        number = any(isinstance(row.get(name), int | float) for row in rows)
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    best = {
+        name: min(values)
+        for name in lowest
+        if (values := [r[name] for r in rows if _is_number(r.get(name))])
+    }
+    for row in rows:
+        cells = []
+        for name in names:
+            text = shown(row.get(name, ""))
+            best_here = name in best and row.get(name) == best[name]
+            cells.append(f"[bold]{text}[/bold]" if best_here else text)
+        table.add_row(*cells)
+    width = None if sys.stdout.isatty() else 220
+    Console(width=width, soft_wrap=False).print(table)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def shown(value: Any) -> str:
+    """A value as people read it."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return "-"
+        return f"{value:.4g}"
+    return "" if value is None else str(value)
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, parquet or JSON lines, by the path's ending."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix in (".parquet", ".pq"):
+        frame.to_parquet(path)
+    elif path.suffix in (".json", ".jsonl"):
+        frame.to_json(path, orient="records", lines=path.suffix == ".jsonl", date_format="iso")
+    else:
+        frame.to_csv(path, index=False)
+
+
+def check_writable(option: str, path: Path | None, folder: bool = False) -> None:
+    """Find out before any work whether a result can be written.
+
+    Raises:
+        ValueError: naming the option, the path and why not.
+    """
+    if path is None:
+        return
+    kinds = (".csv", ".gz", ".parquet", ".pq", ".json", ".jsonl", ".html")
+    if not folder and path.suffix not in kinds:
+        raise ValueError(f"{option} {path}: expected a name that ends in {', '.join(kinds)}")
+    parent = path if folder else path.parent
+    try:
+        if not folder and path.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
+        parent.mkdir(parents=True, exist_ok=True)
+        probe = parent / ".tsgen-probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(f"{option} {path}: cannot be written ({error.strerror})") from None

@@ -1,0 +1,228 @@
+"""``tsgen train``: from a table to a calibrated model and an honest score table."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from tsgen.cli.common import (
+    BASELINES,
+    BaselinesOption,
+    JsonOption,
+    LevelsOption,
+    QuietOption,
+    ReportOption,
+    SamplesOption,
+    SeedOption,
+    ThreadsOption,
+    baselines_in,
+    names_in,
+    plan_windows,
+    set_threads,
+)
+from tsgen.cli.output import check_writable, note
+from tsgen.cli.scoring import lowest_of, present, run_baselines
+
+if TYPE_CHECKING:
+    from gluonts.model.predictor import Predictor
+
+    from tsgen.data.split import Entry
+
+TABLE = "table.json"
+"""File beside a model that says how its table is read."""
+
+
+def train(
+    table: Annotated[Path, typer.Argument(help="CSV (.csv, .csv.gz, .tsv) or parquet file.")],
+    model: Annotated[str, typer.Option(help="Name of a model, such as lowrank or timegrad.")],
+    horizon: Annotated[int, typer.Option(help="Steps to forecast.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model, its scores and its report.")],
+    target: Annotated[
+        str | None, typer.Option(help="Columns to forecast, by commas; all numeric ones if none.")
+    ] = None,
+    time_column: Annotated[
+        str | None, typer.Option("--time", help="Column of times; found if there is one.")
+    ] = None,
+    item_id: Annotated[
+        str | None, typer.Option(help="Column that tells the series of a long table apart.")
+    ] = None,
+    panel: Annotated[
+        bool | None,
+        typer.Option(
+            "--panel/--multivariate",
+            help="A series for each column or item, or one series of many channels. Wide tables "
+            "are multivariate by default, long ones (--item-id) a panel.",
+        ),
+    ] = None,
+    known: Annotated[
+        str | None, typer.Option(help="Covariates known for the future, by commas.")
+    ] = None,
+    past: Annotated[
+        str | None, typer.Option(help="Covariates known only up to now, by commas.")
+    ] = None,
+    static: Annotated[
+        str | None, typer.Option(help="Columns constant for each item, by commas.")
+    ] = None,
+    freq: Annotated[
+        str | None, typer.Option(help="Spacing of the times as pandas writes it: h, 15min, ...")
+    ] = None,
+    duplicates: Annotated[
+        Literal["last", "first", "mean", "sum", "error"],
+        typer.Option(help="Which of several rows of one time counts."),
+    ] = "last",
+    irregular: Annotated[
+        Literal["nearest", "floor", "error"], typer.Option(help="Where times off the grid go.")
+    ] = "nearest",
+    dayfirst: Annotated[bool, typer.Option(help="Days come before months: 3.4.2024.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="An option of the model: --set max_epochs=5; may be repeated."),
+    ] = None,
+    windows: Annotated[
+        int | None, typer.Option(help="Windows at the end kept for the test; 0 for none.")
+    ] = None,
+    calibration: Annotated[
+        int | None,
+        typer.Option("--calibrate", help="Windows before those kept for calibration; 0 for none."),
+    ] = None,
+    baselines: BaselinesOption = BASELINES,
+    seed: SeedOption = 0,
+    samples: SamplesOption = 100,
+    levels: LevelsOption = 19,
+    report: ReportOption = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace a model that is in --out.")] = False,
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train a model on a table, calibrate it and score it beside baselines.
+
+    The table is divided in time: the model is trained on the first part, its intervals are
+    calibrated on --calibrate windows after it, and it is scored on --windows windows at the end,
+    which neither has seen. The folder --out then holds the model, scores.csv with every figure,
+    and report.html. A training that was interrupted goes on when the command is given again.
+
+      tsgen train demand.csv --model lowrank --horizon 24 --out model/
+
+      tsgen train sales.csv --item-id shop --target sold --known price --model timegrad \
+--horizon 28 --set support=count --out model/
+    """
+    say = (lambda text: None) if quiet else note
+    set_threads(threads)
+    beside = baselines_in(baselines)
+    estimator, options = _estimator(model, horizon, settings, out, quiet)
+    _check(out, report, overwrite, samples, levels)
+
+    from tsgen.data import from_dataframe, rolling, until
+    from tsgen.data.split import length_of
+
+    dataset, summary = from_dataframe(
+        table,
+        time=time_column,
+        target=names_in(target) or None,
+        item_id=item_id,
+        multivariate=None if panel is None else not panel,
+        known=names_in(known),
+        past=names_in(past),
+        static=names_in(static),
+        freq=freq,
+        duplicates=duplicates,
+        irregular=irregular,
+        dayfirst=dayfirst,
+    )
+    say(f"{table}: {summary}")
+    lengths = [length_of(entry) for entry in dataset]
+    plan = plan_windows(lengths, horizon, windows, calibration)
+    held_out = (plan.test + plan.calibration) * horizon
+    say(
+        f"trains on {min(lengths) - held_out} steps; the next {plan.calibration} windows of "
+        f"{horizon} calibrate, the last {plan.test} test"
+    )
+    training = [until(entry, length_of(entry) - held_out) for entry in dataset]
+    begun = time.perf_counter()
+    predictor = estimator.train(training, seed=seed)
+    seconds = time.perf_counter() - begun
+    before = [until(entry, length_of(entry) - plan.test * horizon) for entry in dataset]
+    held = rolling(before, plan.calibration, horizon) if plan.calibration else []
+    final = calibrated(predictor, held, seed, say)
+
+    from gluonts.core.serde import dump_json
+
+    final.serialize(out)
+    (out / TABLE).write_text(dump_json(summary.layout))
+    say(f"the model is in {out}")
+    if not plan.test:
+        return
+
+    from tsgen.evaluation import Backtest, backtest
+
+    test = rolling(dataset, plan.test, horizon)
+    common: dict[str, Any] = {
+        "num_samples": samples, "seed": seed, "levels": levels, "channels": summary.channels
+    }  # fmt: skip
+    results: dict[str, Backtest] = {model: backtest(final, test, **common)}
+    results[model].seconds["train"] = seconds
+    pairs = {}
+    if final is not predictor:
+        pairs[model] = (backtest(predictor, test, **common), results[model])
+    low = lowest_of(options.get("support", "real"))
+    results |= run_baselines(beside, test, horizon, low, **common)
+    present(
+        results,
+        beside,
+        scores=out / "scores.csv",
+        report=report or out / "report.html",
+        as_json=as_json,
+        quiet=quiet,
+        title=f"{model} on {table.name}",
+        about=str(summary),
+        histories={model: getattr(predictor, "history", [])},
+        calibrated=pairs,
+        settings={model: {**options, "seed": seed, "prediction_length": horizon}},
+    )
+
+
+def _estimator(
+    model: str, horizon: int, settings: list[str] | None, out: Path, quiet: bool
+) -> tuple[Any, dict[str, Any]]:
+    """The estimator of a name, and the options given for it."""
+    from tsgen.estimators.options import read_options
+    from tsgen.estimators.registry import estimators
+    from tsgen.forecasting.estimator import GenerativeEstimator
+
+    options = read_options(settings or [])
+    estimator = estimators[model](horizon, **options)
+    if isinstance(estimator, GenerativeEstimator):
+        folder = options.get("checkpoint_dir", str(out / "checkpoints"))
+        estimator = estimator.replace(verbose=not quiet, checkpoint_dir=folder)
+    return estimator, options
+
+
+def _check(out: Path, report: Path | None, overwrite: bool, samples: int, levels: int) -> None:
+    """Raise for what would fail after training only."""
+    if samples < 2 or levels < 1:
+        raise ValueError(f"--samples {samples} --levels {levels}: expected at least 2 and 1")
+    if (out / "gluonts-config.json").exists() and not overwrite:
+        raise ValueError(f"--out {out}: it holds a model; pass --overwrite to replace it")
+    check_writable("--out", out, folder=True)
+    check_writable("--report", report)
+
+
+def calibrated(
+    predictor: "Predictor", entries: "list[Entry]", seed: int, say: Callable[[str], None]
+) -> "Predictor":
+    """The predictor with calibrated intervals, for as many levels as the windows tell."""
+    from tsgen.evaluation import INTERVALS, calibrate
+    from tsgen.evaluation.conformal import windows_needed
+
+    levels = [level for level in INTERVALS if windows_needed(level) <= len(entries)]
+    if not entries:
+        return predictor
+    if len(levels) < len(INTERVALS):
+        say(
+            f"{len(entries)} windows calibrate "
+            + (f"no interval beyond {max(levels):.0%}" if levels else "no interval")
+        )
+    return calibrate(predictor, entries, levels=levels, seed=seed) if levels else predictor

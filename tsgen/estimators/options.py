@@ -1,0 +1,65 @@
+"""Options written as text, for the command line: ``lr=1e-3``, ``encoder=gru(hidden_size=128)``."""
+
+import ast
+import functools
+from collections.abc import Iterable
+from typing import Any
+
+import tsgen.diffusion
+from tsgen.diffusion import Sampler, Schedule
+from tsgen.encoders import encoders
+
+
+def read_options(settings: Iterable[str]) -> dict[str, Any]:
+    """Options from texts ``name=value``.
+
+    Raises:
+        ValueError: for a text without a name or a value.
+    """
+    options: dict[str, Any] = {}
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        if not name.strip() or not value.strip():
+            raise ValueError(f"--set {setting!r}: expected option=value")
+        options[name.strip()] = read_value(value.strip())
+    return options
+
+
+def read_value(text: str) -> Any:
+    """A literal, a part with its options, or else the text itself.
+
+    Parts are encoders, ``gru(hidden_size=128)``, which become a ``functools.partial``, and the
+    samplers and schedules of ``tsgen.diffusion``, ``DPMSolverPP(20)``.
+
+    Raises:
+        ValueError: for a part that is not known, or arguments that are no literals.
+    """
+    try:
+        tree = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return text
+    if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
+        return _part(text, tree.func.id, tree)
+    try:
+        return ast.literal_eval(tree)
+    except ValueError:
+        return text
+
+
+def _part(text: str, name: str, call: ast.Call) -> Any:
+    try:
+        positional = [ast.literal_eval(argument) for argument in call.args]
+        named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+    except ValueError:
+        raise ValueError(f"{text!r}: arguments must be numbers, quoted names or tuples") from None
+    if name in encoders:
+        return functools.partial(encoders[name], *positional, **named)
+    parts = {
+        key: part
+        for key, part in vars(tsgen.diffusion).items()
+        if isinstance(part, type) and issubclass(part, Sampler | Schedule)
+    }
+    if name not in parts:
+        known = ", ".join([*sorted(encoders), *sorted(parts)])
+        raise ValueError(f"{text!r}: no part is called {name}; known are {known}")
+    return parts[name](*positional, **named)
