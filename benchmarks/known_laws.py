@@ -17,12 +17,15 @@ import torch
 from _record import append
 from scipy import stats
 
-from tsgen.data.synthetic import VAR, ornstein_uhlenbeck
+from tsgen.data.synthetic import laws
 from tsgen.diffusion import Ancestral, DPMSolverPP
 from tsgen.estimators.registry import estimators
 from tsgen.evaluation import compare
 
-LAWS = {"var": VAR(), "ornstein_uhlenbeck": ornstein_uhlenbeck()}
+LAW_OPTIONS: dict[str, dict[str, Any]] = {
+    "cir": {"support": "positive"},
+    "seasonal_counts": {"support": "count", "time_features": None},
+}
 OPTIONS: dict[str, dict[str, Any]] = {
     "gaussian": {"covariance": "full"},
     "student_t": {"covariance": "full"},
@@ -35,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--laws", nargs="+", choices=sorted(LAWS), default=sorted(LAWS))
+    parser.add_argument("--laws", nargs="+", choices=sorted(laws), default=["ou", "var"])
     parser.add_argument("--estimators", nargs="+", choices=sorted(OPTIONS), default=sorted(OPTIONS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--epochs", type=int, default=10)
@@ -43,13 +46,15 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     for law_name in args.laws:
-        law = LAWS[law_name]
+        law = laws[law_name]
         for name in args.estimators:
             for seed in args.seeds:
-                estimator = estimators[name](
-                    8, context_length=12, lags_seq=(1, 2), time_features=(), scaling="standard",
-                    scaling_window="all", max_epochs=args.epochs, verbose=False, **OPTIONS[name],
-                )  # fmt: skip
+                options: dict[str, Any] = {
+                    "context_length": 12, "lags_seq": (1, 2), "time_features": (),
+                    "scaling": "standard", "scaling_window": "all", "max_epochs": args.epochs,
+                    "verbose": False, **OPTIONS[name], **LAW_OPTIONS.get(law_name, {}),
+                }  # fmt: skip
+                estimator = estimators[name](8, **options)
                 started = time.process_time()
                 trained = estimator.train(law.dataset(400, 200, seed=1000 + seed), seed=seed)
                 seconds = time.process_time() - started

@@ -53,10 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: instead of those of the process.
     """
-    warnings.simplefilter("ignore")
-    warnings.filterwarnings("always", category=UserWarning, module=r"tsgen\.")
-    warnings.showwarning = lambda message, *_, **__: note(str(message))
-    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", category=UserWarning, module=r"tsgen\.")
+        warnings.showwarning = lambda message, *_, **__: note(str(message))
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+    sys.exit(code)
 
 
 def _run(arguments: list[str]) -> int:

@@ -132,9 +132,9 @@ def train(
         irregular=irregular,
         dayfirst=dayfirst,
     )
-    say(f"{table}: {summary}")
     lengths = [length_of(entry) for entry in dataset]
     plan = plan_windows(lengths, horizon, windows, calibration)
+    say(f"{table}: {summary}")
     held_out = (plan.test + plan.calibration) * horizon
     say(
         f"trains on {min(lengths) - held_out} steps; the next {plan.calibration} windows of "
