@@ -1,20 +1,30 @@
-"""Named families, one short file each, and the baselines they are compared with."""
+"""Named families, one short file each, the baselines and the peers they are compared with."""
 
 from tsgen.estimators.baselines import (
+    ETSEstimator,
+    GARCHEstimator,
     LastValueEstimator,
     RandomWalkEstimator,
+    RidgeEstimator,
     SeasonalNaiveEstimator,
+    VAREstimator,
 )
 from tsgen.estimators.composed import ComposedEstimator
 from tsgen.estimators.distribution import GaussianEstimator, StudentTEstimator
+from tsgen.estimators.peers import PeerEstimator
 from tsgen.estimators.timegrad import TimeGradEstimator
 
 __all__ = [
     "ComposedEstimator",
+    "ETSEstimator",
+    "GARCHEstimator",
     "GaussianEstimator",
     "LastValueEstimator",
+    "PeerEstimator",
     "RandomWalkEstimator",
+    "RidgeEstimator",
     "SeasonalNaiveEstimator",
     "StudentTEstimator",
     "TimeGradEstimator",
+    "VAREstimator",
 ]

@@ -1,14 +1,21 @@
 """Every estimator by name, for the command line and the benchmarks."""
 
+from functools import partial
+
 from gluonts.model.estimator import Estimator
 
 from tsgen.core import Registry
 from tsgen.estimators.baselines import (
+    ETSEstimator,
+    GARCHEstimator,
     LastValueEstimator,
     RandomWalkEstimator,
+    RidgeEstimator,
     SeasonalNaiveEstimator,
+    VAREstimator,
 )
 from tsgen.estimators.distribution import GaussianEstimator, StudentTEstimator
+from tsgen.estimators.peers import PeerEstimator
 from tsgen.estimators.timegrad import TimeGradEstimator
 
 baselines: Registry[Estimator] = Registry(
@@ -16,16 +23,37 @@ baselines: Registry[Estimator] = Registry(
     {
         "last_value": LastValueEstimator,
         "random_walk": RandomWalkEstimator,
+        "random_walk_gaussian": partial(RandomWalkEstimator, increments="gaussian"),
+        "random_walk_independent": partial(RandomWalkEstimator, joint=False),
+        "random_walk_independent_gaussian": partial(
+            RandomWalkEstimator, joint=False, increments="gaussian"
+        ),
         "seasonal_naive": SeasonalNaiveEstimator,
+        "ridge": RidgeEstimator,
+        "var": VAREstimator,
+        "ets": ETSEstimator,
+        "garch": GARCHEstimator,
     },
 )
+"""They learn nothing in ``train``; the last three need the extra ``baselines``."""
+
+peers: Registry[Estimator] = Registry(
+    "peer",
+    {
+        "deepar": partial(PeerEstimator, model="deepar"),
+        "patchtst": partial(PeerEstimator, model="patchtst"),
+    },
+)
+"""Models of GluonTS."""
 
 estimators: Registry[Estimator] = Registry(
     "estimator",
     {
         "gaussian": GaussianEstimator,
+        "lowrank": partial(GaussianEstimator, covariance="low_rank"),
         "student_t": StudentTEstimator,
         "timegrad": TimeGradEstimator,
+        **peers,
         **baselines,
     },
 )

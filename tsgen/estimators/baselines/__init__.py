@@ -1,17 +1,29 @@
 """Forecasts to be beaten first: they fit on the history that they are given."""
 
 from tsgen.estimators.baselines.base import Baseline, BaselinePredictor, FitWarning
+from tsgen.estimators.baselines.classical import (
+    ClassicalBaseline,
+    ETSEstimator,
+    GARCHEstimator,
+    VAREstimator,
+)
 from tsgen.estimators.baselines.naive import (
     LastValueEstimator,
     RandomWalkEstimator,
     SeasonalNaiveEstimator,
 )
+from tsgen.estimators.baselines.ridge import RidgeEstimator
 
 __all__ = [
     "Baseline",
     "BaselinePredictor",
+    "ClassicalBaseline",
+    "ETSEstimator",
     "FitWarning",
+    "GARCHEstimator",
     "LastValueEstimator",
     "RandomWalkEstimator",
+    "RidgeEstimator",
     "SeasonalNaiveEstimator",
+    "VAREstimator",
 ]

@@ -179,3 +179,22 @@ def draw(count: int, *shape: int) -> np.ndarray:
 def normal(*shape: int) -> np.ndarray:
     """Standard normal numbers from torch's global generator."""
     return torch.randn(*shape, dtype=torch.float64).numpy()
+
+
+def covariance_root(values: np.ndarray, joint: bool = True) -> np.ndarray:
+    """A square root (C, C) of the covariance of values (n, C), which may be singular.
+
+    Args:
+        values: (n, C).
+        joint: whether channels covary; else only their variances count.
+    """
+    centred = (values - values.mean(0)) / max(len(values) - 1, 1) ** 0.5
+    if not joint:
+        return np.diag(np.linalg.norm(centred, axis=0))
+    variances, vectors = np.linalg.eigh(centred.T @ centred)
+    return vectors * np.sqrt(np.maximum(variances, 0))
+
+
+def earlier_origins(length: int, latest: int, least: int, step: int) -> np.ndarray:
+    """Steps ``length - k * step`` from ``latest`` down to ``least``: of one phase with the end."""
+    return np.arange(latest - (latest - length) % step, least - 1, -step)

@@ -5,7 +5,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from tsgen.estimators.baselines.base import Baseline, draw, normal
+from tsgen.estimators.baselines.base import (
+    Baseline,
+    covariance_root,
+    draw,
+    earlier_origins,
+    normal,
+)
 from tsgen.forecasting.features import season_length
 
 
@@ -45,7 +51,7 @@ class RandomWalkEstimator(Baseline):
         steps = steps[-self.window :] if self.window else steps
         shape = (num_samples, self.prediction_length)
         if self.increments == "gaussian":
-            drawn = normal(*shape, steps.shape[1]) @ _root(steps, self.joint).T
+            drawn = normal(*shape, steps.shape[1]) @ covariance_root(steps, self.joint).T
         elif self.joint:
             drawn = steps[draw(len(steps), *shape)]
         else:
@@ -53,15 +59,6 @@ class RandomWalkEstimator(Baseline):
             drawn = np.take_along_axis(steps, index.reshape(-1, steps.shape[1]), 0)
             drawn = drawn.reshape(index.shape)
         return history[-1] + drawn.cumsum(1)
-
-
-def _root(steps: np.ndarray, joint: bool) -> np.ndarray:
-    """A square root (C, C) of the covariance of steps (n, C), which may be singular."""
-    centred = (steps - steps.mean(0)) / max(len(steps) - 1, 1) ** 0.5
-    if not joint:
-        return np.diag(np.linalg.norm(centred, axis=0))
-    values, vectors = np.linalg.eigh(centred.T @ centred)
-    return vectors * np.sqrt(np.maximum(values, 0))
 
 
 class SeasonalNaiveEstimator(Baseline):
@@ -122,4 +119,5 @@ class SeasonalNaiveEstimator(Baseline):
                 )
             return found
         enough = last // season >= 30
-        return np.arange(last, season - 1, -(self.origin_step or (season if enough else 1)))
+        step = self.origin_step or (season if enough else 1)
+        return earlier_origins(length, last, season, step)

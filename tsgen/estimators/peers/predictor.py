@@ -1,0 +1,121 @@
+"""A trained peer."""
+
+import inspect
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gluonts.dataset import Dataset
+from gluonts.model.forecast import SampleForecast
+from gluonts.model.predictor import Predictor
+
+from tsgen.core import usable_device
+from tsgen.estimators.peers.parts import (
+    Entry,
+    paths_of,
+    quiet,
+    seeded_everywhere,
+    split_channels,
+)
+from tsgen.forecasting.spec import check_covariate_length, read_entry
+
+
+class PeerPredictor(Predictor):
+    """A trained peer; every forecast of it is made of sample paths.
+
+    Args:
+        predictor: GluonTS' own.
+        num_channels: C of the training data.
+        one_dimensional: whether forecasts are (S, H) or (S, H, C).
+        channelwise: whether each channel is a series of its own.
+        num_samples: paths per series unless ``predict`` is told otherwise.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        num_channels: int,
+        one_dimensional: bool,
+        channelwise: bool = True,
+        num_samples: int = 100,
+    ) -> None:
+        super().__init__(predictor.prediction_length)
+        self.predictor = predictor
+        self.num_channels, self.one_dimensional = num_channels, one_dimensional
+        self.channelwise, self.num_samples = channelwise, num_samples
+
+    def predict(
+        self, dataset: Dataset, num_samples: int | None = None, seed: int | None = None
+    ) -> Iterator[SampleForecast]:
+        """Forecast after the end of each series, in the data set's order.
+
+        Args:
+            dataset: entries as in training; known covariates must reach over the horizon.
+            num_samples: paths per series.
+            seed: makes the samples repeatable; ``None`` goes on with the global generators.
+
+        Yields:
+            Forecasts with ``samples`` (S, H, C), or (S, H) for 1-D targets. Where a model forecasts
+            marginal laws, as PatchTST does, its paths are independent over steps and channels.
+        """
+        count = self.num_samples if num_samples is None else num_samples
+        if count < 1:
+            raise ValueError(f"num_samples={num_samples} must be at least 1")
+        return self._predict(dataset, count, seed)
+
+    def _predict(self, dataset: Dataset, count: int, seed: int | None) -> Iterator[SampleForecast]:
+        width = self.num_channels if self.channelwise else 1
+        batch = max(1, getattr(self.predictor, "batch_size", 32) // width)
+        entries = enumerate(dataset)
+        # a whole batch at once, for GluonTS leaves gradients off between two forecasts
+        for number in itertools.count():
+            rows = [self._checked(e, i) for i, e in itertools.islice(entries, batch)]
+            if not rows:
+                return
+            parts = list(split_channels(rows, self.prediction_length, self.channelwise))
+            with seeded_everywhere(seed, number), quiet():
+                takes = inspect.signature(self.predictor.predict).parameters
+                wanted = {"num_samples": count} if "num_samples" in takes else {}
+                made = self.predictor.predict(parts, **wanted)
+                samples = [paths_of(forecast, count) for forecast in made]
+            for i, entry in enumerate(rows):
+                paths = np.stack(samples[i * width : (i + 1) * width], -1)
+                paths = paths if self.channelwise else paths[..., 0]
+                yield SampleForecast(
+                    paths[..., 0] if self.one_dimensional else paths,
+                    start_date=entry["start"] + np.shape(entry["target"])[-1],
+                    item_id=entry.get("item_id"),
+                    info=entry.get("info"),
+                )
+
+    def _checked(self, entry: Entry, number: int) -> Entry:
+        read = read_entry(entry, number)
+        if len(read["target"]) != self.num_channels:
+            raise ValueError(
+                f"{read['where']}: target has {len(read['target'])} channels, the model was "
+                f"trained on {self.num_channels}"
+            )
+        check_covariate_length(read, read["target"].shape[1], self.prediction_length)
+        return entry
+
+    def serialize(self, path: Path) -> None:
+        """Write the predictor into a folder, GluonTS' own into a folder inside."""
+        path = Path(path)
+        path.mkdir(parents=True, exist_ok=True)
+        super().serialize(path)
+        about = ("num_channels", "one_dimensional", "channelwise", "num_samples")
+        (path / "peer.json").write_text(json.dumps({name: getattr(self, name) for name in about}))
+        (path / "model").mkdir(exist_ok=True)
+        self.predictor.serialize(path / "model")
+
+    @classmethod
+    def deserialize(cls, path: Path, device: str | None = None, **kwargs: Any) -> "PeerPredictor":
+        """Read a predictor from a folder, onto any device."""
+        path = Path(path)
+        where = {} if device is None else {"device": usable_device(device)}
+        with seeded_everywhere(0), quiet():  # networks draw initial weights before they are loaded
+            predictor = Predictor.deserialize(path / "model", **where)
+        return cls(predictor, **json.loads((path / "peer.json").read_text()))
