@@ -67,7 +67,11 @@ def test_shapes_seed_saving_and_silence(name, tmp_path, monkeypatch, capfd, recw
     one, two, three, four = (
         list(p.predict(data, num_samples=7, seed=1)) for p in (predictor, again, other, loaded)
     )
-    assert not [str(w.message) for w in recwarn.list] and capfd.readouterr() == ("", "") and not list(Path().iterdir())
+    assert (
+        not [str(w.message) for w in recwarn.list]
+        and capfd.readouterr() == ("", "")
+        and not list(Path().iterdir())
+    )
     assert before == (torch.rand(1).item(), np.random.rand(), random.random())
     assert torch.is_grad_enabled()
     for a, b, c, d, entry in zip(one, two, three, four, data, strict=True):
