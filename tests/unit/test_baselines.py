@@ -177,6 +177,17 @@ def test_random_walk_is_calibrated_on_a_random_walk(joint, increments):
     assert abs(correlation - exact) < 0.02
 
 
+@pytest.mark.parametrize("increments", ["bootstrap", "gaussian"])
+def test_random_walk_of_logarithms(increments):
+    walk = 0.1 * np.random.default_rng(0).standard_normal((2, 4000)).cumsum(1)
+    made = RandomWalkEstimator(9, transform="log", increments=increments)
+    samples = only(made, np.exp(walk), num_samples=4000, seed=0).samples
+    spread = (np.log(samples) - walk[:, -1]).std(0)
+    assert np.abs(spread / (0.1 * np.sqrt(np.arange(1, 10)))[:, None] - 1).max() < 0.06
+    with pytest.raises(ValueError, match="series 'a': transform='log' needs positive values, chan"):
+        only(made, walk)
+
+
 def test_random_walk_looks_back_as_far_as_it_is_told():
     steps = np.random.default_rng(0).standard_normal(1000) * np.repeat([1.0, 5.0], [900, 100])
     for increments in ("bootstrap", "gaussian"):

@@ -171,6 +171,21 @@ def fill_gaps(values: np.ndarray) -> np.ndarray:
     return np.nan_to_num(np.take_along_axis(values, np.where(last >= 0, last, seen.argmax(0)), 0))
 
 
+def logarithm(values: np.ndarray) -> np.ndarray:
+    """Logarithm of (T, C).
+
+    Raises:
+        ValueError: naming the first channel that is not positive.
+    """
+    low = values.min(0)
+    if low.min() <= 0:
+        channel = int((low <= 0).argmax())
+        raise ValueError(
+            f"transform='log' needs positive values, channel {channel} has {low[channel]:g}"
+        )
+    return np.log(values)
+
+
 def draw(count: int, *shape: int) -> np.ndarray:
     """Indices below ``count`` from torch's global generator, of the shape given."""
     return torch.randint(count, shape).numpy()

@@ -10,7 +10,14 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from tsgen.estimators.baselines.base import Baseline, FitWarning, covariance_root, draw, normal
+from tsgen.estimators.baselines.base import (
+    Baseline,
+    FitWarning,
+    covariance_root,
+    draw,
+    logarithm,
+    normal,
+)
 from tsgen.forecasting.features import season_length
 
 
@@ -234,17 +241,15 @@ class GARCHEstimator(ClassicalBaseline):
         super().__post_init__()
         self._at_least(0, "lags")
 
+    def paths(self, history: np.ndarray, start: pd.Period, num_samples: int) -> np.ndarray:
+        """Fit the changes of each channel and add up drawn ones."""
+        if self.transform == "difference":
+            return super().paths(history, start, num_samples)
+        return np.exp(super().paths(logarithm(history), start, num_samples))
+
     def _simulate(
         self, values: np.ndarray, season: int, num_samples: int, channels: np.ndarray
     ) -> np.ndarray:
-        if self.transform == "log":
-            low = values.min(0)
-            if low.min() <= 0:
-                raise ValueError(
-                    f"{type(self).__name__}: transform='log' needs positive values, channel "
-                    f"{channels[low.argmin()]} has {low.min():g}"
-                )
-            values = np.log(values)
         self._need(len(values), 50 + self.lags, "a GARCH(1, 1)")
         steps = np.diff(values, axis=0)
         size = np.maximum(steps.std(0), np.finfo(float).tiny)
@@ -263,8 +268,7 @@ class GARCHEstimator(ClassicalBaseline):
             ).simulations.values[-1]
             for k, fit in enumerate(fits)
         ]
-        paths = values[-1] + (np.stack(changes, -1) * size).cumsum(1)
-        return np.exp(paths) if self.transform == "log" else paths
+        return values[-1] + (np.stack(changes, -1) * size).cumsum(1)
 
     def _fit(self, r: np.ndarray) -> Any:
         from arch import arch_model

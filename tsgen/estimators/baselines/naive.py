@@ -10,6 +10,7 @@ from tsgen.estimators.baselines.base import (
     covariance_root,
     draw,
     earlier_origins,
+    logarithm,
     normal,
 )
 from tsgen.forecasting.features import season_length
@@ -33,11 +34,14 @@ class RandomWalkEstimator(Baseline):
         increments: "bootstrap" draws e from the steps of the history (their mean, the drift, is
             kept), "gaussian" from a normal law of mean 0 with their covariance, which is diagonal
             unless joint.
+        transform: what walks: the target, "difference", or its logarithm, "log", which makes a
+            geometric walk of a positive target.
         window: how many of the last steps count; all if not given.
     """
 
     joint: bool = True
     increments: Literal["bootstrap", "gaussian"] = "bootstrap"
+    transform: Literal["difference", "log"] = "difference"
     window: int | None = None
 
     def __post_init__(self) -> None:
@@ -47,6 +51,7 @@ class RandomWalkEstimator(Baseline):
 
     def paths(self, history: np.ndarray, start: pd.Period, num_samples: int) -> np.ndarray:
         """Add up drawn steps."""
+        history = logarithm(history) if self.transform == "log" else history
         steps = np.diff(history, axis=0) if len(history) > 1 else np.zeros_like(history)
         steps = steps[-self.window :] if self.window else steps
         shape = (num_samples, self.prediction_length)
@@ -58,7 +63,8 @@ class RandomWalkEstimator(Baseline):
             index = draw(len(steps), *shape, steps.shape[1])
             drawn = np.take_along_axis(steps, index.reshape(-1, steps.shape[1]), 0)
             drawn = drawn.reshape(index.shape)
-        return history[-1] + drawn.cumsum(1)
+        paths = history[-1] + drawn.cumsum(1)
+        return np.exp(paths) if self.transform == "log" else paths
 
 
 class SeasonalNaiveEstimator(Baseline):
