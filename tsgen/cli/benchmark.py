@@ -140,7 +140,7 @@ def _tasks(
     quiet: bool,
 ) -> list[Task]:
     """What is run on a data set; everything is checked here, before any training."""
-    from tsgen.estimators.options import read_options, read_value
+    from tsgen.estimators.options import read_options, read_texts
     from tsgen.estimators.registry import baselines, estimators
     from tsgen.forecasting.estimator import GenerativeEstimator
 
@@ -161,9 +161,7 @@ def _tasks(
             low = lowest_of(data.card.support)
             options = ({"low": low} if low is not None else {}) | options
         elif data.card is not None and not plain and issubclass(kind, GenerativeEstimator):
-            advised = data.card.options_for(name).items()
-            texts = {k: read_value(v) if isinstance(v, str) else v for k, v in advised}
-            options = texts | options
+            options = read_texts(data.card.options_for(name)) | options
         estimator = estimators[name](data.prediction_length, **options)
         if isinstance(estimator, GenerativeEstimator):
             estimator = estimator.replace(verbose=not quiet)

@@ -70,7 +70,7 @@ def plan_windows(
     """Windows that suit the data, where they are not given.
 
     A tenth of the shortest series is kept for the test, at most 7 windows, and a fifth for
-    calibration, at most 60 windows or what 20 forecasts need.
+    calibration, at most 30 windows or what 20 forecasts need.
 
     Raises:
         ValueError: if the horizon does not fit the data or the windows leave nothing to train on.
@@ -87,7 +87,7 @@ def plan_windows(
         test = max(1, min(7, shortest // (10 * horizon)))
         test = test if shortest > (test + 1) * horizon else 0
     if calibration is None:
-        wanted = max(1, -(-20 // series)) if series > 1 else 60
+        wanted = max(1, -(-20 // series)) if series > 1 else 30
         calibration = min(wanted, shortest // (5 * horizon))
     for name, value in (("--windows", test), ("--calibrate", calibration)):
         if value < 0:

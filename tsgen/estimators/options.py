@@ -2,7 +2,7 @@
 
 import ast
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tsgen.diffusion
@@ -23,6 +23,11 @@ def read_options(settings: Iterable[str]) -> dict[str, Any]:
             raise ValueError(f"--set {setting!r}: expected option=value")
         options[name.strip()] = read_value(value.strip())
     return options
+
+
+def read_texts(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of which some are written as text, as in a data set's card."""
+    return {k: read_value(v) if isinstance(v, str) else v for k, v in options.items()}
 
 
 def read_value(text: str) -> Any:
