@@ -33,9 +33,10 @@ class RidgeEstimator(Baseline):
 
     The origins that it learns from go back from the end in steps of a season, as long as these are
     at least 100, else in steps of the largest divisor of a season that gives 100, else one by one.
-    A history that leaves no 20 origins, or no four horizons of them, loses features, from the
-    longest lag on: first the second long season, then the first, then values beyond a season, then
-    all but the last value; below that the forecast is that of :class:`SeasonalNaiveEstimator`.
+    Where they do not reach over twice the longest lag and four horizons, or are fewer than 20, the
+    longest lags are left out: first the second long season, then the first, then values beyond a
+    season, then all but the last value; below that the forecast is that of
+    :class:`SeasonalNaiveEstimator`.
 
     Args:
         alpha: weight of the penalty; if not given, for each channel the one of 0.01, 0.03, ..., 100
@@ -106,7 +107,8 @@ class RidgeEstimator(Baseline):
             enough = (s for s in steps if (last - lags[-1]) // s >= _ORIGINS)
             step = self.origin_step or next(enough, 1)
             found = earlier_origins(length, last, lags[-1], step)
-            if len(found) >= max(_FEWEST, 4 * -(-self.prediction_length // step)):
+            fewest = max(_FEWEST, 4 * -(-self.prediction_length // step))
+            if len(found) >= fewest and last - lags[-1] >= 2 * lags[-1]:
                 return lags, found
         return None
 
