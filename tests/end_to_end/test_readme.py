@@ -1,9 +1,13 @@
 """The README's programs run as they are written."""
 
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import matplotlib
+import pandas as pd
 import pytest
 
 import tsgen
@@ -11,8 +15,9 @@ import tsgen
 README = Path(__file__).parents[2] / "README.md"
 
 
-def programs():
-    return re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+def programs(language="python"):
+    text = README.read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def test_quick_start(tmp_path, monkeypatch, capsys):
@@ -20,15 +25,36 @@ def test_quick_start(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(compile(programs()[0], "README.md", "exec"), names)
-    assert len(programs()[0].splitlines()) <= 25
-    assert "(100, 24, 2)" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "(100, 24, 2)" in printed and "Scores of 7 windows" in printed and "0.95" in printed
     assert (tmp_path / "forecast.png").stat().st_size > 10_000
     assert tsgen.load("model") == names["predictor"]
-    exec(compile(programs()[1], "README.md", "exec"), names)
     # a sine of size 5 or 8 plus noise of standard deviation 1 or 1.4: a forecast that follows the
     # sine has a fair CRPS of .56 to .8 over a mean of 25
     assert 0.02 < names["result"].scores["fair_crps"] < 0.04
+    exec(compile(programs()[1], "README.md", "exec"), names)
+    assert "DieboldMariano" in capsys.readouterr().out
     assert len(programs()) == 2
+
+
+@pytest.mark.slow
+def test_commands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    setup = programs()[0].split("dataset, summary")[0]
+    names = {}
+    exec(compile(setup, "README.md", "exec"), names)
+    names["df"].to_csv("demand.csv")
+    (commands,) = [block for block in programs("sh") if block.startswith("tsgen train")]
+    for command in commands.strip().splitlines():
+        done = subprocess.run(
+            [sys.executable, "-m", *shlex.split(command)], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    forecast = pd.read_csv("forecast.csv")
+    assert len(forecast) == 48 and {"0.1", "0.5", "0.9"} <= set(forecast)
+    scores = pd.read_csv("model/scores.csv").set_index("forecaster")
+    assert scores.loc["lowrank", "crps"] < scores.loc["seasonal_naive", "crps"]
+    assert (tmp_path / "model" / "report.html").exists()
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README.read_text(encoding="utf-8")))
