@@ -145,8 +145,8 @@ class RidgeEstimator(Baseline):
                 better = loss < least
                 least[better], chosen[better], errors[better] = loss[better], alpha, found[better]
         if self.residuals == "in_sample":
-            errors = y - whole.predict(x, chosen)
-        return whole.predict(now, chosen)[:, 0].T, errors.transpose(1, 2, 0)
+            errors = y - whole.predict(whole.turn(x), chosen)
+        return whole.predict(whole.turn(now), chosen)[:, 0].T, errors.transpose(1, 2, 0)
 
 
 class _Fit:
@@ -162,15 +162,18 @@ class _Fit:
         self.values = np.maximum(values, 0)[:, None]
         self.product = (x @ self.vectors).swapaxes(1, 2) @ (y - self.y_mean[:, None])
 
-    def predict(self, x: np.ndarray, alpha: float | np.ndarray) -> np.ndarray:
-        """At x (C, m, p), with one alpha or one for each channel, (C, 1, 1)."""
-        turned = (x - self.x_mean) @ self.vectors
+    def turn(self, x: np.ndarray) -> np.ndarray:
+        """Turn x (C, m, p) into the eigenvectors, the same for every alpha."""
+        return (x - self.x_mean) @ self.vectors
+
+    def predict(self, turned: np.ndarray, alpha: float | np.ndarray) -> np.ndarray:
+        """At turned x (C, m, p), with one alpha or one for each channel, (C, 1, 1)."""
         return turned / (self.values + alpha) @ self.product + self.y_mean[:, None]
 
-    def leverage(self, x: np.ndarray, alpha: float) -> np.ndarray:
-        """Diagonal of the hat matrix at the x of the fit, (C, n)."""
-        turned = (x - self.x_mean) @ self.vectors
-        return 1 / self.count + (turned**2 / (self.values + alpha)).sum(-1)
+    def leverage(self, turned: np.ndarray, alpha: float) -> np.ndarray:
+        """Diagonal of the hat matrix at the turned x of the fit, (C, n)."""
+        weights = 1 / (self.values[:, 0] + alpha)
+        return 1 / self.count + np.einsum("cnp,cp->cn", turned**2, weights)
 
 
 def _held_out(
@@ -186,15 +189,18 @@ def _held_out(
         alphas: weights of the penalty.
     """
     if not overlap:
+        turned = whole.turn(x)
         for alpha in alphas:
-            yield (y - whole.predict(x, alpha)) / (1 - whole.leverage(x, alpha))[..., None]
+            left = 1 - whole.leverage(turned, alpha)
+            yield (y - whole.predict(turned, alpha)) / left[..., None]
         return
     parts = []
     for block in np.array_split(np.arange(x.shape[1]), _BLOCKS):
         rest = np.r_[: max(block[0] - overlap, 0), block[-1] + 1 + overlap : x.shape[1]]
-        parts.append((_Fit(x[:, rest], y[:, rest]), block))
+        fit = _Fit(x[:, rest], y[:, rest])
+        parts.append((fit, fit.turn(x[:, block])))
     for alpha in alphas:
-        yield np.concatenate([y[:, b] - fit.predict(x[:, b], alpha) for fit, b in parts], axis=1)
+        yield y - np.concatenate([fit.predict(turned, alpha) for fit, turned in parts], axis=1)
 
 
 def _long_season(season: int, start: pd.Period) -> int:
