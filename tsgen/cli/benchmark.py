@@ -2,7 +2,6 @@
 
 import functools
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -41,6 +40,7 @@ class Task(NamedTuple):
 
 
 def benchmark(
+    context: typer.Context,
     data: Annotated[str, typer.Option(help="Data sets, by commas; see `tsgen datasets list`.")],
     models: Annotated[str, typer.Option(help="Models, by commas, such as timegrad,lowrank.")] = "",
     seeds: Annotated[int, typer.Option(help="Trainings of each model, with seeds 0, 1, ...")] = 1,
@@ -105,7 +105,7 @@ def benchmark(
     say = (lambda text: None) if quiet else note
     tables: list[dict[str, Any]] = []
     for benchmark_set, tasks in zip(sets, plans, strict=True):
-        record = functools.partial(_record, out, benchmark_set.name, samples, levels)
+        record = functools.partial(_record, out, context.obj, benchmark_set.name, samples, levels)
         results = _run(
             benchmark_set, tasks, range(seeds), others, samples, levels, cache, record, say
         )
@@ -245,6 +245,7 @@ def _described(sampler: Any) -> str:
 
 def _record(
     out: Path | None,
+    arguments: list[str],
     dataset: str,
     samples: int,
     levels: int,
@@ -272,7 +273,7 @@ def _record(
         "train_s": round(result.seconds["train"], 2),
         "forecast_s": round(result.seconds["forecast"], 2),
         **circumstances(),
-        "command": "tsgen " + " ".join(re.sub("(^|=)/.*/", r"\1", a) for a in sys.argv[1:]),
+        "command": "tsgen " + " ".join(re.sub("(^|=)/.*/", r"\1", a) for a in arguments),
     }
     frame = pd.DataFrame([row])
     if out.exists():

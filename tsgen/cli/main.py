@@ -1,9 +1,11 @@
 """Entry point: commands, and what they answer when something is wrong."""
 
+import functools
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import typer
 
@@ -29,10 +31,30 @@ trains, calibrates on held-out data, and compares the forecasts with baselines. 
 forecasts what comes after the table's end. `tsgen COMMAND --help` explains each command.""",
 )
 app.add_typer(datasets.app, name="datasets")
-app.command("train")(train.train)
-app.command("forecast")(forecast.forecast)
-app.command("evaluate")(evaluate.evaluate)
-app.command("benchmark")(benchmark.benchmark)
+
+
+class _Stopped(Exception):
+    """Ctrl-C, which typer would answer itself, without the notes on what is safe."""
+
+
+def _stoppable(command: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt as stop:
+            raise _Stopped from stop
+
+    return run
+
+
+for _name, _command in (
+    ("train", train.train),
+    ("forecast", forecast.forecast),
+    ("evaluate", evaluate.evaluate),
+    ("benchmark", benchmark.benchmark),
+):
+    app.command(_name)(_stoppable(_command))
 
 
 @app.callback(invoke_without_command=True)
@@ -65,11 +87,11 @@ def _run(arguments: list[str]) -> int:
     """The exit code; whatever is wrong becomes one line."""
     try:
         result = typer.main.get_command(app)(
-            args=arguments, prog_name="tsgen", standalone_mode=False
+            args=arguments, prog_name="tsgen", standalone_mode=False, obj=arguments
         )
         return int(result or 0)
-    except KeyboardInterrupt as stop:
-        _complain("stopped", stop)
+    except _Stopped as stop:
+        _complain("stopped.", stop.__cause__)
         return 130
     except Exception as error:
         if os.environ.get("TSGEN_DEBUG"):
@@ -89,7 +111,7 @@ def _run(arguments: list[str]) -> int:
         return 2 if usual else 1
 
 
-def _complain(text: str, error: BaseException) -> None:
+def _complain(text: str, error: BaseException | None) -> None:
     notes = " ".join(getattr(error, "__notes__", []))
     line = " ".join(f"{text} {notes}".split())
     print(f"tsgen: {line}", file=sys.stderr)

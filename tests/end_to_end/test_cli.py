@@ -1,0 +1,327 @@
+"""The commands as a person gives them: results, exit codes, one line where something is wrong."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tsgen
+from tsgen.cli import main
+
+QUICK = ["--set", "max_epochs=1", "--set", "num_batches_per_epoch=20", "--set", "device=cpu"]
+
+
+def table(length=24 * 60, columns=("north", "south")):
+    hours = pd.date_range("2024-01-01", periods=length, freq="h")
+    noise = np.random.default_rng(0).normal(size=(length, len(columns)))
+    day = np.sin(2 * np.pi * hours.hour / 24)
+    values = {name: 20 + 5 * (i + 1) * day + noise[:, i] for i, name in enumerate(columns)}
+    return pd.DataFrame(values, hours).rename_axis("time")
+
+
+def run(capsys, *arguments, code=0):
+    with pytest.raises(SystemExit) as stop:
+        main([str(a) for a in arguments])
+    captured = capsys.readouterr()
+    assert stop.value.code == code, captured.err
+    return captured
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    table().iloc[:-48].to_csv(folder / "past.csv")
+    table().to_csv(folder / "all.csv")
+    with pytest.raises(SystemExit) as stop:
+        main([
+            "train", str(folder / "past.csv"), "--model", "gaussian", "--horizon", "24", *QUICK,
+            "--out", str(folder / "model"), "--windows", "3", "--calibrate", "20", "--quiet",
+        ])  # fmt: skip
+    assert stop.value.code == 0
+    return folder
+
+
+def test_training_leaves_a_model_its_scores_and_a_report(trained):
+    predictor = tsgen.load(trained / "model")
+    assert predictor.calibration.windows == 20 and predictor.prediction_length == 24
+    scores = pd.read_csv(trained / "model" / "scores.csv").set_index("forecaster")
+    beside = ["last_value", "random_walk", "seasonal_naive", "ridge"]
+    assert list(scores.index) == ["gaussian", *beside]
+    assert {"crps", "crps_sum", "energy", "variogram", "coverage_90", "mase"} <= set(scores)
+    assert scores["crps"].idxmin() != "last_value" and scores.loc["gaussian", "train_s"] > 0
+    best = scores["crps"].drop("gaussian").min()
+    assert scores.loc["gaussian", "vs_baseline"] == pytest.approx(
+        scores.loc["gaussian", "crps"] / best
+    )
+    page = (trained / "model" / "report.html").read_text()
+    assert "gaussian on past.csv" in page and "seasonal_naive" in page
+
+
+def test_forecasts_are_tidy_tables(trained, capsys):
+    arguments = ["forecast", trained / "model", trained / "past.csv"]
+    printed = run(capsys, *arguments, "--quantiles", ".1,.5,.9", "--quiet").out
+    frame = pd.read_csv(pd.io.common.StringIO(printed), parse_dates=["time"])
+    assert list(frame) == ["item_id", "start", "time", "channel", "mean", "0.1", "0.5", "0.9"]
+    assert len(frame) == 48 and set(frame["channel"]) == {"north", "south"}
+    assert frame["time"].iloc[0] == table().index[-48]
+    truth = table().iloc[-48:-24].reset_index().melt("time", var_name="channel")
+    both = frame.merge(truth, on=["time", "channel"])
+    assert len(both) == 48 and (both["value"].between(both["0.1"], both["0.9"])).mean() > 0.5
+
+    out, paths = trained / "f.csv", trained / "p.parquet"
+    run(capsys, *arguments, "--out", out, "--paths", paths, "--sum", "--band", "0.9", "--seed", 1)
+    again = pd.read_csv(out)
+    assert set(again["channel"]) == {"north", "south", "sum"} and len(again) == 72
+    inner = again.query("channel != 'sum'")
+    assert (inner["band_0.9_low"] <= inner["0.05"]).mean() > 0.9
+    samples = pd.read_parquet(paths)
+    assert len(samples) == 200 * 24 * 2 and samples["sample_id"].nunique() == 200
+    wide = samples.pivot(index=["sample_id", "time"], columns="channel", values="value")
+    summed = wide.sum(axis=1).groupby("time").mean()
+    assert np.allclose(summed, again.query("channel == 'sum'")["mean"])
+    rows = json.loads(run(capsys, *arguments, "--json", "--quiet").out)
+    assert len(rows) == 48 and rows[0]["channel"] == "north"
+
+
+def test_evaluation_of_a_saved_model(trained, capsys):
+    out, report = trained / "e.csv", trained / "e.html"
+    arguments = ["evaluate", trained / "model", trained / "all.csv", "--windows", 2]
+    printed = run(capsys, *arguments, "--out", out, "--report", report, "--baselines",
+                  "random_walk,seasonal_naive").out  # fmt: skip
+    assert "CRPS (19 q.)" in printed and "seasonal_naive" in printed
+    assert list(pd.read_csv(out)["forecaster"]) == ["model", "random_walk", "seasonal_naive"]
+    assert report.stat().st_size > 50_000
+    rows = json.loads(run(capsys, *arguments, "--json", "--quiet", "--baselines", "none").out)
+    assert [row["forecaster"] for row in rows["scores"]] == ["model"]
+    assert 0 < rows["scores"][0]["crps"] < 0.2
+
+
+def test_panels_covariates_and_categories(tmp_path, capsys):
+    rows = []
+    for i, shop in enumerate(["a", "b", "c"]):
+        one = table(400, ["sold"]).assign(shop=shop, kind="big" if i else "small")
+        one["price"] = np.where(one.index.hour < 12, 1.0, 2.0)
+        one["sold"] = np.round(np.abs(one["sold"]) * (i + 1))
+        one.loc[one.index[-24:], "sold"] = np.nan
+        rows.append(one.reset_index())
+    pd.concat(rows).to_csv(tmp_path / "sales.csv", index=False)
+    run(
+        capsys, "train", tmp_path / "sales.csv", "--item-id", "shop", "--target", "sold",
+        "--known", "price", "--static", "kind", "--model", "timegrad", "--horizon", 24, *QUICK,
+        "--set", "support=count", "--set", "sampler=DPMSolverPP(5)", "--out", tmp_path / "model",
+        "--quiet",
+    )  # fmt: skip
+    printed = run(capsys, "forecast", tmp_path / "model", tmp_path / "sales.csv", "--quiet").out
+    frame = pd.read_csv(pd.io.common.StringIO(printed), parse_dates=["time"])
+    assert list(frame["item_id"].unique()) == ["a", "b", "c"] and len(frame) == 72
+    assert frame["time"].min() == table(400).index[-24] and (frame["0.05"] >= 0).all()
+
+
+def test_a_baseline_is_a_model_too(tmp_path, capsys):
+    table(600).to_csv(tmp_path / "a.csv")
+    run(capsys, "train", tmp_path / "a.csv", "--model", "seasonal_naive", "--horizon", 24,
+        "--set", "season=24", "--out", tmp_path / "m", "--quiet")  # fmt: skip
+    assert len(run(capsys, "forecast", tmp_path / "m", tmp_path / "a.csv", "--quiet").out) > 1000
+    again = run(capsys, "train", tmp_path / "a.csv", "--model", "seasonal_naive", "--horizon", 24,
+                "--out", tmp_path / "m", code=2)  # fmt: skip
+    assert "it holds a model; pass --overwrite to replace it" in again.err
+
+
+def test_benchmark_of_simulated_data(tmp_path, capsys):
+    out = tmp_path / "runs.csv"
+    arguments = [
+        "benchmark", "--data", "simulated_ou", "--models", "gaussian", "--seeds", 2, "--out", out,
+        "--set", "gaussian.max_epochs=1", "--set", "gaussian.num_batches_per_epoch=5",
+        "--set", "gaussian.device=cpu", "--baselines", "random_walk", "--cache", tmp_path / "c",
+        "--quiet",
+    ]  # fmt: skip
+    printed = run(capsys, *arguments, "--report", tmp_path / "pages").out
+    assert "simulated_ou: 400 windows, 2 seeds" in printed and "exact" in printed and "±" in printed
+    rows = pd.read_csv(out)
+    assert list(rows["forecaster"]) == ["gaussian"] * 2 + ["random_walk"] * 2 + ["exact"] * 2
+    assert rows.groupby("forecaster")["crps"].mean().idxmin() == "exact"
+    assert rows["command"].str.contains("gaussian.max_epochs=1").all()
+    assert not rows["command"].str.contains(str(tmp_path)).any()
+    assert (tmp_path / "pages" / "simulated_ou.html").exists()
+    again = json.loads(run(capsys, *arguments, "--json").out)
+    figures = {row["forecaster"]: row for row in again["results"]}
+    assert figures["gaussian"]["crps"] == pytest.approx(
+        rows.query("forecaster == 'gaussian'")["crps"].mean(), rel=1e-4
+    )  # from the cache: not trained again, and the same
+    assert len(pd.read_csv(out)) == 12
+
+
+def test_data_sets(capsys, monkeypatch):
+    monkeypatch.delenv("TSGEN_DATA", raising=False)
+    assert "electricity_nips" in run(capsys, "datasets", "list").out
+    rows = {row["name"]: row for row in json.loads(run(capsys, "datasets", "list", "--json").out)}
+    assert rows["eia_demand_hourly"]["state"] == "missing" and rows["solar_nips"]["channels"] == 137
+    told = run(capsys, "datasets", "info", "eia_demand_hourly").out
+    assert "CC BY 4.0" in told and "10.5281/zenodo.3517196" in told and "how to get it" in told
+    assert json.loads(run(capsys, "datasets", "info", "simulated_ou", "--json").out)["freq"] == "h"
+    assert "nothing to get" in run(capsys, "datasets", "get", "simulated_ou").out
+    missing = run(capsys, "datasets", "get", "eia_demand_hourly", code=2).err
+    assert "Zenodo record 3517196" in missing and missing.count("\n") == 1
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+TRAIN = ["--model", "gaussian", "--horizon", "24"]
+BAD = {
+    "no file": (
+        lambda p: ["train", p / "no.csv", *TRAIN, "--out", p / "m"], "no.csv: no such file"
+    ),
+    "empty file": (
+        lambda p: ["train", write(p / "a.csv", ""), *TRAIN, "--out", p / "m"], "the file is empty"
+    ),
+    "no time": (
+        lambda p: ["train", write(p / "a.csv", "a,b\n1,2\n3,4\n"), *TRAIN, "--out", p / "m"],
+        "no time column among 'a', 'b'; pass time=",
+    ),
+    "text": (
+        lambda p: ["train", text_in(p), *TRAIN, "--out", p / "m"],
+        "column 'north', row 7 (2024-01-01 07:00:00): 'broken' is not a number",
+    ),
+    "mixed": (
+        lambda p: ["train", mixed(p), *TRAIN, "--out", p / "m"], "mixed frequencies: the time"
+    ),
+    "horizon": (
+        lambda p: ["train", good(p), "--model", "gaussian", "--horizon", 500, "--out", p / "m"],
+        "--horizon 500: the shortest series has 300 steps, expected more than two horizons",
+    ),
+    "windows": (
+        lambda p: ["train", good(p), *TRAIN, "--out", p / "m", "--windows", 12],
+        "leave 0 of 300 steps for training, expected more than 24",
+    ),
+    "model": (
+        lambda p: ["train", good(p), "--model", "timegard", "--horizon", 24, "--out", p / "m"],
+        "unknown estimator 'timegard'; known are",
+    ),
+    "option": (
+        lambda p: ["train", good(p), *TRAIN, "--set", "epochs=3", "--out", p / "m"],
+        "GaussianEstimator has no option 'epochs' (given 3); ",
+    ),
+    "setting": (
+        lambda p: ["train", good(p), *TRAIN, "--set", "lr", "--out", p / "m"],
+        "--set 'lr': expected option=value",
+    ),
+    "part": (
+        lambda p: ["train", good(p), *TRAIN, "--set", "encoder=gnu(hidden_size=3)", "--out", p],
+        "no part is called gnu; known are gru, lstm, Ancestral",
+    ),
+    "baseline": (
+        lambda p: ["train", good(p), *TRAIN, "--out", p / "m", "--baselines", "naive"],
+        "unknown baseline 'naive'; known are",
+    ),
+    "output": (
+        lambda p: ["train", good(p), *TRAIN, "--out", write(p / "file", "") / "m"],
+        "file/m: cannot be written (Not a directory)",
+    ),
+    "report": (
+        lambda p: ["train", good(p), *TRAIN, "--out", p / "m", "--report", p / "r.doc"],
+        "r.doc: expected a name that ends in .csv",
+    ),
+    "no model": (lambda p: ["forecast", p, good(p)], "holds no model saved by tsgen"),
+    "quantiles": (
+        lambda p: ["forecast", p, good(p), "--quantiles", "10,50"], "expected levels between 0 and"
+    ),
+    "no number": (
+        lambda p: ["forecast", p, good(p), "--quantiles", "a"], "expected numbers with commas"
+    ),
+    "data set": (
+        lambda p: ["benchmark", "--data", "electricty", "--models", "gaussian"],
+        "unknown data set 'electricty'; known are ETTh1",
+    ),
+    "benchmark model": (
+        lambda p: ["benchmark", "--data", "simulated_ou", "--models", "x"], "unknown estimator 'x'"
+    ),
+    "benchmark option": (
+        lambda p: ["benchmark", "--data", "simulated_ou", "--models", "gaussian", "--set", "lr=1"],
+        "--set lr=...: expected MODEL.OPTION=VALUE with one of gaussian, last_value",
+    ),
+    "sampler": (
+        lambda p: ["benchmark", "--data", "simulated_ou", "--models", "gaussian", "--sampler",
+                   "DDIM(5)"],
+        "none of the models has a sampler",
+    ),
+    "no sampler": (
+        lambda p: ["benchmark", "--data", "simulated_ou", "--models", "timegrad", "--sampler", "x"],
+        "expected a sampler such as 'DPMSolverPP(20)'",
+    ),
+    "no card": (lambda p: ["datasets", "info", "x"], "unknown data set 'x'; known are"),
+    "usage": (lambda p: ["train"], "Missing argument"),
+    "no command": (lambda p: ["predict"], "No such command 'predict'"),
+    "choice": (
+        lambda p: ["train", good(p), *TRAIN, "--out", p / "m", "--duplicates", "all"], "'all'"
+    ),
+}  # fmt: skip
+
+
+def good(folder):
+    table(300).to_csv(folder / "good.csv")
+    return folder / "good.csv"
+
+
+def text_in(folder):
+    frame = table(300).astype(object)
+    frame.iloc[7, 0] = "broken"
+    frame.to_csv(folder / "text.csv")
+    return folder / "text.csv"
+
+
+def mixed(folder):
+    days = table(40).set_axis(pd.date_range("2024-02-01", periods=40, freq="D", name="time"))
+    pd.concat([table(300), days]).to_csv(folder / "mixed.csv")
+    return folder / "mixed.csv"
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_wrong_use_is_one_line_and_exit_code_2(case, tmp_path, capsys):
+    make, message = BAD[case]
+    captured = run(capsys, *make(tmp_path), code=2)
+    assert message in captured.err and captured.err.startswith("tsgen: ")
+    assert captured.err.count("\n") == 1 and captured.out == ""
+
+
+def test_failures_are_one_line_and_exit_code_1(trained, capsys, monkeypatch):
+    monkeypatch.setattr("tsgen.cli.forecast.open_model", lambda *a: 1 / 0)
+    captured = run(capsys, "forecast", trained / "model", trained / "past.csv", code=1)
+    assert captured.err == "tsgen: ZeroDivisionError: division by zero\n"
+
+
+def test_interrupted_training_goes_on(tmp_path, capsys, monkeypatch):
+    from tsgen.forecasting.module import ForecastModule
+
+    table(600).to_csv(tmp_path / "a.csv")
+    command = ["train", tmp_path / "a.csv", "--model", "gaussian", "--horizon", 24, "--set",
+               "max_epochs=2", "--set", "num_batches_per_epoch=5", "--set", "device=cpu",
+               "--windows", 0, "--out", tmp_path / "m", "--quiet"]  # fmt: skip
+    step = ForecastModule.training_step
+
+    def broken(self, batch, index):
+        if self.current_epoch == 1 and index == 3:
+            raise KeyboardInterrupt
+        return step(self, batch, index)
+
+    monkeypatch.setattr(ForecastModule, "training_step", broken)
+    stopped = run(capsys, *command, code=130)
+    assert "stopped. 1 epochs are safe in" in stopped.err and stopped.err.count("\n") == 1
+    monkeypatch.undo()
+    run(capsys, *command)
+    history = tsgen.load(tmp_path / "m").base.history
+    assert [row["epoch"] for row in history] == [0, 1]
+
+
+def test_as_a_module():
+    for arguments, code in ((["--version"], 0), ([], 2), (["datasets"], 2)):
+        done = subprocess.run(
+            [sys.executable, "-m", "tsgen", *arguments], capture_output=True, text=True
+        )
+        assert done.returncode == code and "Traceback" not in done.stderr
+    assert "Usage: tsgen datasets" in done.stdout
