@@ -316,6 +316,9 @@ def test_interrupted_training_goes_on(tmp_path, capsys, monkeypatch):
     run(capsys, *command)
     history = tsgen.load(tmp_path / "m").base.history
     assert [row["epoch"] for row in history] == [0, 1]
+    assert not (tmp_path / "m" / "checkpoints").exists()
+    run(capsys, *command, "--overwrite", "--set", "max_epochs=1")  # other options, from the start
+    assert len(tsgen.load(tmp_path / "m").base.history) == 1
 
 
 def test_as_a_module():

@@ -1,5 +1,6 @@
 """``tsgen train``: from a table to a calibrated model and an honest score table."""
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 TABLE = "table.json"
 """File beside a model that says how its table is read."""
+CHECKPOINTS = "checkpoints"
+"""Folder of a training that is not finished."""
 
 
 def train(
@@ -152,6 +155,7 @@ def train(
 
     final.serialize(out)
     (out / TABLE).write_text(dump_json(summary.layout))
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     say(f"the model is in {out}")
     if not plan.test:
         return
@@ -195,7 +199,7 @@ def _estimator(
     options = read_options(settings or [])
     estimator = estimators[model](horizon, **options)
     if isinstance(estimator, GenerativeEstimator):
-        folder = options.get("checkpoint_dir", str(out / "checkpoints"))
+        folder = options.get("checkpoint_dir", str(out / CHECKPOINTS))
         estimator = estimator.replace(verbose=not quiet, checkpoint_dir=folder)
     return estimator, options
 
