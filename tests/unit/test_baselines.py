@@ -9,6 +9,7 @@ import pytest
 from gluonts.model.predictor import Predictor
 from gluonts.model.seasonal_naive import SeasonalNaivePredictor
 
+from tsgen.data.registry import datasets
 from tsgen.data.synthetic import VAR
 from tsgen.estimators.baselines import (
     Baseline,
@@ -508,3 +509,56 @@ def test_var_options():
         VAREstimator(6, difference=-1)
     with pytest.raises(ValueError, match="ETSEstimator: trend"):
         ETSEstimator(6, trend="steep")
+
+
+# on real data
+
+
+def mean_scores(estimator, data, seeds=5, levels=19):
+    """Means over seeds of CRPS, CRPS-sum and energy score."""
+    predictor = estimator.train(data.train)
+    scores = [
+        backtest(predictor, data.test, num_samples=100, seed=s, levels=levels).scores
+        for s in range(seeds)
+    ]
+    return np.array([[s["crps"], s.get("crps_sum", 0.0), s["energy"]] for s in scores]).mean(0)
+
+
+@pytest.mark.slow
+def test_recipes_of_the_reference_script(real_data):
+    """It prints .0405, .0249, .0434 and .0316, .0154, .0359; means of its 20 seeds are below."""
+    data = datasets["eia_demand_hourly"]()
+    again = SeasonalNaiveEstimator(24, first_origin=1000, origin_step=24, fit_until=5833)
+    ridge = RidgeEstimator(
+        24, alpha=3.0, first_origin=700, origin_step=7, fit_until=5833, residuals="in_sample"
+    )
+    for made, script in ((again, (0.0409, 0.0258, 0.0440)), (ridge, (0.0315, 0.0155, 0.0358))):
+        assert np.abs(mean_scores(made, data) / script - 1).max() < 0.02
+    # the defaults: origins of one phase, a penalty for each area
+    assert (mean_scores(RidgeEstimator(24), data) < (0.0262, 0.0085, 0.0314)).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options, crps_sum, crps",
+    [
+        ({"increments": "gaussian"}, 0.00563, 0.00796),
+        ({}, 0.00538, 0.00757),
+        ({"joint": False, "increments": "gaussian"}, 0.00471, 0.00803),
+        ({"joint": False}, 0.00469, 0.00762),
+    ],
+)
+def test_random_walks_of_the_exchange_rates(real_data, options, crps_sum, crps):
+    """The figures of another program, whose walks are of the logarithms."""
+    data = datasets["exchange_rate_nips"]()
+    found = mean_scores(RandomWalkEstimator(30, transform="log", **options), data, seeds=10)
+    assert abs(found[1] - crps_sum) < 3 * 0.0002  # its spread over seeds, for a mean of ten each
+    assert abs(found[0] / crps - 1) < 0.03
+
+
+@pytest.mark.slow
+def test_seasonal_naive_of_the_m4_competition(real_data):
+    """Published .048."""
+    data = datasets["m4_hourly"]()
+    found = mean_scores(SeasonalNaiveEstimator(48, residuals=False), data, seeds=1, levels=9)
+    assert round(found[0], 3) == 0.048
