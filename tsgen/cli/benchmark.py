@@ -283,10 +283,13 @@ def _record(
 
 def _text(value: Any) -> str:
     """An option as it is written on the command line."""
-    if isinstance(value, functools.partial):
-        inside = ",".join(f"{k}={v!r}" for k, v in value.keywords.items())
-        return f"{value.func.__name__}({inside})"
-    return str(value)
+    if not isinstance(value, functools.partial):
+        return str(value)
+    from tsgen.encoders import encoders
+
+    names = {part: name for name, part in encoders.items()}
+    inside = ",".join(f"{k}={v!r}" for k, v in value.keywords.items())
+    return f"{names.get(value.func, value.func.__name__)}({inside})"
 
 
 def _write_page(
