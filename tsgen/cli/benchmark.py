@@ -55,11 +55,11 @@ def benchmark(
         ),
     ] = None,
     plain: Annotated[
-        bool, typer.Option(help="Ignore the options that a data set's card advises.")
+        bool, typer.Option("--plain", help="Ignore the options that a data set's card advises.")
     ] = False,
     validation: Annotated[
         bool,
-        typer.Option(help="Score the period before the test, to choose options by."),
+        typer.Option("--validation", help="Score the period before the test, to choose options."),
     ] = False,
     baselines: BaselinesOption = BASELINES,
     samples: SamplesOption = 100,
@@ -85,7 +85,7 @@ def benchmark(
     test windows). Simulated sets have a row "exact", the best forecast there is. A card may advise
     options (`tsgen datasets info NAME`); --set goes over them, --plain leaves them out.
 
-      tsgen benchmark --data exchange_rate_nips,eia_demand_hourly --models timegrad,lowrank \
+        tsgen benchmark --data exchange_rate_nips,eia_demand_hourly --models timegrad,lowrank \
 --seeds 3
     """
     set_threads(threads)

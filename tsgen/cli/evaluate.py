@@ -46,7 +46,7 @@ def evaluate(
     Each window is forecast from what comes before it. Take care that training has not seen the
     windows: scores of windows it has seen mean nothing.
 
-      tsgen evaluate model/ demand.csv --windows 7 --out scores.csv --report report.html
+        tsgen evaluate model/ demand.csv --windows 7 --out scores.csv --report report.html
     """
     set_threads(threads)
     check_writable("--out", out)

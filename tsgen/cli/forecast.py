@@ -44,7 +44,7 @@ def forecast(
     come the sample paths: values of one item_id and sample_id are one possible future of all
     channels. Covariates known for the future must be in the table, in rows without a target.
 
-      tsgen forecast model/ demand.csv --quantiles .1,.5,.9 --out forecast.csv
+        tsgen forecast model/ demand.csv --quantiles .1,.5,.9 --out forecast.csv
     """
     set_threads(threads)
     try:

@@ -1,6 +1,7 @@
 """Entry point: commands, and what they answer when something is wrong."""
 
 import functools
+import logging
 import os
 import sys
 import warnings
@@ -17,16 +18,16 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     help="""Probabilistic forecasts of many related series: sample paths, honest scores, one report.
 
 Start with a CSV that has a column of times and a column for each series:
 
-  tsgen train demand.csv --model lowrank --horizon 24 --out model/
+    tsgen train demand.csv --model lowrank --horizon 24 --out model/
 
 trains, calibrates on held-out data, and compares the forecasts with baselines. Then
 
-  tsgen forecast model/ demand.csv --quantiles .1,.5,.9 --out forecast.csv
+    tsgen forecast model/ demand.csv --quantiles .1,.5,.9 --out forecast.csv
 
 forecasts what comes after the table's end. `tsgen COMMAND --help` explains each command.""",
 )
@@ -75,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: instead of those of the process.
     """
+    for library in ("gluonts", "matplotlib", "lightning"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", category=UserWarning, module=r"tsgen\.")

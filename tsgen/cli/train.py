@@ -39,7 +39,10 @@ CHECKPOINTS = "checkpoints"
 
 def train(
     table: Annotated[Path, typer.Argument(help="CSV (.csv, .csv.gz, .tsv) or parquet file.")],
-    model: Annotated[str, typer.Option(help="Name of a model, such as lowrank or timegrad.")],
+    model: Annotated[
+        str,
+        typer.Option(help="gaussian, lowrank, student_t, timegrad, deepar, ..., or a baseline."),
+    ],
     horizon: Annotated[int, typer.Option(help="Steps to forecast.")],
     out: Annotated[Path, typer.Option(help="Folder for the model, its scores and its report.")],
     target: Annotated[
@@ -78,7 +81,9 @@ def train(
     irregular: Annotated[
         Literal["nearest", "floor", "error"], typer.Option(help="Where times off the grid go.")
     ] = "nearest",
-    dayfirst: Annotated[bool, typer.Option(help="Days come before months: 3.4.2024.")] = False,
+    dayfirst: Annotated[
+        bool, typer.Option("--dayfirst", help="Days come before months: 3.4.2024.")
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="An option of the model: --set max_epochs=5; may be repeated."),
@@ -95,7 +100,9 @@ def train(
     samples: SamplesOption = 100,
     levels: LevelsOption = 19,
     report: ReportOption = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace a model that is in --out.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a model that is in --out.")
+    ] = False,
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -107,9 +114,9 @@ def train(
     which neither has seen. The folder --out then holds the model, scores.csv with every figure,
     and report.html. A training that was interrupted goes on when the command is given again.
 
-      tsgen train demand.csv --model lowrank --horizon 24 --out model/
+        tsgen train demand.csv --model lowrank --horizon 24 --out model/
 
-      tsgen train sales.csv --item-id shop --target sold --known price --model timegrad \
+        tsgen train sales.csv --item-id shop --target sold --known price --model timegrad \
 --horizon 28 --set support=count --out model/
     """
     say = (lambda text: None) if quiet else note
