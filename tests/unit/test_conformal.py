@@ -10,8 +10,8 @@ import tsgen
 from tsgen.data.split import rolling
 from tsgen.data.synthetic import VAR, ornstein_uhlenbeck
 from tsgen.estimators import LastValueEstimator, RandomWalkEstimator
-from tsgen.evaluation import backtest, calibrate
-from tsgen.evaluation.conformal import CalibratedForecast, Calibration, measure, windows_needed
+from tsgen.evaluation import CalibratedForecast, Calibration, backtest, calibrate
+from tsgen.evaluation.conformal import measure, windows_needed
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 

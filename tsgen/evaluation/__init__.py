@@ -1,6 +1,7 @@
 """Proper scores, backtests and comparisons."""
 
 from tsgen.evaluation.backtest import Backtest, backtest
+from tsgen.evaluation.calibrated import CalibratedForecast, CalibratedPredictor, calibrate
 from tsgen.evaluation.cells import INTERVALS, quantile_levels, seasonal_error
 from tsgen.evaluation.comparison import (
     DieboldMariano,
@@ -9,12 +10,7 @@ from tsgen.evaluation.comparison import (
     diebold_mariano,
     paired_comparison,
 )
-from tsgen.evaluation.conformal import (
-    CalibratedForecast,
-    CalibratedPredictor,
-    Calibration,
-    calibrate,
-)
+from tsgen.evaluation.conformal import Calibration
 from tsgen.evaluation.known import Comparison, compare, paired_ratio
 from tsgen.evaluation.scores import (
     coverage,

@@ -15,23 +15,13 @@ ranks, so that what belonged together still does. The joint band is stretched by
 largest stretches, over all steps and channels at once.
 """
 
-import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from gluonts.dataset import Dataset
-from gluonts.model.forecast import SampleForecast
-from gluonts.model.predictor import Predictor
 
-from tsgen.data.split import Entry
-from tsgen.evaluation.backtest import as_samples, backtest, forecast_after
-from tsgen.evaluation.cells import INTERVALS, central_interval
-from tsgen.saving import load
-
-FORMAT = 1
+from tsgen.evaluation.cells import central_interval
 
 
 class Calibration(NamedTuple):
@@ -46,147 +36,9 @@ class Calibration(NamedTuple):
     """n."""
 
 
-class CalibratedForecast(SampleForecast):
-    """Recalibrated sample paths, and the bands that whole paths stay in."""
-
-    def __init__(self, forecast: SampleForecast, calibration: Calibration, support: Any) -> None:
-        shape = forecast.samples.shape
-        samples = np.asarray(forecast.samples, dtype=float).reshape(*shape[:2], -1)
-        self._middle, self._below, self._above = _reach(samples[None], calibration.levels)
-        self._calibration, self._support = calibration, support
-        self._one_dimensional = len(shape) == 2
-        moved = _recalibrate(
-            samples[None], self._middle, self._below, self._above, calibration.factors
-        )[0]
-        super().__init__(
-            _inside(moved, support).reshape(shape),
-            forecast.start_date,
-            item_id=forecast.item_id,
-            info=forecast.info,
-        )
-
-    def band(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
-        """The joint band: with this probability the whole path, all channels, lies inside.
-
-        Args:
-            level: one of those calibrated.
-
-        Returns:
-            Lower and upper end, (H, C), or (H,) for 1-D targets.
-
-        Raises:
-            ValueError: for another level.
-        """
-        k = level_index(self._calibration, level)
-        factor = self._calibration.joint[k]
-        ends = (
-            self._middle[0] - factor * self._below[-1, 0],
-            self._middle[0] + factor * self._above[-1, 0],
-        )
-        low, high = (_inside(end, self._support) for end in ends)
-        return (low[:, 0], high[:, 0]) if self._one_dimensional else (low, high)
-
-
-class CalibratedPredictor(Predictor):
-    """A predictor whose sample paths are recalibrated; made by :func:`calibrate`.
-
-    Args:
-        base: any predictor of sample forecasts.
-        calibration: what its held-out windows told.
-    """
-
-    def __init__(self, base: Predictor, calibration: Calibration) -> None:
-        super().__init__(prediction_length=base.prediction_length)
-        self.base, self.calibration = base, calibration
-
-    def predict(
-        self, dataset: Dataset, num_samples: int | None = None, seed: int | None = None
-    ) -> Iterator[CalibratedForecast]:
-        """Forecast after the end of each series, as the base does, and recalibrate."""
-        channels = self.calibration.factors.shape[2]
-        for forecast in forecast_after(self.base, dataset, num_samples, seed):
-            sampled = as_samples(forecast, num_samples or 100)
-            width = sampled.samples.reshape(*sampled.samples.shape[:2], -1).shape[2]
-            if width != channels:
-                raise ValueError(
-                    f"series {forecast.item_id!r} has {width} channels, calibration had {channels}"
-                )
-            yield CalibratedForecast(sampled, self.calibration, support_of(self.base))
-
-    def serialize(self, path: Path) -> None:
-        """Write base and calibration into a folder."""
-        path = Path(path)
-        path.mkdir(parents=True, exist_ok=True)
-        super().serialize(path)
-        calibration = self.calibration
-        about = {"format": FORMAT, "levels": calibration.levels, "windows": calibration.windows}
-        (path / "calibration.json").write_text(json.dumps(about))
-        np.savez(path / "calibration.npz", factors=calibration.factors, joint=calibration.joint)
-        (path / "base").mkdir(exist_ok=True)
-        self.base.serialize(path / "base")
-
-    @classmethod
-    def deserialize(cls, path: Path, device: str | None = None) -> "CalibratedPredictor":
-        """Read what :meth:`serialize` wrote, see :func:`tsgen.load`."""
-        about = json.loads((path / "calibration.json").read_text())
-        if about["format"] != FORMAT:
-            raise ValueError(
-                f"{str(path)!r} holds a calibration of format {about['format']}, expected {FORMAT}"
-            )
-        with np.load(path / "calibration.npz", allow_pickle=False) as arrays:
-            calibration = Calibration(
-                tuple(about["levels"]), arrays["factors"], arrays["joint"], about["windows"]
-            )
-        return cls(load(path / "base", device), calibration)
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, CalibratedPredictor)
-            and self.base == other.base
-            and self.calibration.levels == other.calibration.levels
-            and np.array_equal(self.calibration.factors, other.calibration.factors)
-            and np.array_equal(self.calibration.joint, other.calibration.joint)
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-
 def windows_needed(level: float) -> int:
     """Held-out windows without which no interval of this level can be promised."""
     return math.ceil(level / (1 - level) - 1e-9)
-
-
-def calibrate(
-    predictor: Predictor,
-    dataset: Iterable[Entry],
-    windows: int | None = None,
-    *,
-    levels: Sequence[float] = INTERVALS,
-    num_samples: int = 200,
-    seed: int | None = None,
-) -> CalibratedPredictor:
-    """Recalibrate a predictor once, on windows after its training data.
-
-    Each step and channel has a factor of its own, learnt from all windows of all series.
-
-    Args:
-        predictor: trained; its training data must end before the windows.
-        dataset: whole series with ``windows``, else entries that each end with their window.
-        windows: rolling windows at the end of each series.
-        levels: central intervals to calibrate; between them factors are interpolated, beyond the
-            largest its factor goes on.
-        num_samples: paths per forecast.
-        seed: of the samples.
-
-    Raises:
-        ValueError: if there are too few windows for a level, if windows overlap training data that
-            the predictor remembers, or if its forecasts have no spread.
-    """
-    levels = tuple(sorted(levels))
-    if not levels or not all(0 < level < 1 for level in levels):
-        raise ValueError(f"levels={levels} must lie between 0 and 1")
-    result = backtest(predictor, dataset, windows, num_samples=num_samples, seed=seed)
-    return CalibratedPredictor(predictor, measure(result.samples, result.truth, levels))
 
 
 def measure(samples: np.ndarray, truth: np.ndarray, levels: tuple[float, ...]) -> Calibration:
@@ -201,7 +53,7 @@ def measure(samples: np.ndarray, truth: np.ndarray, levels: tuple[float, ...]) -
             f"calibration: {count} held-out windows tell no {levels[-1]:.0%} interval for each "
             f"step and channel, expected at least {needed}; give more windows or lower levels"
         )
-    middle, below, above = _reach(samples, levels)
+    middle, below, above = reach(samples, levels)
     stretch = np.maximum(
         _over(middle - truth, below), _over(truth - middle, above)
     )  # (levels, n, H, C)
@@ -231,12 +83,7 @@ def level_index(calibration: Calibration, level: float) -> int:
     raise ValueError(f"level={level} was not calibrated; the levels are {known}")
 
 
-def support_of(predictor: Predictor) -> Any:
-    """Where the values of a predictor's samples can be; "real" if it does not tell."""
-    return getattr(predictor, "support", "real")
-
-
-def _reach(
+def reach(
     samples: np.ndarray, levels: Sequence[float]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Median (n, H, C) and how far intervals reach below and above it, (levels, n, H, C)."""
@@ -248,11 +95,11 @@ def _reach(
     return middle, below, above
 
 
-def _over(error: np.ndarray, reach: np.ndarray) -> np.ndarray:
-    """Error over reach; 0 where there is no error beyond rounding, infinite without reach."""
+def _over(error: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """Error over width; 0 where there is no error beyond rounding, infinite without width."""
     tiny = 1e-12 * np.abs(error)
     return np.where(
-        reach > tiny, error / np.where(reach > tiny, reach, 1), np.where(error > 0, np.inf, 0.0)
+        width > tiny, error / np.where(width > tiny, width, 1), np.where(error > 0, np.inf, 0.0)
     )
 
 
@@ -268,7 +115,7 @@ def _conformal(stretch: np.ndarray, level: float) -> np.ndarray:
     return np.where(ranks <= counts, found, np.inf)
 
 
-def _recalibrate(
+def recalibrate(
     samples: np.ndarray,
     middle: np.ndarray,
     below: np.ndarray,
@@ -282,10 +129,10 @@ def _recalibrate(
     """
     distance = samples - middle[:, None]
     moved = np.broadcast_to(middle[:, None], samples.shape).copy()
-    for sign, reach in ((-1.0, below), (1.0, above)):
+    for sign, widths in ((-1.0, below), (1.0, above)):
         outward = np.maximum(sign * distance, 0)
         knot, image, slope = np.zeros_like(middle), np.zeros_like(middle), np.ones_like(middle)
-        for width, factor in zip(reach, factors, strict=True):
+        for width, factor in zip(widths, factors, strict=True):
             known = np.isfinite(factor)
             target = np.maximum(np.where(known, np.where(known, factor, 1) * width, image), image)
             step = width - knot
@@ -301,7 +148,7 @@ def _recalibrate(
     return moved
 
 
-def _inside(values: np.ndarray, support: Any) -> np.ndarray:
+def inside(values: np.ndarray, support: Any) -> np.ndarray:
     """Values cut to a support; counts are rounded."""
     if support == "real":
         return values
