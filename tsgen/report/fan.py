@@ -1,16 +1,43 @@
 """Fan charts for forecasts of any number of channels."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 from gluonts.model.forecast import SampleForecast
-from matplotlib.colors import to_rgb
+from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-_HISTORY, _FAN = "#3b4252", "#1f77b4"
+from tsgen.evaluation.cells import central_interval
+from tsgen.report.style import (
+    FORECAST,
+    NORMAL,
+    OBSERVED,
+    WIDTH,
+    grid,
+    legend,
+    shade,
+    thousands,
+    tidy,
+)
+
+_MARKED = 36
+"""Up to so many steps each true value has a dot."""
+
+
+class Fan(NamedTuple):
+    """What one chart shows."""
+
+    title: str
+    samples: np.ndarray
+    """(S, H)."""
+    periods: pd.PeriodIndex
+    """Of the horizon."""
+    observed: pd.Series | None
+    """History and truth by period, NaN where missing."""
 
 
 def plot(
@@ -30,9 +57,9 @@ def plot(
         history: a data set entry (``start`` and ``target``) or a series or frame indexed by time;
             what of it falls into the horizon is drawn as the truth.
         channels: which channels; by default all, or the twelve of largest size if there are more.
-        levels: probabilities of the central intervals shaded.
+        levels: probabilities of the central intervals shaded, those whose coverage is measured.
         names: a name for each channel of the forecast.
-        past: steps of history to show; three horizons by default.
+        past: steps of history to show; three horizons, at least twelve steps, by default.
         columns: charts beside each other.
 
     Returns:
@@ -42,7 +69,7 @@ def plot(
         ValueError: for channels, levels or names that do not fit.
     """
     samples = forecast.samples.reshape(*forecast.samples.shape[:2], -1)
-    horizon, count = samples.shape[1:]
+    count = samples.shape[2]
     if channels is None:
         size = np.abs(samples).mean((0, 1))
         channels = (
@@ -51,8 +78,6 @@ def plot(
     bad = [c for c in channels if not 0 <= c < count]
     if bad or not len(channels):
         raise ValueError(f"channels={list(channels)}: the forecast has channels 0 to {count - 1}")
-    if any(not 0 < level < 1 for level in levels):
-        raise ValueError(f"levels={list(levels)} must lie between 0 and 1")
     if names is None:
         names = (
             [str(c) for c in history.columns]
@@ -61,62 +86,126 @@ def plot(
         )
     if len(names) != count:
         raise ValueError(f"names has {len(names)} entries for {count} channels")
+    known = None if history is None else by_period(history, forecast.index.freqstr)
+    fans = [
+        Fan(
+            names[c],
+            samples[:, :, c],
+            forecast.index,
+            None if known is None else known.iloc[:, c],
+        )
+        for c in channels
+    ]
+    title = "" if forecast.item_id is None else str(forecast.item_id)
+    return draw(fans, levels=levels, past=past, columns=columns, title=title)
 
-    columns = min(columns, len(channels))
-    rows = -(-len(channels) // columns)
-    figure = Figure(figsize=(4.6 * columns, 2.6 * rows + 0.5), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False)
-    times = forecast.index.to_timestamp()
-    known = None if history is None else _table(history, forecast.index.freqstr)
-    for axis, channel in zip(axes.flat, channels, strict=False):
-        for level in sorted(levels, reverse=True):
-            low, high = np.quantile(
-                samples[:, :, channel], [(1 - level) / 2, (1 + level) / 2], axis=0
-            )
-            axis.fill_between(
-                times, low, high, color=_shade(level), lw=0, label=f"{level:.0%} interval"
-            )
-        median = np.median(samples[:, :, channel], axis=0)
-        axis.plot(times, median, color=_FAN, lw=1.4, label="median")
-        if known is not None:
-            shown = known.iloc[:, channel]
-            start = forecast.start_date - (3 * horizon if past is None else past)
-            shown = shown[(shown.index >= start) & (shown.index <= forecast.index[-1])]
-            axis.plot(
-                shown.index.to_timestamp(),
-                shown.to_numpy(),
-                color=_HISTORY,
-                lw=1.1,
-                label="observed",
-            )
-        axis.axvline(times[0], color="0.6", lw=0.8, ls=":")
-        axis.set_title(names[channel], fontsize=9, loc="left")
-        locator = AutoDateLocator(minticks=3, maxticks=6)
-        axis.xaxis.set_major_locator(locator)
-        axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-        axis.tick_params(labelsize=7)
-        axis.spines[["top", "right"]].set_visible(False)
-    for axis in list(axes.flat)[len(channels) :]:
-        axis.set_visible(False)
-    figure.legend(
-        *axes.flat[0].get_legend_handles_labels(),
-        loc="outside upper right",
-        ncols=4,
-        fontsize=8,
-        frameon=False,
-    )
-    if forecast.item_id is not None:
-        figure.suptitle(str(forecast.item_id), fontsize=10, x=0.01, ha="left")
+
+def draw(
+    fans: Sequence[Fan],
+    *,
+    levels: Sequence[float] = (0.5, 0.9),
+    past: int | None = None,
+    columns: int = 3,
+    title: str = "",
+    wide_first: bool = False,
+) -> Figure:
+    """Draw fan charts that may belong to different forecasts.
+
+    Args:
+        fans: at least one.
+        levels: probabilities of the central intervals shaded.
+        past: steps of history to show; three horizons, at least twelve steps, by default.
+        columns: charts beside each other.
+        title: of the whole.
+        wide_first: give the first chart a row of its own.
+
+    Raises:
+        ValueError: for levels outside (0, 1).
+    """
+    if any(not 0 < level < 1 for level in levels):
+        raise ValueError(f"levels={list(levels)} must lie between 0 and 1")
+    columns = min(columns, len(fans))
+    if wide_first and len(fans) > 2:
+        figure, axes = _below_a_wide_one(len(fans), columns)
+    else:
+        width = {1: 6.4, 2: 8.6}.get(columns, WIDTH)
+        figure, axes = grid(len(fans), columns, 2.3 if columns > 1 else 2.9, width)
+    for axis, fan in zip(axes, fans, strict=True):
+        horizon = fan.samples.shape[1]
+        _chart(axis, fan, levels, max(3 * horizon, 12) if past is None else past)
+    if title:
+        figure.suptitle(title, fontsize=NORMAL + 1, x=0.01, ha="left", parse_math=False)
+    handles, labels = axes[0].get_legend_handles_labels()
+    legend(figure, handles, labels)
     return figure
 
 
-def _shade(level: float) -> tuple[float, ...]:
-    """Paler for wider intervals."""
-    white = 0.35 + 0.45 * level
-    return tuple(white + (1 - white) * part for part in to_rgb(_FAN))
+def _below_a_wide_one(count: int, columns: int) -> tuple[Figure, list[Axes]]:
+    columns = min(columns, count - 1)
+    rows = 1 + -(-(count - 1) // columns)
+    figure = Figure(figsize=(WIDTH, 2.2 * rows + 0.45), layout="constrained")
+    cells = figure.add_gridspec(rows, columns)
+    axes = [figure.add_subplot(cells[0, :])]
+    places = [(1 + i // columns, i % columns) for i in range(count - 1)]
+    return figure, axes + [figure.add_subplot(cells[place]) for place in places]
 
 
-def _table(history: dict[str, Any] | pd.Series | pd.DataFrame, freq: str) -> pd.DataFrame:
+def _chart(axis: Axes, fan: Fan, levels: Sequence[float], past: int) -> None:
+    """One fan chart."""
+    times, dates = _times(fan.periods)
+    ordered = np.sort(fan.samples.T, axis=-1)  # (H, S)
+    for level in sorted(levels, reverse=True):
+        low, high = central_interval(ordered, level)
+        colour = shade(FORECAST, 0.35 + 0.45 * level)
+        name = f"{100 * level:g} % interval"
+        if len(times) > 1:
+            axis.fill_between(times, low, high, color=colour, lw=0, label=name)
+        else:
+            axis.errorbar(
+                times, (low + high) / 2, (high - low) / 2, fmt="none", ecolor=colour, elinewidth=9,
+                label=name,
+            )  # fmt: skip
+    median = np.median(fan.samples, axis=0)
+    dot = "o" if len(times) == 1 else ""
+    axis.plot(times, median, color=FORECAST, lw=1.6, ls="--", marker=dot, ms=4, label="median")
+    if fan.observed is not None:
+        seen, first, last = fan.observed, fan.periods[0], fan.periods[-1]
+        seen = seen[(seen.index >= first - past) & (seen.index <= last)]
+        values = seen.to_numpy(dtype=float)
+        ahead = np.asarray(seen.index >= first) & (len(fan.periods) <= _MARKED)
+        gap = np.isnan(np.concatenate([[np.nan], values, [np.nan]]))
+        dots = ahead | (gap[:-2] & gap[2:])  # a value between two gaps is no line
+        axis.plot(
+            _times(cast(pd.PeriodIndex, seen.index))[0],
+            values,
+            color=OBSERVED,
+            lw=1.0,
+            marker="o",
+            ms=2.2,
+            markevery=np.flatnonzero(dots).tolist(),
+            label="observed",
+        )
+    axis.axvline(times[0], color="0.55", lw=0.8, ls=":")
+    tidy(axis, fan.title)
+    axis.yaxis.set_major_locator(MaxNLocator(5))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: thousands(value)))
+    if dates:
+        locator = AutoDateLocator(minticks=3, maxticks=7)
+        axis.xaxis.set_major_locator(locator)
+        axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axis.xaxis.get_offset_text().set_fontsize(8)
+
+
+def _times(periods: pd.PeriodIndex) -> tuple[Any, bool]:
+    """Starts of periods and whether they are dates: years beyond 2262 are plain numbers."""
+    try:
+        return periods.to_timestamp(), True
+    except pd.errors.OutOfBoundsDatetime:
+        days = periods.asfreq("D", "S")
+        return np.asarray(days.year + (days.dayofyear - 1) / 366), False
+
+
+def by_period(history: dict[str, Any] | pd.Series | pd.DataFrame, freq: str) -> pd.DataFrame:
     """History as a frame (time, channels) indexed by period."""
     if isinstance(history, dict):
         target = np.atleast_2d(np.asarray(history["target"], dtype=float))
