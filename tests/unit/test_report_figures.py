@@ -92,9 +92,9 @@ def test_coverage_is_drawn_as_it_is_scored():
 
 def test_forecasts_without_spread_do_not_flatten_the_rest():
     results = three() | {"point": made(truth_of(), 5.0, 1e-9)}
-    for axis in plot_coverage(results).axes:
+    for axis, most in zip(plot_coverage(results).axes, (0.45, 0.7), strict=True):
         lowest = min(min(line.get_ydata()) for line in drawn(axis)[:3])
-        assert 0.1 < axis.get_ylim()[0] <= min(lowest, 0.7)
+        assert 0.1 < axis.get_ylim()[0] <= min(lowest, most)
 
 
 def test_coverage_before_and_after_calibration():
@@ -121,6 +121,12 @@ def test_scores_by_step():
     axis = plot_steps(far).axes[0]
     assert axis.get_yscale() == "log" and axis.get_ylabel() == "CRPS, logarithmic"
     assert plot_steps({"point": made(truth_of(), spread=0.0)}, "dss").axes[0] is not None
+
+
+def test_long_names_keep_their_ends():
+    names = [f"a forecaster of a very long name and number {i}" for i in range(3)]
+    shown = labels(plot_steps({name: made(truth_of(), paths=5) for name in names}))
+    assert len(set(shown)) == 3 and all(len(name) == 34 and "…" in name for name in shown)
 
 
 def test_training_curves():

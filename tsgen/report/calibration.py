@@ -1,6 +1,6 @@
 """Whether forecasts are as sure as they should be: PIT histograms and coverage."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,8 @@ _DRAWS = 2000
 _TALLEST = 4.0
 """Bars are cut here, and their height written into them."""
 
-_LOWEST, _SPAN = 0.1, 0.7
-"""Coverage below the first, of next to no spread, does not widen an axis; all show the second."""
+_LOWEST = 0.1
+"""Coverage below this, of next to no spread, does not widen an axis."""
 
 Band = tuple[np.ndarray, np.ndarray]
 """Lower and upper ends."""
@@ -114,7 +114,7 @@ def plot_coverage(
     figure = Figure(figsize=(WIDTH, 4.0), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.6))
     handles: list[Any] = [_levels(left, result, style) for result, style in _styled(results)]
-    left.set_ylim(_floor(np.concatenate([line.get_ydata() for line in handles])), 1.02)
+    left.set_ylim(_floor(handles, 0.45), 1.02)
     tidy(left, "all steps", "interval, %", "true values inside, %")
     labels = list(results)
     if band is not None:
@@ -123,7 +123,7 @@ def plot_coverage(
         handles.append(_area(right, steps, low, high))
         labels.append(f"{shorten(band, 20)} if calibrated")
     lines = [_by_step(right, result, style, level) for result, style in _styled(results)]
-    right.set_ylim(_floor(np.concatenate([line.get_ydata() for line in lines])), 1.02)
+    right.set_ylim(_floor(lines, 0.7), 1.02)
     tidy(right, f"{100 * level:g} % intervals by step", "step of the horizon")
     legend(figure, handles, labels)
     return figure
@@ -252,10 +252,11 @@ def _by_step(axis: Axes, result: Backtest, style: dict, level: float) -> Line2D:
     return line
 
 
-def _floor(shares: np.ndarray) -> float:
+def _floor(lines: Sequence[Line2D], most: float) -> float:
     """Where an axis of coverage starts: forecasts without spread shall not flatten the rest."""
+    shares = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in lines])
     drawn = shares[shares >= _LOWEST]
-    return float(np.clip(drawn.min() - 0.03, 0.0, _SPAN)) if len(drawn) else 0.0
+    return float(np.clip(drawn.min() - 0.03, 0.0, most)) if len(drawn) else 0.0
 
 
 def steps_axis(axis: Axes, steps: int) -> None:

@@ -141,7 +141,7 @@ def draw(
 
 
 def _below_a_wide_one(count: int, columns: int) -> tuple[Figure, list[Axes]]:
-    columns = min(columns, count - 1)
+    columns = 2 if count - 1 in (2, 4) else min(columns, count - 1)
     rows = 1 + -(-(count - 1) // columns)
     figure = Figure(figsize=(WIDTH, 2.2 * rows + 0.45), layout="constrained")
     cells = figure.add_gridspec(rows, columns)

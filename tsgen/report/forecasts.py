@@ -238,10 +238,10 @@ def _conformal(page: Page, calibrated: Mapping[str, tuple[Backtest, Backtest]]) 
     table = tables.calibration_table(calibrated)
     page.table(table.rows, formats=table.formats)
     costs = [
-        f"{name} {' and '.join(number(r.scores.total['crps']) for r in pair)}"
-        for name, pair in calibrated.items()
+        f"{name}: CRPS {number(before.scores['crps'])} before, {number(after.scores['crps'])} after"
+        for name, (before, after) in calibrated.items()
     ]
-    page.text(f"CRPS before and after: {'; '.join(costs)}.")
+    page.text(f"{'; '.join(costs)}.")
     page.figure(
         plot_calibration(calibrated),
         "Coverage of central intervals before and after calibration, which should lie on the "

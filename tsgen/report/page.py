@@ -36,7 +36,8 @@ figcaption { color: #555; font-size: .93rem; max-width: 50rem; }
 @media (max-width: 45rem) { body { margin: 1rem auto; padding: 0 .8rem; }
   img.broad { max-width: none; width: 46rem; } th, td { padding: .25rem .5rem; }
   dt { float: none; } dd { margin-left: 0; } }
-@media print { body { font-size: 10pt; max-width: none; margin: 0; } table { font-size: 8pt; }
+@media print { :root { font-size: 80%; } body { font-size: 10pt; max-width: none; margin: 0; }
+  table { font-size: 8pt; }
   div.wide { overflow: visible; } th, td { padding: .15rem .35rem; } h2, h3 { break-after: avoid; }
   figure, tr { break-inside: avoid; } td.best { text-decoration: underline; } }
 """

@@ -48,9 +48,12 @@ def shade(colour: str, share: float) -> tuple[float, float, float]:
 
 
 def shorten(text: object, most: int = 34) -> str:
-    """One line of at most so many letters."""
+    """One line of at most so many letters; what is too long loses its middle, not its end."""
     line = " ".join(str(text).split())
-    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+    if len(line) <= most:
+        return line
+    head = (most - 1) // 2
+    return f"{line[:head]}…{line[head + 1 - most :]}"
 
 
 def grid(
