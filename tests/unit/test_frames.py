@@ -258,6 +258,10 @@ BAD = {
     "no period": (lambda p: wide(), {"freq": "BME"}, "nearest that has one is 'M'"),
     "business months": (lambda p: wide(freq="BME"), {}, "'BME' has no pandas period.*'M'"),
     "short": (lambda p: wide(2), {}, "2 time stamps do not tell a frequency; pass freq="),
+    "days for months": (
+        lambda p: wide(288).pipe(lambda f: f.set_axis(f.index.strftime("%d/%m/%Y %H:%M"))), {},
+        r"288 times from 2024-01-01 00:00:00 to 2024-12-01 23:00:00 fill 4% .*dayfirst=",
+    ),
     "far stamp": (
         lambda p: pd.concat([wide(), wide(1).shift(-500_000, freq="h")]), {"freq": "h"},
         "49 rows from 1966.* would make a series of 500048 steps of h; is the first or last",
@@ -300,6 +304,12 @@ def write(folder, content, name="a.csv"):
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
+
+
+def test_days_before_months():
+    table = wide(288).pipe(lambda f: f.set_axis(f.index.strftime("%d/%m/%Y %H:%M")))
+    dataset, summary = from_dataframe(table, dayfirst=True)
+    assert dataset[0]["target"].shape == (2, 288) and not summary.changes
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -5,9 +5,12 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from tsgen.data.frequency import infer_frequency, period_frequency
+from tsgen.data.frequency import infer_frequency, lay_grid, period_frequency
 from tsgen.data.layout import Reader, Table, TableLayout
 from tsgen.data.tables import find_time, parse_times, require_columns, to_pandas
+
+_SPARSEST = 1 / 3
+"""Share of the grid that times must fill for a frequency to be inferred from them."""
 
 
 def from_dataframe(
@@ -106,9 +109,11 @@ def _frequency(frame: pd.DataFrame, times: pd.DatetimeIndex, item_id: str | None
         stamps = stamps.unique().sort_values()
         if len(stamps) > 2 or item_id is None:
             try:
-                found.setdefault(infer_frequency(stamps), name)
+                freq = infer_frequency(stamps)
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
+            _check_density(name, stamps, freq)
+            found.setdefault(freq, name)
     if not found:
         raise ValueError("no item has the three time stamps that tell a frequency; pass freq=")
     if len(found) > 1:
@@ -118,3 +123,18 @@ def _frequency(frame: pd.DataFrame, times: pd.DatetimeIndex, item_id: str | None
             "data set of its own, or pass freq="
         )
     return next(iter(found))
+
+
+def _check_density(name: str, stamps: pd.DatetimeIndex, freq: str) -> None:
+    """Raise where an inferred frequency would leave most of the grid empty.
+
+    That is how 03.04. taken for March, or one wrong year, shows.
+    """
+    length = lay_grid(stamps, freq).length
+    if len(stamps) < _SPARSEST * length:
+        share = len(stamps) / length
+        raise ValueError(
+            f"{name}: {len(stamps)} times from {stamps[0]} to {stamps[-1]} fill {share:.0%} of the "
+            f"{length} steps of {freq} between them; are days and months (dayfirst=), and the "
+            "first and last time right? Else pass freq="
+        )

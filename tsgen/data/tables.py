@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -132,10 +133,12 @@ def _looks_like_time(column: pd.Series) -> bool:
     values = column.dropna()
     if not len(values) or not all(isinstance(v, str) for v in values.head(20)):
         return False
-    try:
-        pd.to_datetime(values.head(20))
-    except (ValueError, TypeError):
-        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it does not know the format at once
+        try:
+            pd.to_datetime(values.head(20))
+        except (ValueError, TypeError):
+            return False
     return True
 
 
@@ -174,11 +177,13 @@ def parse_times(
 
 
 def _parse(times: pd.Series, where: str, dayfirst: bool) -> pd.Series:
-    try:
-        return pd.Series(pd.to_datetime(times, dayfirst=dayfirst))
-    except (ValueError, TypeError):
-        pass
-    mixed = pd.to_datetime(times, dayfirst=dayfirst, errors="coerce")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return pd.Series(pd.to_datetime(times, dayfirst=dayfirst))
+        except (ValueError, TypeError):
+            pass
+        mixed = pd.to_datetime(times, dayfirst=dayfirst, errors="coerce")
     bad = np.flatnonzero(mixed.isna() & times.notna())
     if not len(bad):
         return pd.Series(pd.to_datetime(times, dayfirst=dayfirst, utc=True))
