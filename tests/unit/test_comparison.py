@@ -93,11 +93,22 @@ def test_series_of_one_time_count_once():
         for name in ("random_walk", "last_value")
     )
     found = paired_comparison(walk, last)
-    assert found.unit == "time" and found.test.pairs == 5 and found.score == "crps"
+    assert found.unit == "window" and found.test.pairs == 5 and found.score == "crps"
     by_time = [b.scores.losses("crps").reshape(5, 6).mean(1) for b in (walk, last)]
-    assert found.test == diebold_mariano(*by_time)
+    assert found.test == pytest.approx(diebold_mariano(*by_time))
     assert found.ratio.value == pytest.approx(walk.scores["crps"] / last.scores["crps"])
     assert found.ratio.value < 1  # a point forecast has no spread
+    uneven = [
+        {**e, "target": e["target"][i * 3 :], "start": e["start"] + i} for i, e in enumerate(data)
+    ]
+    both = [
+        backtest(estimators[name](4).train([]), uneven, windows=5, seed=0)
+        for name in ("random_walk", "last_value")
+    ]  # series that start at other times: still five windows, and the ratio is the table's
+    found = paired_comparison(*both)
+    assert found.test.pairs == 5 and found.ratio.value == pytest.approx(
+        both[0].scores["crps"] / both[1].scores["crps"]
+    )
     once = [
         backtest(estimators[name](4).train(data), rolling(data, 1, 4), seed=0)
         for name in ("random_walk", "last_value")

@@ -17,7 +17,7 @@ from tests.unit.report_data import (
     truth_of,
     words,
 )
-from tsgen.report.parts import Parts, series_of
+from tsgen.report.parts import Parts
 
 
 def test_channels_worst_first_and_only_some_of_many(tmp_path):
@@ -66,28 +66,26 @@ def test_panels_of_univariate_series(tmp_path):
     }
     assert [row[0] for row in table[1:]] == sorted(crps, key=lambda name: -crps[name])
     assert float(table[1][1]) == pytest.approx(max(crps.values()), rel=0.01)
-    assert "Observations are the 3 times" in text
+    assert "Observations are the 3 windows" in text
 
 
 def test_series_of_windows():
     hour = pd.Period("2024-01-01", freq="h")
     truth = truth_of(4, 4, 1)
-    assert series_of(made(truth, ids=[None] * 4)) == [[0, 1, 2, 3]]
+    assert made(truth, ids=[None] * 4).series == [[0, 1, 2, 3]]
     together = made(truth, ids=[None] * 4, starts=[hour, hour, hour + 4, hour + 4])
-    assert series_of(together) == [[0, 2], [1, 3]]
+    assert together.series == [[0, 2], [1, 3]]
     uneven = made(truth, ids=["a", "b", "a", "b"], starts=[hour + 4, hour + 1, hour, hour + 9])
-    assert series_of(uneven) == [[2, 0], [1, 3]]
+    assert uneven.series == [[2, 0], [1, 3]]
     doubled = made(truth, ids=["a"] * 4, starts=[hour, hour, hour + 4, hour + 4])
-    assert series_of(doubled) == [[0, 2], [1, 3]]
+    assert doubled.series == [[0, 2], [1, 3]]
 
 
-def test_series_at_many_times_count_as_many_observations(tmp_path):
+def test_series_with_one_window_each_are_the_observations(tmp_path):
     hour = pd.Period("2024-01-01", freq="h")
-    starts = [hour, hour + 7, hour + 30, hour + 30]
-    text = words(tmp_path, three(truth_of(4, 5, 1), ids=list("abcd"), starts=starts))
-    assert "Observations are the 3 times" in text and "times count equally" in text
-    one_time = words(tmp_path, three(truth_of(4, 5, 1), ids=list("abcd"), starts=[hour] * 4))
-    assert "the 4 series are taken as the observations" in html.unescape(one_time)
+    for starts in ([hour, hour + 7, hour + 30, hour + 30], [hour] * 4):
+        text = words(tmp_path, three(truth_of(4, 5, 1), ids=list("abcd"), starts=starts))
+        assert "the 4 series are taken as the observations" in html.unescape(text)
 
 
 def test_univariate_and_single_steps(tmp_path):

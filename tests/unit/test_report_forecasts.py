@@ -107,7 +107,7 @@ def test_significance_is_that_of_paired_comparison(whole, results):
         assert p == (f"{exact:.3f}" if exact >= 0.001 else "< 0.001")
         better = "better" if paired.ratio.value < 1 else "worse"
         assert verdict == (better if exact < 0.05 else "no clear difference")
-    assert "Observations are the 6 times" in whole and "They are few" in whole
+    assert "Observations are the 6 windows" in whole and "They are few" in whole
 
 
 def test_overlapping_windows_and_single_ones(tmp_path):
@@ -115,11 +115,11 @@ def test_overlapping_windows_and_single_ones(tmp_path):
     overlapping = three(truth, stride=2)  # windows of 5 steps: 3 in a row share some
     text = words(tmp_path, overlapping, reference="naive")
     paired = paired_comparison(overlapping["model"], overlapping["naive"], horizon=3)
-    assert "Up to 3 times in a row share steps" in text and "They are few" not in text
+    assert "Up to 3 windows in a row share steps" in text and "They are few" not in text
     assert tables_of(text)[1][3][:3] == ["model", "CRPS", f"{paired.ratio.value:.3f}"]
     single = page(tmp_path, three(truth_of(1)))
     assert [row[3:] for row in tables_of(single)[1][1:]] == [["–", "–", "–"]] * 4
-    assert "only one forecast time" in single and "The only window" in single
+    assert "only one window" in single and "The only window" in single
     alone = words(tmp_path, {"model": made(truth_of())})
     assert not [s for s in sections_of(alone) if s.startswith("Compared")]
     assert not best_of(alone)

@@ -298,6 +298,8 @@ def _write_page(
     from tsgen.report import write_report
 
     firsts = {name: tests[0] for name, tests in results.items()}
+    others = {"exact", *(t.name for t in tasks if t.is_baseline)}
+    own = [name for name in firsts if name not in others]
     about = " ".join(data.card.title.split()) + "." if data.card is not None else ""
     path = write_report(
         folder / f"{data.name.replace('/', '-')}.html",
@@ -305,6 +307,7 @@ def _write_page(
         title=data.name,
         about=f"{about} {len(data.test)} test windows of {data.prediction_length} steps, seed 0.",
         baselines=[t.name for t in tasks if t.is_baseline],
+        shown=min(own, key=lambda n: firsts[n].scores["crps"]) if own else None,
         histories={n: getattr(r.predictor, "history", []) for n, r in firsts.items()},
         settings={t.name: {k: _text(v) for k, v in t.options.items()} for t in tasks},
     )

@@ -42,6 +42,22 @@ class Backtest(NamedTuple):
         """First step of each window."""
         return [forecast.start_date for forecast in self.forecasts]
 
+    @property
+    def series(self) -> list[list[int]]:
+        """Windows of each series in the order of time.
+
+        Series are told apart by ``item_id``; without them windows that start together are different
+        series, in the same order at each time.
+        """
+        ids, starts = [entry.get("item_id") for entry in self.entries], self.starts
+        named = None not in ids and len({*zip(ids, starts, strict=True)}) == len(ids)
+        seen: dict[pd.Period, int] = {}
+        groups: dict[object, list[int]] = {}
+        for window, (item, start) in enumerate(zip(ids, starts, strict=True)):
+            place = seen[start] = seen.get(start, -1) + 1
+            groups.setdefault(item if named else place, []).append(window)
+        return [sorted(g, key=lambda w: starts[w].ordinal) for g in groups.values()]
+
 
 def backtest(
     forecaster: Estimator | Predictor,

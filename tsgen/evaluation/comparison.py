@@ -116,7 +116,7 @@ class Paired(NamedTuple):
     """Score of the first over that of the second, with its 95 % interval."""
     test: DieboldMariano
     unit: str
-    """What is taken as one observation: "time" (a forecast's start) or "series"."""
+    """What is taken as one observation: a "window" of all series, or a "series"."""
 
 
 def paired_comparison(
@@ -127,9 +127,9 @@ def paired_comparison(
 ) -> Paired:
     """Compare two forecasters on the windows that both were tested on.
 
-    Series that are forecast at one time share what happens then, so their losses are averaged and
-    times are the observations. Where there is a single time, series are, as if they were
-    independent.
+    Series share what happens in a window, so what was forecast of all of them in their first,
+    second, ... window is one observation. Where each has a single window, series are the
+    observations, as if they were independent.
 
     Args:
         backtests: of one forecaster; of several seeds the losses of each window are averaged.
@@ -153,12 +153,14 @@ def paired_comparison(
     kept = np.isfinite(a) & np.isfinite(b)
     if not kept.any():
         raise ValueError(f"score={score!r}: no window has one from both forecasters")
-    a, b, starts = a[kept], b[kept], np.asarray(ours[0].starts)[kept]
-    times, group = np.unique(starts, return_inverse=True)
-    unit = "series" if len(times) == 1 else "time"
-    if unit == "time":
-        sizes = np.bincount(group)
-        a, b = (np.bincount(group, values) / sizes for values in (a, b))
+    cut = np.zeros(len(a), dtype=int)
+    for windows in ours[0].series:
+        cut[windows] = np.arange(len(windows))
+    unit = "window" if cut.any() else "series"
+    cut, a, b = cut[kept], a[kept], b[kept]
+    if unit == "window":
+        # sums, so that the mean stays that of all losses
+        a, b = (np.bincount(cut, v) * (cut.max() + 1) / len(cut) for v in (a, b))
     return Paired(score, block_bootstrap(a, b), diebold_mariano(a, b, min(horizon, len(a))), unit)
 
 

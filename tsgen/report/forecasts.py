@@ -1,6 +1,5 @@
 """The report on forecasters that were tested on the same windows."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -173,10 +172,7 @@ def _comparison(page: Page, results: Mapping[str, Backtest], reference: str) -> 
         "below .05."
     )
     if paired is not None:
-        first = results[reference]
-        times = Counter(first.starts).values()
-        equal = len(set(times)) == 1
-        page.text(reading.observations(paired, tables.overlap(first), equal))
+        page.text(reading.observations(paired, tables.overlap(results[reference])))
 
 
 def _fans(page: Page, shown: str, drawn: Parts, levels: Sequence[float], past: int | None) -> None:

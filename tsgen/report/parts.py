@@ -1,7 +1,6 @@
 """What of a backtest is drawn: some channels and their sum, or some series of a panel."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ class Parts:
     """What of a backtest is drawn, by default what is largest: channels, or series of a panel."""
 
     def __init__(self, result: Backtest, chosen: Sequence[int] | None) -> None:
-        self.result, self.series = result, series_of(result)
+        self.result, self.series = result, result.series
         width = result.truth.shape[2]
         self.panel = width == 1 and len(self.series) > 1
         names = result.scores.channels
@@ -69,22 +68,6 @@ class Parts:
         target = np.atleast_2d(np.asarray(entry["target"], dtype=float))[channels].sum(0)
         observed = by_period({**entry, "target": target}, periods.freqstr).iloc[:, 0]
         return Fan(title, self.result.samples[window][:, :, channels].sum(-1), periods, observed)
-
-
-def series_of(result: Backtest) -> list[list[int]]:
-    """Windows of each series in the order of time.
-
-    Series are told apart by ``item_id``; without them windows that start together are different
-    series, in the same order at each time.
-    """
-    ids = [entry.get("item_id") for entry in result.entries]
-    seen: dict[Any, int] = {}
-    groups: dict[Any, list[int]] = {}
-    named = None not in ids and len({*zip(ids, result.starts, strict=True)}) == len(ids)
-    for window, (item, start) in enumerate(zip(ids, result.starts, strict=True)):
-        place = seen[start] = seen.get(start, -1) + 1
-        groups.setdefault(item if named else place, []).append(window)
-    return [sorted(g, key=lambda w: result.starts[w].ordinal) for g in groups.values()]
 
 
 def _size(values: np.ndarray) -> float:

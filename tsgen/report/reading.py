@@ -54,47 +54,41 @@ TRAINING_CAPTION = (
 )
 
 
-def observations(paired: Paired, overlap: int = 1, equal: bool = True) -> str:
+def observations(paired: Paired, overlap: int = 1) -> str:
     """What a comparison rests on, and what so few or many observations can show.
 
     Args:
         paired: one of the comparisons.
-        overlap: forecast times in a row whose windows share steps.
-        equal: whether as much was forecast at each time.
+        overlap: windows in a row that share steps.
     """
     count, unit = paired.test.pairs, paired.unit
     means = "A p-value above .05 does not mean that two forecasters are equally good."
     if unit == "series" and count > 1:
         return (
-            f"All windows start at the same time: the {count} series are taken as the "
-            "observations, as if they were independent. What happened to all of them at that time "
+            f"Each series has one window: the {count} series are taken as the observations, as if "
+            "they were independent. What happened to all of them at that time "
             f"counts {count} times, so intervals are too narrow, and they say nothing about other "
             f"times. {means}"
         )
     if count < 3:
-        what = "one forecast time" if count == 1 else f"{count} forecast times"
+        what = "one window" if count == 1 else f"{count} windows"
         return (
             f"There is only {what}: no interval and no p-value can be had, and nothing can be said "
             "about other times. Test on more windows."
         )
     base = (
-        f"Observations are the {count} times at which forecasts start; what was forecast at one "
-        "time counts once, for it shares what happened then. "
+        f"Observations are the {count} windows; what was forecast in one window, all channels and "
+        "series, counts once, for it shares what happened then. "
     )
-    if not equal:
-        base += (
-            "Not as much was forecast at each time, and times count equally, so ratios differ from "
-            "those of the table above. "
-        )
     if overlap > 1:
         base += (
-            f"Up to {overlap} times in a row share steps of their windows: they are not "
-            "independent, and the test allows for it as well as so many observations let it. "
+            f"Up to {overlap} windows in a row share steps: they are not independent, and the test "
+            "allows for it as well as so many observations let it. "
         )
     if count < 30:
         return (
             f"{base}They are few: such an interval holds the truth less often than 95 times in 100 "
-            "(with 7 of them some 85 times), and only large and steady differences can show. "
+            "(with 7 of them 79 times), and only large and steady differences can show. "
             f"{means} All of them come from one stretch of time."
         )
     return f"{base}{means} All of them come from one stretch of time."

@@ -97,8 +97,9 @@ def compared(result: Backtest, reference: Backtest, score: str) -> Paired | None
 
 
 def overlap(result: Backtest) -> int:
-    """How many forecast times in a row share steps of their windows, 1 if none do."""
-    starts = np.unique([start.ordinal for start in result.starts])
+    """How many windows of a series in a row share steps, 1 if none do."""
+    longest = max(result.series, key=len)
+    starts = np.array([result.starts[window].ordinal for window in longest])
     length = result.truth.shape[1] * result.starts[0].freq.n
     return int((np.searchsorted(starts, starts + length) - np.arange(len(starts))).max())
 
