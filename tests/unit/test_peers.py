@@ -1,5 +1,6 @@
 import functools
 import random
+import tempfile
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -17,13 +18,14 @@ from gluonts.torch.model.i_transformer import ITransformerEstimator
 from gluonts.torch.model.simple_feedforward import SimpleFeedForwardEstimator
 
 from tsgen.estimators.peers import PeerEstimator
-from tsgen.estimators.peers.parts import paths_of, split_channels
+from tsgen.estimators.peers.parts import paths_of, seeded_everywhere, split_channels
 from tsgen.estimators.registry import estimators, peers
 from tsgen.evaluation import backtest
 
 H = 4
 SHORT = {"max_epochs": 1, "device": "cpu"}
 FEW = {"num_batches_per_epoch": 2}
+QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 START = pd.Period("2021-01-01", freq="h")
 
 
@@ -93,6 +95,22 @@ def test_one_dimension(name):
     forecasts = list(small(name).train(data, validation_data=data, seed=0).predict(data, seed=0))
     assert [f.samples.shape for f in forecasts] == [(100, H)] * 5
     assert [f.item_id for f in forecasts] == [e["item_id"] for e in data]
+
+
+def test_training_is_that_of_gluonts():
+    data, options = [series(length=200)], {**FEW, "lr": 0.01}
+    ours = PeerEstimator(H, options=options, max_epochs=3, device="cpu").train(data, seed=4)
+    made = DeepAREstimator("h", H, trainer_kwargs={"max_epochs": 3, **QUIET}, **options)
+    apart = [
+        {"start": START, "target": row, "item_id": str(i)}
+        for i, row in enumerate(data[0]["target"])
+    ]
+    with tempfile.TemporaryDirectory() as folder, seeded_everywhere(4):
+        made.trainer_kwargs["default_root_dir"] = folder
+        theirs = made.train(apart)
+    with seeded_everywhere(5, 0):
+        expected = np.stack([f.samples for f in theirs.predict(apart, num_samples=9)], -1)
+    assert np.allclose(next(iter(ours.predict(data, 9, seed=5))).samples, expected, atol=1e-6)
 
 
 def test_channels_come_back_in_order():
