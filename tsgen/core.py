@@ -9,11 +9,13 @@ import difflib
 import functools
 import inspect
 import numbers
+import random
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, dataclass_transform
 
+import numpy as np
 import torch
 from gluonts.core.component import equals, validated
 from gluonts.pydantic import BaseModel, ValidationError, root_validator
@@ -230,3 +232,21 @@ def seeded(seed: int | None, *salt: object) -> Iterator[None]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(mixed)
         yield
+
+
+@contextmanager
+def seeded_everywhere(seed: int | None, *salt: object) -> Iterator[None]:
+    """As :func:`seeded`, with the global generators of NumPy and Python, which GluonTS uses."""
+    if seed is None:
+        yield
+        return
+    mixed = zlib.crc32(repr((seed, *salt)).encode())
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    np.random.seed(mixed)
+    random.seed(mixed)
+    try:
+        with seeded(mixed):
+            yield
+    finally:
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)

@@ -6,11 +6,11 @@ from gluonts.torch.distributions import NormalOutput
 from gluonts.torch.model.simple_feedforward import SimpleFeedForwardEstimator
 
 from tsgen import GaussianEstimator
+from tsgen.core import seeded_everywhere
 from tsgen.data.split import rolling, until
 from tsgen.data.synthetic import VAR
 from tsgen.estimators import RandomWalkEstimator
 from tsgen.evaluation import backtest, evaluate
-from tsgen.evaluation.backtest import seeded_globally
 
 FAST = {"max_epochs": 1, "num_batches_per_epoch": 4, "verbose": False, "device": "cpu"}
 
@@ -201,8 +201,8 @@ def test_global_generators_come_back():
     np.random.seed(1)
     expected = np.random.random(3)
     np.random.seed(1)
-    with seeded_globally(5):
+    with seeded_everywhere(5):
         inside = np.random.random()
     assert np.array_equal(np.random.random(3), expected)
-    with seeded_globally(5):
+    with seeded_everywhere(5):
         assert np.random.random() == inside

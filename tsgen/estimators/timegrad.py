@@ -23,8 +23,9 @@ class TimeGradEstimator(GenerativeEstimator):
         residual_layers: blocks of the denoising network.
         residual_channels: their width.
         dilation_cycle: dilations 1, 2, ... repeat after this many blocks.
-        cond_channels: conditioning features per channel of the target that reach the blocks; the
-            paper has one.
+        cond_channels: conditioning features per channel of the target that reach the blocks. The
+            paper has one, and so has this from eight channels on; fewer channels get as many as
+            make eight in all, for a single number tells a single channel little more than a mean.
     """
 
     schedule: Schedule = LinearSchedule()  # noqa: RUF009
@@ -35,12 +36,21 @@ class TimeGradEstimator(GenerativeEstimator):
     residual_layers: int = 8
     residual_channels: int = 8
     dilation_cycle: int = 2
-    cond_channels: int = 1
+    cond_channels: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the conditioning's width."""
+        super().__post_init__()
+        if self.cond_channels is not None and self.cond_channels < 1:
+            raise ValueError(
+                f"{type(self).__name__}: cond_channels={self.cond_channels} must be at least 1"
+            )
 
     def build_model(
         self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]
     ) -> GenerativeModel:
         """The diffusion model."""
+        cond_channels = self.cond_channels or -(-8 // event_shape[-1])
         return DDPM(
             event_shape,
             cond_shape,
@@ -52,5 +62,5 @@ class TimeGradEstimator(GenerativeEstimator):
             residual_layers=self.residual_layers,
             residual_channels=self.residual_channels,
             dilation_cycle=self.dilation_cycle,
-            cond_channels=self.cond_channels,
+            cond_channels=cond_channels,
         )

@@ -2,8 +2,7 @@
 
 import inspect
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +12,10 @@ from gluonts.model.forecast import Forecast, SampleForecast
 from gluonts.model.predictor import Predictor
 from gluonts.time_feature import get_seasonality
 
-from tsgen.core import seeded
+from tsgen.core import seeded, seeded_everywhere
 from tsgen.data.split import Entry, length_of, rolling, until
 from tsgen.evaluation.cells import seasonal_error
+from tsgen.evaluation.paths import paths_of
 from tsgen.evaluation.table import Scores, evaluate
 
 
@@ -177,7 +177,7 @@ def fit(estimator: Estimator, training: Iterable[Entry], seed: int | None) -> Pr
     """Train an estimator repeatably, whether or not it takes a seed."""
     if _takes_seed(estimator.train):
         return estimator.train(training, seed=seed)
-    with seeded_globally(seed):
+    with seeded_everywhere(seed):
         return estimator.train(training)
 
 
@@ -208,42 +208,20 @@ def forecast_after(
     """Forecast what follows each series, repeatably, whether or not the predictor takes a seed."""
     if _takes_seed(predictor.predict):
         return list(predictor.predict(dataset, num_samples=num_samples, seed=seed))
-    with seeded_globally(seed):
+    with seeded_everywhere(seed):
         return list(predictor.predict(dataset, num_samples=num_samples))
 
 
 def as_samples(forecast: Forecast, num_samples: int) -> SampleForecast:
-    """A forecast as sample paths, drawn from its distribution where it has one.
-
-    A single path is a point forecast: it is repeated.
-
-    Raises:
-        ValueError: if it has neither samples nor a distribution.
-    """
-    if isinstance(forecast, SampleForecast):
-        if len(forecast.samples) == 1:
-            forecast.samples = np.repeat(forecast.samples, num_samples, axis=0)
+    """A forecast as so many sample paths, see :func:`tsgen.evaluation.paths.paths_of`."""
+    if isinstance(forecast, SampleForecast) and len(forecast.samples) == num_samples:
         return forecast
-    if hasattr(forecast, "to_sample_forecast"):
-        return forecast.to_sample_forecast(num_samples)
-    raise ValueError(
-        f"{type(forecast).__name__} of series {forecast.item_id!r} has neither sample paths nor a "
-        "distribution to draw them from"
+    return SampleForecast(
+        paths_of(forecast, num_samples),
+        forecast.start_date,
+        item_id=forecast.item_id,
+        info=forecast.info,
     )
-
-
-@contextmanager
-def seeded_globally(seed: int | None) -> Iterator[None]:
-    """Seed torch's and NumPy's global generators, which GluonTS uses, and put them back."""
-    state = np.random.get_state()
-    try:
-        if seed is not None:
-            np.random.seed(seed % 2**32)
-        with seeded(seed):
-            yield
-    finally:
-        if seed is not None:
-            np.random.set_state(state)
 
 
 def _takes_seed(method: Callable) -> bool:

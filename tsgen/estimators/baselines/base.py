@@ -7,7 +7,7 @@ nothing, and a rolling test refits them for each window.
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -84,6 +84,12 @@ class BaselinePredictor(Component, RepresentablePredictor):
     def __init__(self, baseline: Baseline) -> None:
         super().__init__(prediction_length=baseline.prediction_length)
         self.baseline = baseline
+
+    @property
+    def support(self) -> Literal["real"] | tuple[float, float]:
+        """Where samples can be."""
+        low = self.baseline.low
+        return "real" if low is None else (low, float("inf"))
 
     def predict(
         self, dataset: Dataset, num_samples: int | None = None, seed: int | None = None

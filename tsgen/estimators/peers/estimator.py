@@ -15,8 +15,8 @@ from gluonts.model.estimator import Estimator
 from gluonts.model.predictor import Predictor
 from gluonts.torch.model.predictor import PyTorchPredictor
 
-from tsgen.core import Options, parse_device, usable_device
-from tsgen.estimators.peers.parts import quiet, seeded_everywhere, split_channels
+from tsgen.core import Options, parse_device, seeded_everywhere, usable_device
+from tsgen.estimators.peers.parts import quiet, split_channels
 from tsgen.estimators.peers.predictor import PeerPredictor
 from tsgen.forecasting.spec import DataSpec, infer_spec
 

@@ -12,14 +12,9 @@ from gluonts.dataset import Dataset
 from gluonts.model.forecast import SampleForecast
 from gluonts.model.predictor import Predictor
 
-from tsgen.core import usable_device
-from tsgen.estimators.peers.parts import (
-    Entry,
-    paths_of,
-    quiet,
-    seeded_everywhere,
-    split_channels,
-)
+from tsgen.core import seeded_everywhere, usable_device
+from tsgen.estimators.peers.parts import Entry, quiet, split_channels
+from tsgen.evaluation.paths import paths_of
 from tsgen.forecasting.spec import check_covariate_length, read_entry
 
 
