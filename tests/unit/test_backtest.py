@@ -7,7 +7,7 @@ from gluonts.torch.model.simple_feedforward import SimpleFeedForwardEstimator
 
 from tsgen import GaussianEstimator
 from tsgen.core import seeded_everywhere
-from tsgen.data.split import rolling, until
+from tsgen.data.splits import rolling, until
 from tsgen.data.synthetic import VAR
 from tsgen.estimators import RandomWalkEstimator
 from tsgen.evaluation import backtest, evaluate

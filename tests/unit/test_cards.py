@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tsgen.data.cards import LOADERS, Card, card_folders, read_card, read_cards
+from tsgen.data.card import LOADERS, Card, card_folders, read_card, read_cards
 from tsgen.data.registry import cards, datasets
 
 ROOT = Path(__file__).parents[2]
@@ -96,7 +96,8 @@ def test_options_for_all_and_for_one_estimator(tmp_path):
     assert card.options_for("vae") == common
     for name in ("gaussian", "student_t", "timegrad", "lowrank"):
         assert card.options_for(name) == common | {"max_epochs": 5}
-    assert cards["eia_demand_hourly"].options_for("timegrad") == {}
+    wide = {"encoder": "gru(hidden_size=256,output_size=256)"}
+    assert cards["eia_demand_hourly"].options_for("timegrad") == wide
     text = BASE + '[options]\nscaling = "mean"\n[options.timegrad]\nscaling = "robust"\n'
     (mine,) = read_card(write(tmp_path, text))
     assert mine.options_for("timegrad") == {"scaling": "robust"}

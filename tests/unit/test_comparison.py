@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from tsgen.data.split import rolling
+from tsgen.data.splits import rolling
 from tsgen.estimators.registry import estimators
 from tsgen.evaluation import backtest, block_bootstrap, diebold_mariano, paired_comparison
 

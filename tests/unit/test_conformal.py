@@ -7,7 +7,7 @@ from gluonts.model.forecast import SampleForecast
 from gluonts.model.predictor import Predictor
 
 import tsgen
-from tsgen.data.split import rolling
+from tsgen.data.splits import rolling
 from tsgen.data.synthetic import VAR, ornstein_uhlenbeck
 from tsgen.estimators import LastValueEstimator, RandomWalkEstimator
 from tsgen.evaluation import CalibratedForecast, Calibration, backtest, calibrate

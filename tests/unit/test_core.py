@@ -1,10 +1,17 @@
 import functools
+import importlib
+import inspect
+import pkgutil
 from typing import Literal
 
 import pytest
 import torch
 from gluonts.core.serde import dump_json, load_json
 
+import tsgen
+import tsgen.data
+import tsgen.evaluation
+import tsgen.report
 from tsgen.core import Component, Options, Registry, seeded
 
 
@@ -113,3 +120,13 @@ def test_seeded_restores_and_repeats():
     with seeded(None):
         torch.rand(3)
     assert not torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("package", [tsgen, tsgen.data, tsgen.evaluation, tsgen.report])
+def test_no_module_hides_a_public_name(package):
+    """``from tsgen.data import split`` is the function, whatever was imported before."""
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name != "__main__":
+            importlib.import_module(f"{package.__name__}.{module.name}")
+    public = {name: getattr(package, name) for name in package.__all__}
+    assert public and not any(map(inspect.ismodule, public.values()))

@@ -10,7 +10,7 @@ from tsgen.data.benchmarks import Benchmark, MissingData, validation
 from tsgen.data.card_tables import File
 from tsgen.data.files import compare
 from tsgen.data.registry import cards, datasets, obtain, simulated, status, verify
-from tsgen.data.split import rolling, until
+from tsgen.data.splits import rolling, until
 from tsgen.data.synthetic import VAR, CovariateLaw, laws, ornstein_uhlenbeck
 from tsgen.evaluation import paired_ratio, pit
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tsgen.data.split import rolling, split, until
+from tsgen.data.splits import rolling, split, until
 
 
 def entry(length=20, name="a", channels=None, horizon=0):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tsgen.cli.output import SCORES, note, print_json, print_table, write_frame
 
 if TYPE_CHECKING:
-    from tsgen.data.split import Entry
+    from tsgen.data.splits import Entry
     from tsgen.evaluation import Backtest
 
 Results = Mapping[str, "Sequence[Backtest]"]

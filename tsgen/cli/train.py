@@ -29,7 +29,7 @@ from tsgen.cli.scoring import lowest_of, present, run_baselines
 if TYPE_CHECKING:
     from gluonts.model.predictor import Predictor
 
-    from tsgen.data.split import Entry
+    from tsgen.data.splits import Entry
 
 TABLE = "table.json"
 """File beside a model that says how its table is read."""
@@ -126,7 +126,7 @@ def train(
     _check(out, report, overwrite, samples, levels)
 
     from tsgen.data import from_dataframe, rolling, until
-    from tsgen.data.split import length_of
+    from tsgen.data.splits import length_of
 
     dataset, summary = from_dataframe(
         table,

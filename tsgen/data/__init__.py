@@ -6,7 +6,7 @@ from typing import Any
 _LAZY = {
     "Benchmark": "tsgen.data.benchmarks",
     "MissingData": "tsgen.data.benchmarks",
-    "Split": "tsgen.data.split",
+    "Split": "tsgen.data.splits",
     "Summary": "tsgen.data.layout",
     "Table": "tsgen.data.layout",
     "TableLayout": "tsgen.data.layout",
@@ -15,10 +15,10 @@ _LAZY = {
     "datasets": "tsgen.data.registry",
     "from_dataframe": "tsgen.data.frames",
     "quantile_frame": "tsgen.data.tidy",
-    "rolling": "tsgen.data.split",
+    "rolling": "tsgen.data.splits",
     "sample_frame": "tsgen.data.tidy",
-    "split": "tsgen.data.split",
-    "until": "tsgen.data.split",
+    "split": "tsgen.data.splits",
+    "until": "tsgen.data.splits",
 }
 
 __all__ = sorted(_LAZY)  # noqa: PLE0605

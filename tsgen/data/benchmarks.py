@@ -2,8 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from tsgen.data.cards import Card
-from tsgen.data.split import length_of, rolling, until
+from tsgen.data.card import Card
+from tsgen.data.splits import length_of, rolling, until
 
 Entry = dict[str, Any]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from tsgen.data.benchmarks import MissingData
+from tsgen.data.card import Card
 from tsgen.data.card_tables import File
-from tsgen.data.cards import Card
 
 _CHUNK = 1 << 20
 _SUFFIXES = (".json", ".json.gz", ".jsonl", ".jsonl.gz")

@@ -7,7 +7,7 @@ import pandas as pd
 
 from tsgen.core import Options
 from tsgen.data.frequency import Grid, lay_grid
-from tsgen.data.split import Entry
+from tsgen.data.splits import Entry
 from tsgen.data.tables import parse_numbers, parse_times, require_columns, to_pandas
 
 _LARGEST_GRID = 50  # steps for each row of the table

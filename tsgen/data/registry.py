@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsgen.data.benchmarks import Benchmark
-from tsgen.data.cards import Card, Cards, read_cards
+from tsgen.data.card import Card, Cards, read_cards
 from tsgen.data.files import Verified, compare, data_file, looked_in, missing
 from tsgen.data.loaders import load
 from tsgen.data.loaders.flights import package_folder

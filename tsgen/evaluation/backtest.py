@@ -13,7 +13,7 @@ from gluonts.model.predictor import Predictor
 from gluonts.time_feature import get_seasonality
 
 from tsgen.core import seeded, seeded_everywhere
-from tsgen.data.split import Entry, length_of, rolling, until
+from tsgen.data.splits import Entry, length_of, rolling, until
 from tsgen.evaluation.cells import seasonal_error
 from tsgen.evaluation.paths import paths_of
 from tsgen.evaluation.table import Scores, evaluate

@@ -10,7 +10,7 @@ from gluonts.dataset import Dataset
 from gluonts.model.forecast import SampleForecast
 from gluonts.model.predictor import Predictor
 
-from tsgen.data.split import Entry
+from tsgen.data.splits import Entry
 from tsgen.evaluation.backtest import as_samples, backtest, forecast_after
 from tsgen.evaluation.cells import INTERVALS
 from tsgen.evaluation.conformal import (

@@ -3,8 +3,8 @@
 import importlib
 
 from tsgen.data.benchmarks import Benchmark
-from tsgen.data.cards import Card
-from tsgen.data.split import length_of
+from tsgen.data.card import Card
+from tsgen.data.splits import length_of
 
 _MODULES = {
     "table": "tables",

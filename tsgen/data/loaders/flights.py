@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from tsgen.data.benchmarks import Benchmark, Entry
-from tsgen.data.cards import Card
+from tsgen.data.card import Card
 from tsgen.data.files import missing, reading
-from tsgen.data.split import rolling, until
+from tsgen.data.splits import rolling, until
 
 _WEATHER = ["temp", "wind_speed", "precip", "visib"]
 

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from tsgen.data.benchmarks import Benchmark, Entry
+from tsgen.data.card import Card
 from tsgen.data.card_tables import GluonTS
-from tsgen.data.cards import Card
 from tsgen.data.files import opened, parts_of, reading
 from tsgen.data.loaders.repository import download, folder_of
 from tsgen.data.loaders.tables import steps_between
-from tsgen.data.split import length_of, rolling, until
+from tsgen.data.splits import length_of, rolling, until
 
 
 def load(card: Card) -> Benchmark:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from tsgen.data.benchmarks import Benchmark, Entry
-from tsgen.data.cards import Card
+from tsgen.data.card import Card
 from tsgen.data.files import needed_file, reading
 
 _HOURS = 48

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from tsgen.data.cards import Card
+from tsgen.data.card import Card
 from tsgen.data.files import compare, data_file, looked_in, missing
 
 

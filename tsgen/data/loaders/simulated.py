@@ -1,7 +1,7 @@
 """Simulated sets: independent series of a law that is known, so that no forecast can be better."""
 
 from tsgen.data.benchmarks import Benchmark
-from tsgen.data.cards import Card
+from tsgen.data.card import Card
 
 _TRAIN, _TEST = 1, 2
 """Seeds."""

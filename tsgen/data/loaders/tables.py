@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from tsgen.data.benchmarks import Benchmark, Entry
+from tsgen.data.card import Card
 from tsgen.data.card_tables import Table
-from tsgen.data.cards import Card
 from tsgen.data.files import needed_file, reading
-from tsgen.data.split import length_of, rolling, until
+from tsgen.data.splits import length_of, rolling, until
 
 
 def load(card: Card) -> Benchmark:
