@@ -10,6 +10,8 @@ import pytest
 
 import tsgen
 from tsgen.cli import main
+from tsgen.cli.records import described
+from tsgen.estimators.options import read_value
 
 QUICK = ["--set", "max_epochs=1", "--set", "num_batches_per_epoch=20", "--set", "device=cpu"]
 
@@ -328,3 +330,9 @@ def test_as_a_module():
         )
         assert done.returncode == code and "Traceback" not in done.stderr
     assert "Usage: tsgen datasets" in done.stdout
+
+
+@pytest.mark.parametrize("text", ["DPMSolverPP(20)", "DDIM(20,eta=0.5)", "Ancestral()"])
+def test_samplers_are_named_as_they_are_given(text):
+    """Two samplers that differ are two rows of the table."""
+    assert described(read_value(text)) == text

@@ -1,11 +1,10 @@
 """``tsgen benchmark``: data sets x models x seeds, with baselines beside them."""
 
 import functools
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,22 +20,13 @@ from tsgen.cli.common import (
     names_in,
     set_threads,
 )
-from tsgen.cli.output import check_writable, note, print_json, write_frame
+from tsgen.cli.output import check_writable, note, print_json
+from tsgen.cli.records import Task, described, record, write_page
 from tsgen.cli.scoring import lowest_of, print_scores, summarise
 
 if TYPE_CHECKING:
     from tsgen.data import Benchmark
     from tsgen.evaluation import Backtest
-
-
-class Task(NamedTuple):
-    """One forecaster of one data set."""
-
-    name: str
-    estimator: Any
-    options: dict[str, Any]
-    """Those that differ from the estimator's defaults."""
-    is_baseline: bool
 
 
 def benchmark(
@@ -105,9 +95,9 @@ def benchmark(
     say = (lambda text: None) if quiet else note
     tables: list[dict[str, Any]] = []
     for benchmark_set, tasks in zip(sets, plans, strict=True):
-        record = functools.partial(_record, out, context.obj, benchmark_set.name, samples, levels)
+        keep = functools.partial(record, out, context.obj, benchmark_set.name, samples, levels)
         results = _run(
-            benchmark_set, tasks, range(seeds), others, samples, levels, cache, record, say
+            benchmark_set, tasks, range(seeds), others, samples, levels, cache, keep, say
         )
         rows = summarise(results, [t.name for t in tasks if t.is_baseline])
         tables += [{"dataset": benchmark_set.name, **row} for row in rows]
@@ -115,7 +105,7 @@ def benchmark(
             windows = f"{len(benchmark_set.test)} windows, {seeds} seeds"
             print_scores(rows, levels, title=f"{benchmark_set.name}: {windows}")
         if report is not None:
-            _write_page(report, benchmark_set, tasks, results)
+            write_page(report, benchmark_set, tasks, results)
     if as_json:
         print_json({"levels": levels, "samples": samples, "seeds": seeds, "results": tables})
 
@@ -192,7 +182,7 @@ def _run(
     samples: int,
     levels: int,
     cache: Path | None,
-    record: Callable[..., None],
+    keep: Callable[..., None],
     say: Callable[[str], None],
 ) -> "dict[str, list[Backtest]]":
     """Backtests of every forecaster, one for each seed."""
@@ -209,7 +199,7 @@ def _run(
             forms = {task.name: predictor}
             if hasattr(task.estimator, "sampler"):
                 forms |= {
-                    f"{task.name} {_described(s)}": predictor.with_sampler(s)
+                    f"{task.name} {described(s)}": predictor.with_sampler(s)
                     for s in samplers
                     if s != task.estimator.sampler
                 }
@@ -217,12 +207,12 @@ def _run(
                 result = backtest(form, data.test, seed=seed, **common)
                 result.seconds["train"] = seconds
                 results.setdefault(name, []).append(result)
-                record(name, task.options, seed, result)
+                keep(name, task.options, seed, result)
     if data.law is not None:
         exact = data.law.predictor(data.prediction_length)
         results["exact"] = [backtest(exact, data.test, seed=seed, **common) for seed in seeds]
         for seed, result in zip(seeds, results["exact"], strict=True):
-            record("exact", {}, seed, result)
+            keep("exact", {}, seed, result)
     return results
 
 
@@ -237,78 +227,3 @@ def _trained(data: "Benchmark", task: Task, seed: int, cache: Path | None) -> tu
     predictor = fit(estimator, data.train, seed)
     measured = [row["seconds"] for row in getattr(predictor, "history", [])]
     return predictor, max(time.perf_counter() - begun, sum(measured))
-
-
-def _described(sampler: Any) -> str:
-    return f"{type(sampler).__name__}({sampler.num_steps or ''})"
-
-
-def _record(
-    out: Path | None,
-    arguments: list[str],
-    dataset: str,
-    samples: int,
-    levels: int,
-    name: str,
-    options: Mapping[str, Any],
-    seed: int,
-    result: "Backtest",
-) -> None:
-    """Add a run to the table of all runs."""
-    if out is None:
-        return
-    import pandas as pd
-
-    from tsgen.circumstances import circumstances
-
-    row: dict[str, Any] = {
-        "dataset": dataset,
-        "forecaster": name,
-        "options": " ".join(f"{k}={_text(v)}" for k, v in options.items()),
-        "seed": seed,
-        "samples": samples,
-        "levels": levels,
-        **{k: float(f"{v:.6g}") for k, v in result.scores.total.items()},
-        "coverage_90_by_step": " ".join(f"{v:.3f}" for v in result.scores.per_step["coverage_90"]),
-        "train_s": round(result.seconds["train"], 2),
-        "forecast_s": round(result.seconds["forecast"], 2),
-        **circumstances(),
-        "command": "tsgen " + " ".join(re.sub("(^|=)/.*/", r"\1", a) for a in arguments),
-    }
-    frame = pd.DataFrame([row])
-    if out.exists():
-        frame = pd.concat([pd.read_csv(out, dtype=str), frame.astype(str)], ignore_index=True)
-    write_frame(frame, out)
-
-
-def _text(value: Any) -> str:
-    """An option as it is written on the command line."""
-    if not isinstance(value, functools.partial):
-        return str(value)
-    from tsgen.encoders import encoders
-
-    names = {part: name for name, part in encoders.items()}
-    inside = ",".join(f"{k}={v!r}" for k, v in value.keywords.items())
-    return f"{names.get(value.func, value.func.__name__)}({inside})"
-
-
-def _write_page(
-    folder: Path, data: "Benchmark", tasks: list[Task], results: "dict[str, list[Backtest]]"
-) -> None:
-    from tsgen.report import write_report
-
-    firsts = {name: tests[0] for name, tests in results.items()}
-    others = {"exact", *(t.name for t in tasks if t.is_baseline)}
-    own = [name for name in firsts if name not in others]
-    about = " ".join(data.card.title.split()) + "." if data.card is not None else ""
-    path = write_report(
-        folder / f"{data.name.replace('/', '-')}.html",
-        firsts,
-        title=data.name,
-        about=f"{about} {len(data.test)} test windows of {data.prediction_length} steps, seed 0.",
-        baselines=[t.name for t in tasks if t.is_baseline],
-        shown=min(own, key=lambda n: firsts[n].scores["crps"]) if own else None,
-        histories={n: getattr(r.predictor, "history", []) for n, r in firsts.items()},
-        settings={t.name: {k: _text(v) for k, v in t.options.items()} for t in tasks},
-    )
-    note(f"written: {path}")
