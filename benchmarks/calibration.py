@@ -13,7 +13,6 @@ import argparse
 import time
 from typing import Any
 
-import numpy as np
 import torch
 from _record import append
 
@@ -22,6 +21,7 @@ from tsgen.data.splits import Entry, length_of
 from tsgen.estimators.options import read_texts
 from tsgen.estimators.registry import estimators
 from tsgen.evaluation import INTERVALS, Backtest, backtest, calibrate
+from tsgen.report.tables import paths_held
 
 
 def divided(
@@ -91,13 +91,10 @@ def main() -> None:
             results = {
                 name: backtest(p, later, seed=1) for name, p in (("no", base), ("yes", mended))
             }
-            bands = [f.band(0.9) for f in results["yes"].forecasts]
-            truths = results["yes"].truth
-            held = [((a <= y) & (y <= b)).all() for (a, b), y in zip(bands, truths, strict=True)]
             for name, result in results.items():
                 row = {"dataset": dataset, "model": model, "calibrated": name}
                 row |= {"calibration_windows": len(held_out), "later_windows": len(later)}
-                row |= row_of(result) | {"band": float(np.mean(held)) if name == "yes" else ""}
+                row |= row_of(result) | {"band": paths_held(result, 0.9)}
                 append("calibration.csv", row | {"train_s": trained, "calibrate_s": seconds})
 
 

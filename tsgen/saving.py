@@ -3,9 +3,22 @@
 import importlib
 import inspect
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from gluonts.model.predictor import Predictor
+
+_OURS = "tsgen."
+
+
+def check_loadable(predictor: Predictor) -> None:
+    """Raise ``ValueError`` for a predictor that :func:`load` would not bring back."""
+    kind = type(predictor)
+    if not kind.__module__.startswith(_OURS):
+        raise ValueError(
+            f"a {kind.__module__}.{kind.__qualname__} cannot be loaded again by tsgen, which loads "
+            "its own predictors only; PeerEstimator makes one of a GluonTS estimator"
+        )
 
 
 def load(path: str | Path, device: str | None = None) -> Predictor:
@@ -31,8 +44,11 @@ def load(path: str | Path, device: str | None = None) -> Predictor:
             f"{str(path)!r} holds no model saved by tsgen (gluonts-config.json is damaged)"
         ) from None
     module, _, name = kind.rpartition(".")
-    if not module.startswith("tsgen."):
+    predictor: type[Predictor] | None = None
+    if module.startswith(_OURS):
+        with suppress(ModuleNotFoundError):
+            predictor = getattr(importlib.import_module(module), name, None)
+    if predictor is None:
         raise ValueError(f"{str(path)!r} holds a {kind}, which is none of tsgen's predictors")
-    predictor: type[Predictor] = getattr(importlib.import_module(module), name)
     known = inspect.signature(predictor.deserialize).parameters
     return predictor.deserialize(path, **({"device": device} if "device" in known else {}))

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from gluonts.model.forecast import SampleForecast
 from gluonts.model.predictor import Predictor
 
@@ -173,10 +174,65 @@ def test_missing_truth_is_left_out():
     rng = np.random.default_rng(0)
     samples, truth = rng.standard_normal((60, 99, 2, 1)), rng.standard_normal((60, 2, 1))
     truth[:50, 1] = np.nan
-    found = measure(samples, truth, (0.5, 0.95))
+    with pytest.warns(UserWarning) as said:
+        found = measure(samples, truth, (0.5, 0.95))
+    assert "1 of 2 steps and channels were observed in fewer than 19" in str(said[0].message)
+    assert "10 of 60 held-out windows were observed completely" in str(said[1].message)
     whole = measure(samples[50:], truth[50:], (0.5,))
     assert found.factors[0, 1] == whole.factors[0, 1] and np.isfinite(found.factors[:, 0]).all()
     assert found.factors[1, 1] == np.inf  # 10 windows tell no 95 % interval
+
+
+def test_joint_band_with_holes_in_the_held_out_windows():
+    rng = np.random.default_rng(0)
+    samples, truth = rng.standard_normal((80, 99, 3, 2)), rng.standard_normal((80, 3, 2))
+    whole = measure(samples[:40], truth[:40], LEVELS)
+    empty = truth.copy()
+    empty[40:] = np.nan
+    found = measure(samples, empty, LEVELS)
+    assert found.windows == 40 and np.array_equal(found.joint, whole.joint)
+    assert np.array_equal(found.factors, whole.factors)
+    empty[40:, 0] = 0.0  # observed in part: they tell of intervals, not of whole paths
+    assert np.array_equal(measure(samples, empty, LEVELS).joint, whole.joint)
+    with pytest.raises(ValueError, match="10 held-out windows tell no 95% interval"):
+        measure(
+            samples[30:], np.where(np.arange(50)[:, None, None] < 10, truth[30:], np.nan), LEVELS
+        )
+    holes = np.where(rng.random(truth.shape) < 0.5, np.nan, truth)
+    with pytest.warns(UserWarning, match="which tell no joint band"):
+        found = measure(samples, holes, LEVELS)
+    one = SampleForecast(samples[0], pd.Period("2021", freq="D"))
+    one.samples[:, 1, 1] = 5.0  # without spread
+    low, high = CalibratedForecast(one, found, "real").band(0.95)
+    assert (low == -np.inf).all() and (high == np.inf).all()
+    never = truth.copy()
+    never[:, 1, 1] = np.nan
+    with pytest.warns(UserWarning, match="1 of 6 steps and channels"):
+        found = measure(samples, never, LEVELS)
+    low, high = CalibratedForecast(one, found, "real").band(0.9)
+    assert np.isinf(low[1, 1]) and np.isfinite(low).sum() == np.isfinite(high).sum() == 5
+
+
+def test_numbers_of_paths(tmp_path):
+    data = panel(5)
+    mended = calibrate(RandomWalkEstimator(4, num_parallel_samples=50).train(data), data, 4, seed=0)
+    (first, *_), state = list(mended.predict(data, seed=0)), torch.get_rng_state()
+    assert first.samples.shape == (50, 4)
+    assert np.array_equal(next(iter(mended.predict(data, seed=0))).samples, first.samples)
+    assert torch.equal(torch.get_rng_state(), state)
+    few, more = (next(iter(mended.predict(data, n, seed=0))) for n in (3, 39))
+    assert np.array_equal(few.samples, more.samples[:3])
+    assert np.array_equal(few.band(0.9), more.band(0.9))
+    small = calibrate(RandomWalkEstimator(4, num_parallel_samples=20).train(data), data, 4, seed=0)
+    with pytest.raises(ValueError, match="20 sample paths make no 95% interval, which needs 39"):
+        list(small.predict(data))
+    bounded = calibrate(RandomWalkEstimator(4, low=0.0).train(data), data, 4, seed=0)
+    assert bounded.support == (0.0, math.inf)
+    law = ornstein_uhlenbeck()
+    foreign = calibrate(Wrong(law, 4, 1.0, 0.0), law.dataset(20, 30, seed=0), seed=0)
+    with pytest.raises(ValueError, match="Wrong cannot be loaded again by tsgen"):
+        foreign.serialize(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 def test_windows_that_a_level_needs():

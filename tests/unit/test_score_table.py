@@ -14,6 +14,7 @@ from gluonts.model.evaluation import evaluate_forecasts
 from tests.unit.scores_data import C, H, W, as_forecasts, as_frames, as_test_data, histories, made
 from tsgen.evaluation import (
     crps_sum,
+    dawid_sebastiani_score,
     energy_score,
     evaluate,
     fair_crps,
@@ -96,7 +97,7 @@ def test_figures_are_those_of_single_functions():
 
 
 def test_every_figure_has_every_grain():
-    samples, truth = made()
+    samples, truth = made(shape=(W, 40, H, C))
     ours = scored(samples, truth, channels=["a", "b", "c"], log_prob=np.arange(4.0))
     for frame, count in ((ours.per_channel, C), (ours.per_step, H), (ours.per_window, W)):
         assert len(frame) == count and np.isfinite(frame.to_numpy()).all()
@@ -123,7 +124,7 @@ def test_inputs_stay_as_they_are(shape):
 
 
 def test_pieces_make_no_difference(monkeypatch):
-    samples, truth = made(missing=True)
+    samples, truth = made(missing=True, shape=(W, 40, H, C))
     whole = scored(samples, truth).total
     monkeypatch.setattr(table_module, "_AT_ONCE", 1)
     assert scored(samples, truth).total == pytest.approx(whole, rel=1e-12)
@@ -136,12 +137,68 @@ def test_a_large_level_does_not_spoil_the_table():
         assert high[name] == pytest.approx(low[name], rel=1e-5), name
 
 
+@pytest.mark.parametrize("apart", [1.0, 1e3, 1e5, 1e6])
+def test_channels_of_different_levels_do_not_spoil_the_variogram(apart):
+    samples, truth = made()
+    level = apart * np.arange(C)
+    ours = evaluate(samples + level, truth + level)
+    exact = variogram_score(samples + level, truth + level, normalise=False)
+    assert ours["variogram_raw"] == pytest.approx(exact.mean(), rel=1e-5)
+
+
+def test_intervals_that_few_samples_cannot_make_have_no_coverage():
+    rng = np.random.default_rng(0)
+    for count, known in ((2, []), (3, ["50"]), (19, ["50", "80", "90"]), (38, ["50", "80", "90"])):
+        ours = evaluate(rng.normal(size=(4000, count, 1, 1)), rng.normal(size=(4000, 1, 1)))
+        for name in ("50", "80", "90", "95"):
+            found = ours[f"coverage_{name}"]
+            if name in known:  # 4 standard errors
+                assert abs(found - int(name) / 100) < 4 * np.sqrt(0.25 / 4000)
+            else:
+                assert np.isnan(found) and np.isnan(ours[f"width_{name}"])
+
+
+def test_windows_of_which_nothing_is_known_have_no_loss():
+    samples, truth = made()
+    truth[1] = np.nan
+    truth[2, 1:] = np.nan
+    log_prob = np.array([-10.0, 0.0, -6.0, -20.0])
+    ours = evaluate(samples, truth, log_prob=log_prob)
+    for name in LOSSES:
+        losses = ours.losses(name)
+        assert np.isnan(losses[1]) and np.isfinite(losses[[0, 2, 3]]).all()
+        assert np.nanmean(losses) == pytest.approx(ours[name]), name
+    assert ours["log_score"] == pytest.approx(36 / np.isfinite(truth).sum())
+
+
+def test_equal_samples_have_an_infinite_dawid_sebastiani_score():
+    for value in (0.1, 0.25, 0.3, 0.7):
+        ours = evaluate(np.full((1, 50, 2, 1), value), np.array([[[1.0], [value]]]))
+        assert list(ours.per_step["dss"]) == [np.inf, -np.inf]
+    rng = np.random.default_rng(0)
+    one = rng.normal(size=(20, 50, 1, 1))
+    twice = np.concatenate([one, 0.3 * one], 3)
+    assert np.isinf(dawid_sebastiani_score(twice, rng.normal(size=(20, 1, 2)))).all()
+
+
 def test_one_channel_and_one_step_have_no_variogram():
     samples, truth = made(shape=(W, 20, 1, 1))
     ours = evaluate(samples, truth)
     assert "variogram" not in ours.total and ours.sum is None and np.isfinite(ours["energy"])
     with pytest.raises(ValueError, match="of a single channel"):
         ours.losses("crps_sum")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seasonal_error": np.ones(C)}, r"seasonal_error has the shape \(3,\), expected \(4, 3\)"),
+        ({"log_prob": np.ones(1)}, r"log_prob has the shape \(1,\), expected \(4,\)"),
+    ],
+)
+def test_shapes_are_checked(options, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate(*made(), **options)
 
 
 def test_truths_of_zero_have_no_relative_scores():

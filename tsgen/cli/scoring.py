@@ -104,9 +104,10 @@ def _versus(row: Mapping[str, Any]) -> str:
     """How a row compares with the best baseline, in words."""
     if "vs_baseline" not in row:
         return ""
-    p = row["p_value"]
-    interval = f"{row['vs_baseline_low']:.3f} to {row['vs_baseline_high']:.3f}"
-    return f"x{row['vs_baseline']:.3f} ({interval}{'' if p != p else f', p = {p:.2g}'})"
+    p, low, high = row["p_value"], row["vs_baseline_low"], row["vs_baseline_high"]
+    known = [] if low != low else [f"{low:.3f} to {high:.3f}"]
+    known += [] if p != p else [f"p = {p:.2g}"]
+    return f"x{row['vs_baseline']:.3f}" + (f" ({', '.join(known)})" if known else "")
 
 
 def present(

@@ -2,8 +2,10 @@
 
 import inspect
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,27 +38,54 @@ class Backtest(NamedTuple):
     """The one that made the forecasts, the last one if it was refitted."""
     seconds: dict[str, float]
     """Spent on "train" and "forecast"."""
+    series: list[list[int]]
+    """Windows of each series in the order of time."""
 
     @property
     def starts(self) -> list[pd.Period]:
         """First step of each window."""
         return [forecast.start_date for forecast in self.forecasts]
 
-    @property
-    def series(self) -> list[list[int]]:
-        """Windows of each series in the order of time.
 
-        Series are told apart by ``item_id``; without them windows that start together are different
-        series, in the same order at each time.
-        """
-        ids, starts = [entry.get("item_id") for entry in self.entries], self.starts
-        named = None not in ids and len({*zip(ids, starts, strict=True)}) == len(ids)
+def series_of(entries: Sequence[Entry], starts: Sequence[pd.Period]) -> list[list[int]]:
+    """Windows of each series in the order of time, for entries that each end with their window.
+
+    Series are told apart by ``item_id``. Without such names, or where each window has a name of its
+    own, entries that begin at one time with the same values are of one series; where that does not
+    tell, windows that start together are different series, in the same order at each time.
+
+    Args:
+        entries: the windows with their histories.
+        starts: first step of each window.
+    """
+    ids = [entry.get("item_id") for entry in entries]
+    heads = [np.atleast_2d(np.asarray(entry["target"], dtype=float)) for entry in entries]
+    shortest = min(head.shape[1] for head in heads)
+    begins = [
+        (str(entry["start"]), head[:, :shortest].tobytes())
+        for entry, head in zip(entries, heads, strict=True)
+    ]
+    several = len(set(starts)) > 1
+    if None not in ids and _distinct(ids, starts) and not (several and len({*ids}) == len(ids)):
+        keys: list[Any] = ids
+    elif several and _distinct(begins, starts) and len(set(begins)) < len(begins):
+        keys = begins
+    elif None not in ids and _distinct(ids, starts):
+        keys = ids
+    else:
         seen: dict[pd.Period, int] = {}
-        groups: dict[object, list[int]] = {}
-        for window, (item, start) in enumerate(zip(ids, starts, strict=True)):
-            place = seen[start] = seen.get(start, -1) + 1
-            groups.setdefault(item if named else place, []).append(window)
-        return [sorted(g, key=lambda w: starts[w].ordinal) for g in groups.values()]
+        keys = [seen.setdefault(s, 0) for s in starts]
+        for window, start in enumerate(starts):
+            keys[window], seen[start] = seen[start], seen[start] + 1
+    groups: dict[Any, list[int]] = {}
+    for window, key in enumerate(keys):
+        groups.setdefault(key, []).append(window)
+    return [sorted(g, key=lambda w: starts[w].ordinal) for g in groups.values()]
+
+
+def _distinct(keys: Sequence[Any], starts: Sequence[pd.Period]) -> bool:
+    """Whether no two windows of one series start together."""
+    return len({*zip(keys, starts, strict=True)}) == len(keys)
 
 
 def backtest(
@@ -97,6 +126,8 @@ def backtest(
     """
     if num_samples < 2:
         raise ValueError(f"num_samples={num_samples} must be at least 2 to be scored")
+    if season is not None and season < 1:
+        raise ValueError(f"season={season} must be at least 1")
     horizon = forecaster.prediction_length
     entries = list(dataset) if windows is None else rolling(dataset, windows, horizon, stride)
     if not entries:
@@ -114,7 +145,11 @@ def backtest(
     log_probs: list[np.ndarray] = []
     for number, (training, group) in enumerate(groups):
         begun = time.perf_counter()
-        predictor = fit(forecaster, training, seed) if training is not None else forecaster
+        part = forecaster
+        if len(groups) > 1 and getattr(forecaster, "checkpoint_dir", None):
+            folder = Path(forecaster.checkpoint_dir) / f"refit-{number}"
+            part = forecaster.replace(checkpoint_dir=str(folder))
+        predictor = fit(part, training, seed) if training is not None else part
         seconds["train"] += time.perf_counter() - begun if training is not None else 0.0
         begun = time.perf_counter()
         shifted = seed if seed is None or not number else seed + 1_000_003 * number
@@ -131,7 +166,9 @@ def backtest(
             f"the forecasts have (steps, channels) {samples.shape[2:]}, the windows "
             f"{truth.shape[1:]}"
         )
-    season = season or get_seasonality(entries[0]["start"].freqstr)
+    with warnings.catch_warnings():  # pandas renames its frequencies
+        warnings.simplefilter("ignore", FutureWarning)
+        season = season or get_seasonality(entries[0]["start"].freqstr)
     scores = evaluate(
         samples,
         truth,
@@ -140,7 +177,11 @@ def backtest(
         seasonal_error=np.stack([seasonal_error(t[:, :-horizon], season) for t in targets]),
         log_prob=np.concatenate(log_probs) if len(log_probs) == len(groups) else None,
     )
-    return Backtest(forecasts, entries, samples, truth, scores, predictor, seconds)
+    starts = [forecast.start_date for forecast in forecasts]
+    count = len(entries) // windows if windows else 0
+    series = [list(range(i, len(entries), count)) for i in range(count)]
+    series = series or series_of(entries, starts)
+    return Backtest(forecasts, entries, samples, truth, scores, predictor, seconds, series)
 
 
 def _groups(

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 from gluonts.dataset import Dataset
-from gluonts.model.forecast import SampleForecast
+from gluonts.model.forecast import Forecast, SampleForecast
 from gluonts.model.predictor import Predictor
 
+from tsgen.core import seeded
 from tsgen.data.splits import Entry
 from tsgen.evaluation.backtest import as_samples, backtest, forecast_after
-from tsgen.evaluation.cells import INTERVALS
+from tsgen.evaluation.cells import INTERVALS, samples_needed
 from tsgen.evaluation.conformal import (
     Calibration,
     inside,
@@ -21,7 +22,7 @@ from tsgen.evaluation.conformal import (
     reach,
     recalibrate,
 )
-from tsgen.saving import load
+from tsgen.saving import check_loadable, load
 
 FORMAT = 1
 
@@ -29,7 +30,13 @@ FORMAT = 1
 class CalibratedForecast(SampleForecast):
     """Recalibrated sample paths, and the bands that whole paths stay in."""
 
-    def __init__(self, forecast: SampleForecast, calibration: Calibration, support: Any) -> None:
+    def __init__(
+        self,
+        forecast: SampleForecast,
+        calibration: Calibration,
+        support: Any,
+        kept: int | None = None,
+    ) -> None:
         shape = forecast.samples.shape
         samples = np.asarray(forecast.samples, dtype=float).reshape(*shape[:2], -1)
         self._middle, self._below, self._above = reach(samples[None], calibration.levels)
@@ -39,11 +46,16 @@ class CalibratedForecast(SampleForecast):
             samples[None], self._middle, self._below, self._above, calibration.factors
         )[0]
         super().__init__(
-            inside(moved, support).reshape(shape),
+            inside(moved, support).reshape(shape)[:kept],
             forecast.start_date,
             item_id=forecast.item_id,
             info=forecast.info,
         )
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Central intervals that are calibrated, for which there is a band."""
+        return self._calibration.levels
 
     def band(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """The joint band: with this probability the whole path, all channels, lies inside.
@@ -58,11 +70,14 @@ class CalibratedForecast(SampleForecast):
             ValueError: for another level.
         """
         k = level_index(self._calibration, level)
-        factor = self._calibration.joint[k]
-        ends = (
-            self._middle[0] - factor * self._below[-1, 0],
-            self._middle[0] + factor * self._above[-1, 0],
+        known = np.isfinite(self._calibration.factors).any(0)
+        factor = np.where(known, self._calibration.joint[k], np.inf)
+        bounded = np.isfinite(factor)
+        below, above = (
+            np.where(bounded, np.where(bounded, factor, 0) * width[-1, 0], np.inf)
+            for width in (self._below, self._above)
         )
+        ends = (self._middle[0] - below, self._middle[0] + above)
         low, high = (inside(end, self._support) for end in ends)
         return (low[:, 0], high[:, 0]) if self._one_dimensional else (low, high)
 
@@ -79,22 +94,53 @@ class CalibratedPredictor(Predictor):
         super().__init__(prediction_length=base.prediction_length)
         self.base, self.calibration = base, calibration
 
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Central intervals that are calibrated."""
+        return self.calibration.levels
+
+    @property
+    def support(self) -> Any:
+        """Where values can be; "real" if the base does not tell."""
+        return getattr(self.base, "support", "real")
+
     def predict(
         self, dataset: Dataset, num_samples: int | None = None, seed: int | None = None
     ) -> Iterator[CalibratedForecast]:
-        """Forecast after the end of each series, as the base does, and recalibrate."""
-        channels = self.calibration.factors.shape[2]
-        for forecast in forecast_after(self.base, dataset, num_samples, seed):
-            sampled = as_samples(forecast, num_samples or 100)
+        """Forecast after the end of each series, as the base does, and recalibrate.
+
+        Fewer paths than its intervals rest on are the first of so many.
+
+        Raises:
+            ValueError: for series of other channels than calibration had, or a base whose own
+                number of paths is too small for its intervals.
+        """
+        channels, least = self.calibration.factors.shape[2], samples_needed(self.levels[-1])
+        drawn = None if num_samples is None else max(num_samples, least)
+        made = forecast_after(self.base, dataset, drawn, seed)
+        with seeded(seed, "samples"):
+            forecasts = [as_samples(f, drawn or _own_number(f)) for f in made]
+        for sampled in forecasts:
+            if len(sampled.samples) < least:
+                raise ValueError(
+                    f"{len(sampled.samples)} sample paths make no {self.levels[-1]:.0%} interval, "
+                    f"which needs {least}; give num_samples"
+                )
             width = sampled.samples.reshape(*sampled.samples.shape[:2], -1).shape[2]
             if width != channels:
                 raise ValueError(
-                    f"series {forecast.item_id!r} has {width} channels, calibration had {channels}"
+                    f"series {sampled.item_id!r} has {width} channels, calibration had {channels}"
                 )
-            yield CalibratedForecast(sampled, self.calibration, support_of(self.base))
+            yield CalibratedForecast(sampled, self.calibration, self.support, num_samples)
 
     def serialize(self, path: Path) -> None:
-        """Write base and calibration into a folder."""
+        """Write base and calibration into a folder.
+
+        Raises:
+            ValueError: for a base that is none of this library's, which :func:`tsgen.load` could
+                not bring back; wrap a GluonTS estimator in ``PeerEstimator`` before training.
+        """
+        check_loadable(self.base)
         path = Path(path)
         path.mkdir(parents=True, exist_ok=True)
         super().serialize(path)
@@ -108,6 +154,7 @@ class CalibratedPredictor(Predictor):
     @classmethod
     def deserialize(cls, path: Path, device: str | None = None) -> "CalibratedPredictor":
         """Read what :meth:`serialize` wrote, see :func:`tsgen.load`."""
+        path = Path(path)
         about = json.loads((path / "calibration.json").read_text())
         if about["format"] != FORMAT:
             raise ValueError(
@@ -154,16 +201,24 @@ def calibrate(
         seed: of the samples.
 
     Raises:
-        ValueError: if there are too few windows for a level, if windows overlap training data that
-            the predictor remembers, or if its forecasts have no spread.
+        ValueError: if there are too few windows or paths for a level, or if forecasts have no
+            spread.
+
+    Warns:
+        UserWarning: where missing values leave an interval or the joint band uncalibrated.
     """
     levels = tuple(sorted(levels))
     if not levels or not all(0 < level < 1 for level in levels):
         raise ValueError(f"levels={levels} must lie between 0 and 1")
+    if num_samples < samples_needed(levels[-1]):
+        raise ValueError(
+            f"num_samples={num_samples}: an interval of {levels[-1]:.0%} needs at least "
+            f"{samples_needed(levels[-1])} sample paths"
+        )
     result = backtest(predictor, dataset, windows, num_samples=num_samples, seed=seed)
     return CalibratedPredictor(predictor, measure(result.samples, result.truth, levels))
 
 
-def support_of(predictor: Predictor) -> Any:
-    """Where the values of a predictor's samples can be; "real" if it does not tell."""
-    return getattr(predictor, "support", "real")
+def _own_number(forecast: Forecast) -> int:
+    """Paths of a forecast, 100 of one that has none."""
+    return len(forecast.samples) if isinstance(forecast, SampleForecast) else 100

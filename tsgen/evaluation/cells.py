@@ -6,6 +6,8 @@ the mean pinball loss over a grid of quantiles, which depends on the grid, and t
 samples. Both are here, by their own names.
 """
 
+import math
+
 import numpy as np
 
 INTERVALS = (0.5, 0.8, 0.9, 0.95)
@@ -94,7 +96,8 @@ def fair(errors: np.ndarray) -> np.ndarray:
 def central_interval(values: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
     r"""Ends of the central interval, the quantiles of ranks k / (S + 1), each (\*,).
 
-    A truth that has the samples' law lies between them with just this probability.
+    A truth that has the samples' law lies between them with just this probability, if there are
+    :func:`samples_needed` of them; the interval of fewer ends at the outermost.
 
     Args:
         values: samples, or their errors, in order of size, (\*, S).
@@ -111,6 +114,11 @@ def central_interval(values: np.ndarray, level: float) -> tuple[np.ndarray, np.n
         share_above = position - below
         ends.append((1 - share_above) * values[..., below] + share_above * values[..., above])
     return ends[0], ends[1]
+
+
+def samples_needed(level: float) -> int:
+    """Samples whose outermost leave a probability of no more than 1 - ``level`` outside."""
+    return math.ceil(2 / (1 - level) - 1 - 1e-9)
 
 
 def positions(errors: np.ndarray, uniform: np.ndarray) -> np.ndarray:
@@ -139,8 +147,9 @@ def score_cells(
     dss                 Dawid-Sebastiani, :math:`(y - \bar x)^2 / s^2 + \log s^2`; infinite for
                         samples without spread that miss
     pit                 randomised probability integral transform
-    inside_90, ...      whether y lies in the central interval
-    width_90, ...       the interval's width
+    inside_90, ...      whether y lies in the central interval; NaN for fewer samples than
+                        :func:`samples_needed`
+    width_90, ...       the interval's width; NaN likewise
     ==================  =======================================================================
 
     Args:
@@ -159,7 +168,9 @@ def score_cells(
         "absolute_error": np.abs(middle),
         "squared_error": mean**2,
         "smape": np.where(both > 0, 2 * np.abs(middle) / np.where(both > 0, both, 1), both),
-        "dss": _dawid_sebastiani(mean, errors.var(-1, ddof=1)),
+        "dss": _dawid_sebastiani(
+            mean, np.where(errors[..., 0] < errors[..., -1], errors.var(-1, ddof=1), 0.0)
+        ),
         "pit": positions(errors, uniform),
     }
     if seasonal_error is not None:
@@ -167,8 +178,9 @@ def score_cells(
         cells["mase"] = np.abs(middle) / known[:, None]
     for level in INTERVALS:
         low, high = central_interval(errors, level)
-        cells[f"inside_{level * 100:g}"] = ((low <= 0) & (high >= 0)).astype(float)
-        cells[f"width_{level * 100:g}"] = high - low
+        enough = 1.0 if errors.shape[-1] >= samples_needed(level) else np.nan
+        cells[f"inside_{level * 100:g}"] = enough * ((low <= 0) & (high >= 0))
+        cells[f"width_{level * 100:g}"] = enough * (high - low)
     missing = np.isnan(truth)
     return {name: np.where(missing, np.nan, values) for name, values in cells.items()}
 

@@ -32,7 +32,9 @@ def diebold_mariano(losses: np.ndarray, reference: np.ndarray, horizon: int = 1)
               \sqrt{\frac{n + 1 - 2 h + h (h - 1) / n}{n}}
 
     is compared with Student's t of n - 1 degrees of freedom. Where the estimated variance is not
-    positive, the one without autocovariances is used.
+    positive, autocovariances get Bartlett's weights :math:`1 - k / h`. With h above 1 the test
+    rejects equals too often when n is small: 10 to 13 times in a hundred with n = 5 h, at the
+    nominal 5; for fewer there is no p-value.
 
     Args:
         losses: of one forecaster, in the order of time, (n,).
@@ -40,7 +42,8 @@ def diebold_mariano(losses: np.ndarray, reference: np.ndarray, horizon: int = 1)
         horizon: h, in windows: 1 where windows do not overlap.
 
     Returns:
-        The statistic and its p-value; both NaN for fewer than 3 pairs or equal differences.
+        The statistic and its p-value; both NaN for fewer than 3 pairs or equal differences, the
+        p-value also for fewer than 5 h pairs that overlap.
 
     Raises:
         ValueError: for arrays that do not pair or a horizon below 1.
@@ -53,14 +56,20 @@ def diebold_mariano(losses: np.ndarray, reference: np.ndarray, horizon: int = 1)
     covariances = [centred[k:] @ centred[: count - k] / count for k in range(horizon)]
     variance = covariances[0] + 2 * sum(covariances[1:])
     if variance <= 0:
-        variance, horizon = covariances[0], 1
+        weights = 1 - np.arange(1, horizon) / horizon
+        variance = covariances[0] + 2 * float(weights @ covariances[1:])
     mean = float(difference.mean())
     if count < 3 or variance <= 1e-24 * (mean**2 + 1e-300):
         return DieboldMariano(float("nan"), float("nan"), mean, count)
     correction = (count + 1 - 2 * horizon + horizon * (horizon - 1) / count) / count
     statistic = mean / np.sqrt(variance / count) * np.sqrt(correction)
-    p_value = 2 * stats.t.sf(abs(statistic), count - 1)
+    p_value = 2 * stats.t.sf(abs(statistic), count - 1) if enough(count, horizon) else np.nan
     return DieboldMariano(float(statistic), float(p_value), mean, count)
+
+
+def enough(count: int, horizon: int) -> bool:
+    """Whether so many windows, of which ``horizon`` in a row overlap, tell how sure one can be."""
+    return horizon == 1 or count >= 5 * horizon
 
 
 class Interval(NamedTuple):
@@ -83,7 +92,7 @@ def block_bootstrap(
 
     Windows are drawn in pairs and in blocks of neighbours, so that what both forecasters find hard
     and what one window shares with the next stay together. With few windows the interval is too
-    narrow: 7 windows give one that holds the truth some 85 times in a hundred.
+    narrow: 7 windows give one that holds the truth some 80 times in a hundred.
 
     Args:
         losses: in the order of time, (n,).
@@ -102,8 +111,11 @@ def block_bootstrap(
         raise ValueError(f"level={level} must lie between 0 and 1")
     rng = np.random.default_rng(seed)
     starts = rng.integers(0, count, (draws, -(-count // block)))
-    index = ((starts[..., None] + np.arange(block)) % count).reshape(draws, -1)[:, :count]
-    ratios = a[index].mean(1) / b[index].mean(1)
+    lengths = np.full(starts.shape[1], block)
+    lengths[-1] -= lengths.sum() - count
+    sums = [np.concatenate([[0.0], v, v[: block - 1]]).cumsum() for v in (a, b)]
+    drawn_a, drawn_b = ((s[starts + lengths] - s[starts]).sum(1) for s in sums)
+    ratios = drawn_a / drawn_b
     low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(a.mean() / b.mean()), float(low), float(high))
 
@@ -123,23 +135,24 @@ def paired_comparison(
     backtests: Backtest | Sequence[Backtest],
     references: Backtest | Sequence[Backtest],
     score: str = "crps",
-    horizon: int = 1,
+    horizon: int | None = None,
 ) -> Paired:
     """Compare two forecasters on the windows that both were tested on.
 
     Series share what happens in a window, so what was forecast of all of them in their first,
     second, ... window is one observation. Where each has a single window, series are the
-    observations, as if they were independent.
+    observations, as if they were independent. Windows of which nothing is known do not count.
 
     Args:
         backtests: of one forecaster; of several seeds the losses of each window are averaged.
         references: of the other.
         score: one of ``LOSSES``.
-        horizon: windows that overlap, see :func:`diebold_mariano`; 1 if a window starts where the
-            one before ended.
+        horizon: windows that overlap, see :func:`diebold_mariano`; as they do if not given. Blocks
+            of the bootstrap are at least as long. With fewer than five times as many windows
+            neither interval nor p-value is given (NaN).
 
     Raises:
-        ValueError: if they were not tested on the same windows.
+        ValueError: if they were not tested on the same windows, or their quantile grids differ.
     """
     ours = [backtests] if isinstance(backtests, Backtest) else list(backtests)
     theirs = [references] if isinstance(references, Backtest) else list(references)
@@ -149,6 +162,11 @@ def paired_comparison(
                 f"backtests of {ours[0].truth.shape} and {one.truth.shape} (windows, steps, "
                 "channels) have not the same truth; compare forecasts of the same windows"
             )
+        if score in ("crps", "crps_sum") and one.scores.levels != ours[0].scores.levels:
+            raise ValueError(
+                f"score={score!r} of {ours[0].scores.levels} and of {one.scores.levels} quantile "
+                "levels does not compare; use one grid, or score='fair_crps'"
+            )
     a, b = (np.mean([t.scores.losses(score) for t in tests], axis=0) for tests in (ours, theirs))
     kept = np.isfinite(a) & np.isfinite(b)
     if not kept.any():
@@ -157,11 +175,24 @@ def paired_comparison(
     for windows in ours[0].series:
         cut[windows] = np.arange(len(windows))
     unit = "window" if cut.any() else "series"
-    cut, a, b = cut[kept], a[kept], b[kept]
+    a, b = a[kept], b[kept]
     if unit == "window":
+        _, cut = np.unique(cut[kept], return_inverse=True)
         # sums, so that the mean stays that of all losses
         a, b = (np.bincount(cut, v) * (cut.max() + 1) / len(cut) for v in (a, b))
-    return Paired(score, block_bootstrap(a, b), diebold_mariano(a, b, min(horizon, len(a))), unit)
+    horizon = min(overlap(ours[0]) if horizon is None else horizon, len(a))
+    ratio = block_bootstrap(a, b, max(horizon, round(len(a) ** (1 / 3))))
+    if not enough(len(a), horizon):
+        ratio = Interval(ratio.value, np.nan, np.nan)
+    return Paired(score, ratio, diebold_mariano(a, b, horizon), unit)
+
+
+def overlap(result: Backtest) -> int:
+    """How many windows of a series in a row share steps, 1 if none do."""
+    longest = max(result.series, key=len)
+    starts = np.array([result.starts[window].ordinal for window in longest])
+    length = result.truth.shape[1] * result.starts[0].freq.n
+    return int((np.searchsorted(starts, starts + length) - np.arange(len(starts))).max())
 
 
 def _pairs(losses: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

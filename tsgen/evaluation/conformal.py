@@ -11,11 +11,13 @@ later intervals are stretched. Where windows are exchangeable the stretched inte
 value with probability at least :math:`\ell` and at most :math:`\ell + 1 / (n + 1)` (split conformal
 prediction: Vovk, Gammerman, Shafer 2005; quantile regression: Romano, Patterson, Candes 2019, here
 with the forecast's own width as the unit). Sample paths move with their intervals and keep their
-ranks, so that what belonged together still does. The joint band is stretched by the n windows'
-largest stretches, over all steps and channels at once.
+ranks, so that what belonged together still does. The joint band is stretched by the windows'
+largest stretches over all steps and channels at once, of windows that were observed completely;
+values that no window observed have no band.
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -31,9 +33,10 @@ class Calibration(NamedTuple):
     factors: np.ndarray
     """Stretch of each level's interval, (levels, H, C); infinite where too few windows tell."""
     joint: np.ndarray
-    """Stretch of the largest level's interval to the joint band of each level, (levels,)."""
+    """Stretch of the largest level's interval to the joint band of each level, (levels,);
+    infinite where too few complete windows tell."""
     windows: int
-    """n."""
+    """n, without windows of which nothing was observed."""
 
 
 def windows_needed(level: float) -> int:
@@ -46,7 +49,14 @@ def measure(samples: np.ndarray, truth: np.ndarray, levels: tuple[float, ...]) -
 
     Raises:
         ValueError: if there are too few windows for a level or forecasts without spread.
+
+    Warns:
+        UserWarning: where missing values leave an interval or the joint band of a level without
+            what would calibrate it.
     """
+    seen = np.isfinite(truth)
+    known = seen.any((1, 2))
+    samples, truth, seen = samples[known], truth[known], seen[known]
     count, needed = len(truth), windows_needed(levels[-1])
     if count < needed:
         raise ValueError(
@@ -57,13 +67,26 @@ def measure(samples: np.ndarray, truth: np.ndarray, levels: tuple[float, ...]) -
     stretch = np.maximum(
         _over(middle - truth, below), _over(truth - middle, above)
     )  # (levels, n, H, C)
-    seen = np.isfinite(truth)
     if np.isposinf(stretch[0][seen]).mean() > 0.5:
         raise ValueError(
             "calibration: most forecasts have no spread that could be stretched; a point forecast "
             "cannot be recalibrated"
         )
-    largest = np.where(seen, stretch[-1], -np.inf).max((1, 2))
+    complete = seen[:, seen.any(0)].all(1)
+    largest = np.where(seen, stretch[-1], -np.inf).max((1, 2))[complete]
+    few = seen.sum(0) < needed
+    if few.any():
+        warnings.warn(
+            f"calibration: {few.sum()} of {few.size} steps and channels were observed in fewer "
+            f"than {needed} held-out windows; their {levels[-1]:.0%} intervals stay as they are",
+            stacklevel=3,
+        )
+    if len(largest) < needed:
+        warnings.warn(
+            f"calibration: {len(largest)} of {count} held-out windows were observed completely, "
+            f"which tell no joint band of {levels[-1]:.0%}: it is infinite. At least {needed} do",
+            stacklevel=3,
+        )
     stretch = np.where(seen, stretch, np.nan)
     factors = [_conformal(values, level) for values, level in zip(stretch, levels, strict=True)]
     joint = [_conformal(largest, level) for level in levels]
@@ -111,6 +134,8 @@ def _conformal(stretch: np.ndarray, level: float) -> np.ndarray:
     ordered = np.sort(stretch, axis=0)  # NaN last
     counts = np.isfinite(stretch).sum(0) + np.isposinf(stretch).sum(0)
     ranks = np.ceil((counts + 1) * level - 1e-9).astype(int)
+    if not len(ordered):
+        return np.full(stretch.shape[1:], np.inf)
     found = np.take_along_axis(ordered, np.clip(ranks - 1, 0, len(stretch) - 1)[None], 0)[0]
     return np.where(ranks <= counts, found, np.inf)
 

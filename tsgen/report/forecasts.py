@@ -8,6 +8,7 @@ import numpy as np
 
 from tsgen.circumstances import circumstances
 from tsgen.evaluation.backtest import Backtest
+from tsgen.evaluation.comparison import overlap
 from tsgen.report import reading, tables
 from tsgen.report.calibration import plot_calibration, plot_coverage, plot_pit
 from tsgen.report.fan import draw
@@ -172,7 +173,7 @@ def _comparison(page: Page, results: Mapping[str, Backtest], reference: str) -> 
         "below .05."
     )
     if paired is not None:
-        page.text(reading.observations(paired, tables.overlap(results[reference])))
+        page.text(reading.observations(paired, overlap(results[reference])))
 
 
 def _fans(page: Page, shown: str, drawn: Parts, levels: Sequence[float], past: int | None) -> None:

@@ -1,6 +1,6 @@
 """What the figures of a report mean, in plain words."""
 
-from tsgen.evaluation.comparison import Paired
+from tsgen.evaluation.comparison import Paired, enough
 
 READING = {
     "CRPS": "How far a forecast's distribution is from what happened, value by value, over the "
@@ -46,7 +46,8 @@ STEPS_CAPTION = (
 CALIBRATION_TEXT = (
     "Conformal calibration stretches intervals until they hold what they should on windows held "
     "out before the test. Coverage after it should be nearer to the nominal one; widths (over the "
-    "size of the truth) say what that costs, and CRPS whether it was worth it."
+    "size of the truth) say what that costs, and CRPS whether it was worth it. The joint band is "
+    "wider: it should hold the path of all steps and channels at once."
 )
 TRAINING_CAPTION = (
     "Loss by epoch. Losses of different models have different units and do not compare; a "
@@ -80,6 +81,12 @@ def observations(paired: Paired, overlap: int = 1) -> str:
         f"Observations are the {count} windows; what was forecast in one window, all channels and "
         "series, counts once, for it shares what happened then. "
     )
+    if not enough(count, overlap):
+        return (
+            f"{base}Up to {overlap} windows in a row share steps, and fewer than five times as "
+            "many windows do not tell how they depend on each other: no interval and no p-value is "
+            "given. Test on more windows, or on windows that do not overlap."
+        )
     if overlap > 1:
         base += (
             f"Up to {overlap} windows in a row share steps: they are not independent, and the test "
@@ -88,7 +95,7 @@ def observations(paired: Paired, overlap: int = 1) -> str:
     if count < 30:
         return (
             f"{base}They are few: such an interval holds the truth less often than 95 times in 100 "
-            "(with 7 of them 79 times), and only large and steady differences can show. "
+            "(with 7 of them some 80 times), and only large and steady differences can show. "
             f"{means} All of them come from one stretch of time."
         )
     return f"{base}{means} All of them come from one stretch of time."

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tsgen.evaluation.backtest import Backtest
+from tsgen.evaluation.calibrated import CalibratedForecast
 from tsgen.evaluation.cells import INTERVALS
 from tsgen.evaluation.comparison import Interval, Paired, paired_comparison
 from tsgen.report.figures import NAMES
@@ -91,17 +92,9 @@ def compared(result: Backtest, reference: Backtest, score: str) -> Paired | None
     """A paired comparison, for windows that may overlap; ``None`` if there are no losses."""
     try:
         with np.errstate(divide="ignore", invalid="ignore"):
-            return paired_comparison(result, reference, score, horizon=overlap(result))
+            return paired_comparison(result, reference, score)
     except ValueError:
         return None
-
-
-def overlap(result: Backtest) -> int:
-    """How many windows of a series in a row share steps, 1 if none do."""
-    longest = max(result.series, key=len)
-    starts = np.array([result.starts[window].ordinal for window in longest])
-    length = result.truth.shape[1] * result.starts[0].freq.n
-    return int((np.searchsorted(starts, starts + length) - np.arange(len(starts))).max())
 
 
 def p_value(value: float) -> str | None:
@@ -177,7 +170,7 @@ def _parts(result: Backtest, series: list[list[int]] | None) -> tuple[np.ndarray
 
 
 def calibration_table(calibrated: Mapping[str, tuple[Backtest, Backtest]]) -> Table:
-    """Coverage, width and CRPS before and after conformal calibration."""
+    """Coverage, width and CRPS before and after conformal calibration; of joint bands after it."""
     rows: Rows = []
     for name, (before, after) in calibrated.items():
         for level in INTERVALS:
@@ -186,6 +179,23 @@ def calibration_table(calibrated: Mapping[str, tuple[Backtest, Backtest]]) -> Ta
             for head, figure in (("coverage", "coverage"), ("width", "width")):
                 for when, result in (("before", before), ("after", after)):
                     row[f"{head} {when}"] = result.scores.total[f"{figure}_{key}"]
+            row["whole paths in the joint band"] = paths_held(after, level)
             rows.append(row)
-    formats = {f"coverage {when}": ".1%" for when in ("before", "after")}
-    return Table(rows, {}, formats)
+    heads = ("coverage before", "coverage after", "whole paths in the joint band")
+    return Table(rows, {}, dict.fromkeys(heads, ".1%"))
+
+
+def paths_held(result: Backtest, level: float) -> float | None:
+    """Share of windows whose whole observed path lies in the joint band.
+
+    ``None`` where forecasts have no such band.
+    """
+    held = []
+    for forecast, truth in zip(result.forecasts, result.truth, strict=True):
+        if not isinstance(forecast, CalibratedForecast) or level not in forecast.levels:
+            return None
+        low, high = (end.reshape(truth.shape) for end in forecast.band(level))
+        seen = np.isfinite(truth)
+        if seen.any():
+            held.append(((low <= truth) & (truth <= high))[seen].all())
+    return float(np.mean(held)) if held else None
