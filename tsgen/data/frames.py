@@ -1,10 +1,11 @@
 """From one's own table to a GluonTS data set, with a word on everything that was changed."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
+from tsgen.data.align import Duplicates, Irregular
 from tsgen.data.frequency import infer_frequency, lay_grid, period_frequency
 from tsgen.data.layout import Reader, Table, TableLayout
 from tsgen.data.tables import find_time, parse_times, require_columns, to_pandas
@@ -24,8 +25,8 @@ def from_dataframe(
     past: Sequence[str] = (),
     static: Sequence[str] = (),
     freq: str | None = None,
-    duplicates: Literal["last", "first", "mean", "sum", "error"] = "last",
-    irregular: Literal["nearest", "floor", "error"] = "nearest",
+    duplicates: Duplicates = "last",
+    irregular: Irregular = "nearest",
     dayfirst: bool = False,
 ) -> Table:
     """Make a GluonTS data set of a table.

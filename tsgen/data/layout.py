@@ -1,16 +1,16 @@
 """Which column of a table is what; reading a table in that layout."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from tsgen.core import Options
-from tsgen.data.frequency import Grid, lay_grid
+from tsgen.data.align import Alignment, Duplicates, Irregular
+from tsgen.data.frequency import Stamp, lay_grid
 from tsgen.data.splits import Entry
+from tsgen.data.static import Categories, categories_of, static_features
 from tsgen.data.tables import parse_numbers, parse_times, require_columns, to_pandas
-
-_LARGEST_GRID = 50  # steps for each row of the table
 
 
 class TableLayout(Options):
@@ -44,11 +44,11 @@ class TableLayout(Options):
     known: tuple[str, ...] = ()
     past: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
-    categories: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    duplicates: Literal["last", "first", "mean", "sum", "error"] = "last"
-    irregular: Literal["nearest", "floor", "error"] = "nearest"
+    categories: Categories = ()
+    duplicates: Duplicates = "last"
+    irregular: Irregular = "nearest"
     dayfirst: bool = False
-    stamp: Literal["start", "end"] = "start"
+    stamp: Stamp = "start"
 
     @property
     def joins(self) -> bool:
@@ -125,20 +125,14 @@ class Reader:
         self, layout: TableLayout, frame: pd.DataFrame, times: pd.DatetimeIndex, changes: list[str]
     ) -> None:
         self.layout, self.frame, self.times, self.changes = layout, frame, times, list(changes)
-        self.counts = dict.fromkeys(("unsorted", "irregular", "repeated", "gaps"), 0)
+        self.alignment = Alignment(layout.freq, layout.duplicates, layout.irregular)
 
     def learn(self) -> "Reader":
         """Complete the layout by what only a table tells: channels, categories, stamps."""
         layout, frame = self.layout, self.frame
-        require_columns(frame, [*layout.static, *([layout.item_id] if layout.item_id else [])])
-        categories = [
-            (column, tuple(sorted(frame[column].dropna().astype(str).unique())))
-            for column in layout.static
-            if not pd.api.types.is_numeric_dtype(frame[column])
-        ]
         self.layout = layout.replace(
             channels=tuple(self._items().unique()) if layout.joins else (),
-            categories=tuple(categories),
+            categories=categories_of(frame, layout.static),
             stamp=lay_grid(self.times, layout.freq).stamp,
         )
         return self
@@ -154,18 +148,19 @@ class Reader:
             times, items = pd.DatetimeIndex(values.index), pd.Series(["all"] * len(values))
             values, targets = values.reset_index(drop=True), list(layout.channel_names)
         dataset: list[Entry] = []
-        shift = pd.Timedelta(0)
         for name, rows in items.groupby(items, sort=False).indices.items():
-            grid, regular = self._regular(str(name), times[rows], values.iloc[rows])
-            shift = max(shift, grid.shift)
+            where = "table" if layout.item_id is None or layout.joins else f"item {name!r}"
+            grid, regular = self.alignment.place(times[rows], values.iloc[rows], where)
             entry = self._entry(str(name), grid.start, regular, targets)
-            entry |= self._static(str(name), np.asarray(rows))
+            if layout.static:
+                own = self.frame.iloc[rows]
+                entry |= static_features(own, layout.static, layout.categories, str(name))
             if layout.multivariate or layout.item_id is not None:
                 dataset.append(entry)
             else:
                 parts = zip(targets, entry["target"], strict=True)
                 dataset += [{**entry, "target": y, "item_id": column} for column, y in parts]
-        self._report(shift)
+        self.changes += self.alignment.report()
         if len(layout.channel_names) == 1:
             dataset = [{**entry, "target": entry["target"].reshape(-1)} for entry in dataset]
         missing = [np.isnan(entry["target"]) for entry in dataset]
@@ -193,22 +188,6 @@ class Reader:
             raise ValueError(f"table: column {column!r} is empty in row {row}")
         return items.astype(str)
 
-    def _merge(self, values: pd.DataFrame, by: Any, where: str) -> pd.DataFrame:
-        """One row for each key, sorted, by the layout's rule for duplicates."""
-        rule = self.layout.duplicates
-        repeated = pd.MultiIndex.from_arrays(by).duplicated()
-        if rule == "error" and repeated.any():
-            first = ", ".join(str(key[int(repeated.argmax())]) for key in by)
-            raise ValueError(
-                f"{where}: {repeated.sum()} times come more than once, first {first} "
-                "(duplicates='error')"
-            )
-        self.counts["repeated"] += int(repeated.sum())
-        grouped = values.groupby([np.asarray(key) for key in by])
-        if rule == "sum":
-            return grouped.sum(min_count=1)
-        return grouped.last() if rule == "error" else getattr(grouped, rule)()
-
     def _join(self, values: pd.DataFrame, items: pd.Series) -> pd.DataFrame:
         """Items as columns: one row for each time, covariates shared."""
         layout = self.layout
@@ -220,7 +199,7 @@ class Reader:
         for name in layout.channels:
             if name not in set(items):
                 self.changes.append(f"channel {name!r} is not in the table: missing throughout")
-        merged = self._merge(values, [self.times, items], "table")
+        merged = self.alignment.merge(values, [self.times, items], "table")
         wide = pd.DataFrame(merged[list(layout.target)].unstack())
         order = [(name, item) for item in layout.channels for name in layout.target]
         wide = wide.reindex(columns=pd.MultiIndex.from_tuples(order))
@@ -233,32 +212,6 @@ class Reader:
                 "multivariate series covariates are shared"
             )
         return pd.concat([wide, shared.first()], axis=1)
-
-    def _regular(
-        self, name: str, times: pd.DatetimeIndex, values: pd.DataFrame
-    ) -> tuple[Grid, pd.DataFrame]:
-        """An item's grid, and its values with a row for each step of it."""
-        layout = self.layout
-        where = "table" if layout.item_id is None or layout.joins else f"item {name!r}"
-        self.counts["unsorted"] += not times.is_monotonic_increasing
-        order = np.argsort(times.to_numpy(), kind="stable")
-        times, values = times[order], values.iloc[order]
-        grid = lay_grid(times, layout.freq, "floor" if layout.irregular == "floor" else "nearest")
-        if grid.length > _LARGEST_GRID * len(times) + 1000:
-            raise ValueError(
-                f"{where}: {len(times)} rows from {times[0]} to {times[-1]} would make a series of "
-                f"{grid.length} steps of {layout.freq}; is the first or last time wrong? Else pass "
-                "freq="
-            )
-        if layout.irregular == "error" and grid.irregular.any():
-            raise ValueError(
-                f"{where}: {grid.irregular.sum()} time stamps are off the grid of {layout.freq}, "
-                f"first {times[int(grid.irregular.argmax())]} (irregular='error')"
-            )
-        self.counts["irregular"] += int(grid.irregular.sum())
-        merged = self._merge(values, [grid.position], where)
-        self.counts["gaps"] += grid.length - len(merged)
-        return grid, merged.reindex(range(grid.length))
 
     def _entry(
         self, name: str, start: pd.Period, values: pd.DataFrame, targets: list[str]
@@ -290,49 +243,6 @@ class Reader:
         if covariates.isna().any(axis=None):
             self._say("covariates were carried over their gaps from the value before")
         return covariates.ffill().bfill().to_numpy().T
-
-    def _static(self, name: str, rows: np.ndarray) -> Entry:
-        codes, numbers = [], []
-        categories = dict(self.layout.categories)
-        for column in self.layout.static:
-            require_columns(self.frame, [column])
-            values = self.frame[column].iloc[rows].drop_duplicates()
-            if len(values) > 1:
-                raise ValueError(
-                    f"item {name!r}: static column {column!r} changes from {values.iloc[0]!r} to "
-                    f"{values.iloc[1]!r}; name it in known= or past="
-                )
-            value = values.iloc[0]
-            if pd.isna(value):
-                raise ValueError(f"item {name!r}: static column {column!r} is empty")
-            if column not in categories:
-                numbers.append(float(value))
-            elif str(value) in categories[column]:
-                codes.append(categories[column].index(str(value)))
-            else:
-                raise ValueError(
-                    f"item {name!r}: {column}={value!r} is none of the names seen before: "
-                    f"{', '.join(categories[column])}"
-                )
-        found: Entry = {"feat_static_real": numbers} if numbers else {}
-        return found | ({"feat_static_cat": codes} if codes else {})
-
-    def _report(self, shift: pd.Timedelta) -> None:
-        layout = self.layout
-        said = {
-            "unsorted": "time stamps of {} series were not in order and were sorted",
-            "irregular": f"{{}} time stamps off the grid of {layout.freq} were moved to it "
-            f"(irregular={layout.irregular!r})",
-            "repeated": f"{{}} rows of times that came more than once were merged "
-            f"(duplicates={layout.duplicates!r})",
-            "gaps": "{} steps without a row were filled in as missing (NaN)",
-        }
-        self.changes += [said[key].format(count) for key, count in self.counts.items() if count]
-        if shift:
-            self.changes.append(
-                f"time stamps lie {shift} after the start of their period, which forecasts are "
-                "stamped with"
-            )
 
     def _say(self, change: str) -> None:
         if change not in self.changes:
