@@ -206,3 +206,12 @@ def test_global_generators_come_back():
     assert np.array_equal(np.random.random(3), expected)
     with seeded_everywhere(5):
         assert np.random.random() == inside
+
+
+def test_each_refit_has_checkpoints_of_its_own(tmp_path):
+    estimator = GaussianEstimator(4, **FAST, checkpoint_dir=str(tmp_path / "runs"))
+    data = panel(2)
+    first = backtest(estimator, data, windows=2, refit=True, num_samples=5, seed=0)
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["refit-0", "refit-1"]
+    again = backtest(estimator, data, windows=2, refit=True, num_samples=5, seed=0)
+    assert np.array_equal(first.samples, again.samples)

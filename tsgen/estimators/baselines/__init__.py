@@ -4,9 +4,9 @@ from tsgen.estimators.baselines.base import Baseline, BaselinePredictor, FitWarn
 from tsgen.estimators.baselines.classical import (
     ClassicalBaseline,
     ETSEstimator,
-    GARCHEstimator,
     VAREstimator,
 )
+from tsgen.estimators.baselines.garch import GARCHEstimator
 from tsgen.estimators.baselines.naive import (
     LastValueEstimator,
     RandomWalkEstimator,

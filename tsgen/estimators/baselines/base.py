@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import torch
 from gluonts.dataset import Dataset
 from gluonts.model.estimator import Estimator
 from gluonts.model.forecast import SampleForecast
@@ -28,7 +27,9 @@ class FitWarning(UserWarning):
 class Baseline(Options, Estimator):
     """A forecaster that looks at nothing but the history it is given.
 
-    Gaps in the history are filled with the last value before them.
+    Steps without any value at the start of a history are left out; those at its end are forecast
+    too. Other gaps are filled, but what a forecast is unsure by is learnt from values that were
+    observed only: an error that was not observed is replaced by one of the same channel that was.
 
     Args:
         prediction_length: H.
@@ -66,10 +67,11 @@ class Baseline(Options, Estimator):
 
     @abstractmethod
     def paths(self, history: np.ndarray, start: pd.Period, num_samples: int) -> np.ndarray:
-        """Sample paths (S, H, C) after a history (T, C) without gaps.
+        """Sample paths (S, H, C) after a history (T, C).
 
         Args:
-            history: (T, C), float64, T at least 1.
+            history: (T, C), float64, T at least 1; NaN where missing, which no channel is
+                throughout, nor all of them in the first or last step.
             start: period of the history's first step.
             num_samples: S.
 
@@ -131,6 +133,23 @@ class BaselinePredictor(Component, RepresentablePredictor):
                     stacklevel=2,
                 )
 
+    def _paths(self, history: np.ndarray, start: pd.Period, count: int) -> np.ndarray:
+        """Paths after a history (T, C) with gaps; a channel without any value stays 0."""
+        channels = np.flatnonzero(np.isfinite(history).any(0))
+        horizon = self.prediction_length
+        samples = np.zeros((count, horizon, history.shape[1]))
+        if not len(channels):
+            return samples
+        history = history[:, channels]
+        first, last = np.flatnonzero(np.isfinite(history).any(1))[[0, -1]]
+        ahead = len(history) - 1 - last
+        baseline = self.baseline
+        if ahead:
+            baseline = baseline.replace(prediction_length=horizon + int(ahead))
+        paths = baseline.paths(history[first : last + 1], start + int(first), count)
+        samples[..., channels] = paths[:, ahead:]
+        return samples
+
     def _forecast(
         self, entry: dict[str, Any], number: int, count: int, doubts: list[str]
     ) -> SampleForecast:
@@ -141,7 +160,7 @@ class BaselinePredictor(Component, RepresentablePredictor):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", FitWarning)
             try:
-                samples = baseline.paths(fill_gaps(target.T), start, count)
+                samples = self._paths(target.T, start, count)
             except ValueError as error:
                 raise ValueError(f"{where}: {error}") from error
         for warning in caught:
@@ -165,57 +184,3 @@ class BaselinePredictor(Component, RepresentablePredictor):
             item_id=entry.get("item_id"),
             info=entry.get("info"),
         )
-
-
-def fill_gaps(values: np.ndarray) -> np.ndarray:
-    """Replace each NaN of (T, C) with the value before it, at the start with the first one seen.
-
-    A channel without any value becomes 0.
-    """
-    seen = np.isfinite(values)
-    last = np.maximum.accumulate(np.where(seen, np.arange(len(values))[:, None], -1), axis=0)
-    return np.nan_to_num(np.take_along_axis(values, np.where(last >= 0, last, seen.argmax(0)), 0))
-
-
-def logarithm(values: np.ndarray) -> np.ndarray:
-    """Logarithm of (T, C).
-
-    Raises:
-        ValueError: naming the first channel that is not positive.
-    """
-    low = values.min(0)
-    if low.min() <= 0:
-        channel = int((low <= 0).argmax())
-        raise ValueError(
-            f"transform='log' needs positive values, channel {channel} has {low[channel]:g}"
-        )
-    return np.log(values)
-
-
-def draw(count: int, *shape: int) -> np.ndarray:
-    """Indices below ``count`` from torch's global generator, of the shape given."""
-    return torch.randint(count, shape).numpy()
-
-
-def normal(*shape: int) -> np.ndarray:
-    """Standard normal numbers from torch's global generator."""
-    return torch.randn(*shape, dtype=torch.float64).numpy()
-
-
-def covariance_root(values: np.ndarray, joint: bool = True) -> np.ndarray:
-    """A square root (C, C) of the covariance of values (n, C), which may be singular.
-
-    Args:
-        values: (n, C).
-        joint: whether channels covary; else only their variances count.
-    """
-    centred = (values - values.mean(0)) / max(len(values) - 1, 1) ** 0.5
-    if not joint:
-        return np.diag(np.linalg.norm(centred, axis=0))
-    variances, vectors = np.linalg.eigh(centred.T @ centred)
-    return vectors * np.sqrt(np.maximum(variances, 0))
-
-
-def earlier_origins(length: int, latest: int, least: int, step: int) -> np.ndarray:
-    """Steps ``length - k * step`` from ``latest`` down to ``least``: of one phase with the end."""
-    return np.arange(latest - (latest - length) % step, least - 1, -step)

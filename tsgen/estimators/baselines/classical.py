@@ -3,20 +3,21 @@
 import importlib.util
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 
-from tsgen.estimators.baselines.base import (
-    Baseline,
-    FitWarning,
+from tsgen.estimators.baselines.base import Baseline, FitWarning
+from tsgen.estimators.baselines.histories import (
     covariance_root,
     draw,
-    logarithm,
+    fill_gaps,
+    hot_deck,
     normal,
+    unseen_since,
 )
 from tsgen.forecasting.features import season_length
 
@@ -53,10 +54,12 @@ class ClassicalBaseline(Baseline):
 
     def paths(self, history: np.ndarray, start: pd.Period, num_samples: int) -> np.ndarray:
         """Fit the channels that change and draw their paths."""
+        filled = fill_gaps(history)
         recent = history[-self.window :] if self.window else history
+        recent = np.where(np.isfinite(recent).any(0), recent, filled[-1])
         shape = (num_samples, self.prediction_length, history.shape[1])
-        paths = np.broadcast_to(history[-1], shape).copy()
-        moving = np.flatnonzero(recent.max(0) > recent.min(0))
+        paths = np.broadcast_to(filled[-1], shape).copy()
+        moving = np.flatnonzero(np.nanmax(recent, 0) > np.nanmin(recent, 0))
         if len(moving):
             season = season_length(start.freqstr)
             paths[..., moving] = self._simulate(recent[:, moving], season, num_samples, moving)
@@ -66,11 +69,14 @@ class ClassicalBaseline(Baseline):
     def _simulate(
         self, values: np.ndarray, season: int, num_samples: int, channels: np.ndarray
     ) -> np.ndarray:
-        """Paths (S, H, K) after values (T, K), of the channels with these numbers."""
+        """Paths (S, H, K) after values (T, K), NaN where missing, of the channels so numbered."""
 
-    def _draw_errors(self, errors: np.ndarray, num_samples: int) -> np.ndarray:
-        """Errors of the coming steps (S, H, K) from those of the fit (n, K)."""
-        shape = (num_samples, self.prediction_length)
+    def _draw_errors(
+        self, errors: np.ndarray, known: np.ndarray, num_samples: int, ahead: int = 0
+    ) -> np.ndarray:
+        """Errors of the coming steps (S, ahead + H, K) from those of the fit (n, K)."""
+        errors = hot_deck(errors, known)
+        shape = (num_samples, ahead + self.prediction_length)
         if self.errors == "bootstrap":
             return errors[draw(len(errors), *shape)]
         return normal(*shape, errors.shape[1]) @ covariance_root(errors).T
@@ -126,8 +132,11 @@ class VAREstimator(ClassicalBaseline):
     def _simulate(
         self, values: np.ndarray, season: int, num_samples: int, channels: np.ndarray
     ) -> np.ndarray:
+        seen, values = np.isfinite(values), fill_gaps(values, max(self.difference, 1))
         size = values.std(0)
         x = values / size
+        if self.difference:
+            seen = seen[self.difference :] & seen[: -self.difference]
         x = x[self.difference :] - x[: len(x) - self.difference] if self.difference else x
         count = x.shape[1]
         most = self.lags or self.max_lags or max(1, min(24, len(x) // (20 * count)))
@@ -136,7 +145,7 @@ class VAREstimator(ClassicalBaseline):
         with self._fitting("the fit"):
             constant, matrices, errors = self._fit(x, most)
         past = np.broadcast_to(x[-len(matrices) :], (num_samples, len(matrices), count))
-        drawn = self._draw_errors(errors, num_samples)
+        drawn = self._draw_errors(errors, seen[-len(errors) :], num_samples)
         steps = np.concatenate([past, drawn], axis=1)
         for h in range(len(matrices), steps.shape[1]):
             steps[:, h] += constant
@@ -156,8 +165,14 @@ class VAREstimator(ClassicalBaseline):
             return single.params[:1], matrices, single.resid[:, None]
         from statsmodels.tsa.api import VAR
 
-        fitted = VAR(x).fit(most, ic=None if self.lags else "aic")
-        if not fitted.k_ar:  # AIC may prefer no past at all
+        try:
+            fitted = VAR(x).fit(most, ic=None if self.lags else "aic")
+            one = not fitted.k_ar  # AIC may prefer no past at all
+        except np.linalg.LinAlgError:  # channels that determine each other have no AIC
+            one = self.lags is None
+            if not one:
+                raise
+        if one:
             fitted = VAR(x).fit(1)
         return fitted.intercept, fitted.coefs, fitted.resid
 
@@ -193,9 +208,12 @@ class ETSEstimator(ClassicalBaseline):
         self._need(len(values), 10, "exponential smoothing")
         season = self.season or season
         seasonal = 1 < season <= len(values) // 2
-        size = np.abs(values).max(0)
-        fits = []
-        for channel, y in zip(channels, (values / size).T, strict=True):
+        seen, since = np.isfinite(values), unseen_since(values)
+        values = fill_gaps(values, season if seasonal else 1)
+        size, ahead = np.abs(values).max(0), int(since.max())
+        fits, errors = [], np.zeros_like(values)
+        for k, (channel, whole) in enumerate(zip(channels, (values / size).T, strict=True)):
+            y = whole[: len(whole) - since[k]]
             with self._fitting(f"channel {channel}"):
                 model = ETSModel(
                     y,
@@ -206,80 +224,14 @@ class ETSEstimator(ClassicalBaseline):
                     initialization_method="heuristic",
                 )
                 fits.append(model.fit(disp=False))
-        drawn = self._draw_errors(np.stack([fit.resid for fit in fits], 1), num_samples)
-        paths = [
-            fit.simulate(
-                self.prediction_length, "end", num_samples, random_errors=drawn[..., k].T
-            ).reshape(self.prediction_length, num_samples)
-            for k, fit in enumerate(fits)
-        ]
+                errors[: len(y), k] = fits[-1].resid
+        drawn = self._draw_errors(errors, seen, num_samples, ahead)
+        paths = []
+        for k, fit in enumerate(fits):
+            given = drawn[:, ahead - since[k] :, k].T
+            made = fit.simulate(len(given), "end", num_samples, random_errors=given)
+            paths.append(made.reshape(given.shape)[-self.prediction_length :])
         return np.stack(paths, -1).transpose(1, 0, 2) * size
-
-
-class GARCHEstimator(ClassicalBaseline):
-    r"""Changes whose variance moves: GARCH(1, 1) of each channel (Bollerslev 1986).
-
-    .. math:: r_t = \mu + \sum_i \phi_i r_{t-i} + \sigma_t z_t, \quad
-              \sigma_t^2 = \omega + \alpha (\sigma_{t-1} z_{t-1})^2 + \beta \sigma_{t-1}^2
-
-    with the changes :math:`r_t` of the target or of its logarithm, by the normal quasi-likelihood.
-    The standardised errors z of all channels belong together: of one time, or of a normal law with
-    a constant correlation (Bollerslev 1990).
-
-    Args:
-        transform: "difference" of the target, or "log": of its logarithm, for positive targets.
-        lags: order of the mean's autoregression; 0 for a constant mean.
-    """
-
-    package: ClassVar[str] = "arch"
-
-    transform: Literal["difference", "log"] = "difference"
-    lags: int = 0
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        super().__post_init__()
-        self._at_least(0, "lags")
-
-    def paths(self, history: np.ndarray, start: pd.Period, num_samples: int) -> np.ndarray:
-        """Fit the changes of each channel and add up drawn ones."""
-        if self.transform == "difference":
-            return super().paths(history, start, num_samples)
-        return np.exp(super().paths(logarithm(history), start, num_samples))
-
-    def _simulate(
-        self, values: np.ndarray, season: int, num_samples: int, channels: np.ndarray
-    ) -> np.ndarray:
-        self._need(len(values), 50 + self.lags, "a GARCH(1, 1)")
-        steps = np.diff(values, axis=0)
-        size = np.maximum(steps.std(0), np.finfo(float).tiny)
-        fits = []
-        for channel, r in zip(channels, (steps / size).T, strict=True):
-            with self._fitting(f"channel {channel}"):
-                fits.append(self._fit(r))
-        errors = np.stack([fit.std_resid[self.lags :] for fit in fits], 1)
-        drawn = self._draw_errors(errors, num_samples)
-        changes = [
-            fit.forecast(
-                horizon=self.prediction_length,
-                method="simulation",
-                simulations=num_samples,
-                rng=_given(drawn[..., k]),
-            ).simulations.values[-1]
-            for k, fit in enumerate(fits)
-        ]
-        return values[-1] + (np.stack(changes, -1) * size).cumsum(1)
-
-    def _fit(self, r: np.ndarray) -> Any:
-        from arch import arch_model
-
-        mean: dict[str, Any] = {"mean": "AR", "lags": self.lags} if self.lags else {}
-        model = arch_model(r, **mean, vol="GARCH", p=1, q=1, rescale=False)
-        return model.fit(disp="off", show_warning=True)
-
-
-def _given(drawn: np.ndarray) -> Callable[[Any], np.ndarray]:
-    return lambda size: drawn.reshape(size)
 
 
 def sum_up(changes: np.ndarray, history: np.ndarray, lag: int) -> np.ndarray:

@@ -5,13 +5,16 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from tsgen.estimators.baselines.base import (
-    Baseline,
+from tsgen.estimators.baselines.base import Baseline
+from tsgen.estimators.baselines.histories import (
     covariance_root,
     draw,
     earlier_origins,
+    fill_gaps,
+    hot_deck,
     logarithm,
     normal,
+    unseen_since,
 )
 from tsgen.forecasting.features import season_length
 
@@ -22,7 +25,7 @@ class LastValueEstimator(Baseline):
     def paths(self, history: np.ndarray, start: pd.Period, num_samples: int) -> np.ndarray:
         """Repeat the last row."""
         return np.broadcast_to(
-            history[-1], (num_samples, self.prediction_length, history.shape[1])
+            fill_gaps(history)[-1], (num_samples, self.prediction_length, history.shape[1])
         ).copy()
 
 
@@ -50,11 +53,18 @@ class RandomWalkEstimator(Baseline):
         self._at_least(1, "window")
 
     def paths(self, history: np.ndarray, start: pd.Period, num_samples: int) -> np.ndarray:
-        """Add up drawn steps."""
+        """Add up drawn steps, from each channel's last value on."""
+        seen, since = np.isfinite(history), unseen_since(history)
+        history = fill_gaps(history)
         history = logarithm(history) if self.transform == "log" else history
-        steps = np.diff(history, axis=0) if len(history) > 1 else np.zeros_like(history)
-        steps = steps[-self.window :] if self.window else steps
-        shape = (num_samples, self.prediction_length)
+        if len(history) > 1:
+            steps, known = np.diff(history, axis=0), seen[1:] & seen[:-1]
+        else:
+            steps, known = np.zeros_like(history), seen
+        if self.window:
+            steps, known = steps[-self.window :], known[-self.window :]
+        steps, ahead = hot_deck(steps, known), int(since.max())
+        shape = (num_samples, ahead + self.prediction_length)
         if self.increments == "gaussian":
             drawn = normal(*shape, steps.shape[1]) @ covariance_root(steps, self.joint).T
         elif self.joint:
@@ -63,7 +73,8 @@ class RandomWalkEstimator(Baseline):
             index = draw(len(steps), *shape, steps.shape[1])
             drawn = np.take_along_axis(steps, index.reshape(-1, steps.shape[1]), 0)
             drawn = drawn.reshape(index.shape)
-        paths = history[-1] + drawn.cumsum(1)
+        drawn = drawn * (np.arange(shape[1])[:, None] >= ahead - since)
+        paths = history[-1] + drawn.cumsum(1)[:, ahead:]
         return np.exp(paths) if self.transform == "log" else paths
 
 
@@ -81,8 +92,8 @@ class SeasonalNaiveEstimator(Baseline):
     Args:
         season: s, in steps; by the frequency if not given.
         residuals: whether errors are added; without them every path is GluonTS'
-            ``SeasonalNaivePredictor``.
-        first_origin: the earliest origin, in steps from the series' start; origins are then counted
+            ``SeasonalNaivePredictor``, if the history is not shorter than a season.
+        first_origin: the earliest origin, in steps from the first value; origins are then counted
             from here upwards.
         origin_step: steps between origins.
         fit_until: errors are only those of the first so many steps of the series; of all if not
@@ -104,13 +115,21 @@ class SeasonalNaiveEstimator(Baseline):
         """Repeat, and add errors drawn for whole paths, all channels together."""
         horizon, length = self.prediction_length, len(history)
         season = min(self.season or season_length(start.freqstr), length)
-        index = np.arange(horizon) % season - season
-        mean = history[length + index]
+        filled = fill_gaps(history, season)
+        ahead, index = np.arange(horizon), np.arange(horizon) % season - season
+        paths = np.repeat(filled[None, length + index], num_samples, axis=0)
         origins = self._origins(length, season) if self.residuals else np.empty(0, int)
         if not len(origins):
-            return np.broadcast_to(mean, (num_samples, *mean.shape)).copy()
-        rows = origins[draw(len(origins), num_samples)][:, None]
-        return mean + history[rows + np.arange(horizon)] - history[rows + index]
+            return paths
+        seen, rows = np.isfinite(history), draw(len(origins), num_samples)
+        if seen.all():
+            drawn = origins[rows][:, None]
+            return paths + filled[drawn + ahead] - filled[drawn + index]
+        for channel, (y, known) in enumerate(zip(filled.T, seen.T, strict=True)):
+            now, before = origins[:, None] + ahead, origins[:, None] + index
+            errors = hot_deck(y[now] - y[before], known[now] & known[before])
+            paths[..., channel] += errors[rows]
+        return paths
 
     def _origins(self, length: int, season: int) -> np.ndarray:
         """Steps t at which [t, t + H) is known and a season lies before."""

@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from tsgen.estimators.baselines.base import Baseline, draw, earlier_origins
+from tsgen.estimators.baselines.base import Baseline
+from tsgen.estimators.baselines.histories import draw, earlier_origins, fill_gaps, hot_deck
 from tsgen.estimators.baselines.naive import SeasonalNaiveEstimator
 from tsgen.forecasting.features import season_length
 
@@ -36,14 +37,15 @@ class RidgeEstimator(Baseline):
     Where they do not reach over twice the longest lag and four horizons, or are fewer than 20, the
     longest lags are left out: first the second long season, then the first, then values beyond a
     season, then all but the last value; below that the forecast is that of
-    :class:`SeasonalNaiveEstimator`.
+    :class:`SeasonalNaiveEstimator`. A channel does not learn from origins of which less than half
+    of its lags or of its horizon was observed; with fewer than 20 others it is repeated likewise.
 
     Args:
         alpha: weight of the penalty; if not given, for each channel the one of 0.01, 0.03, ..., 100
             with the least held-out error.
         own_lags: how many of the last values are features; two seasons, but 8 to 96 if not given.
         long_season: steps; a week for hours and minutes, 52 for weeks, else the season.
-        first_origin: the earliest origin, in steps from the series' start; origins are then counted
+        first_origin: the earliest origin, in steps from the first value; origins are then counted
             from here upwards.
         origin_step: steps between origins.
         fit_until: coefficients, errors and sizes are those of the first so many steps of the
@@ -71,22 +73,32 @@ class RidgeEstimator(Baseline):
 
     def paths(self, history: np.ndarray, start: pd.Period, num_samples: int) -> np.ndarray:
         """Regress, and add errors drawn for whole paths, all channels together."""
+        simple = SeasonalNaiveEstimator(self.prediction_length, fit_until=self.fit_until)
         chosen = self._choose(len(history), start)
         if chosen is None:
-            simple = SeasonalNaiveEstimator(self.prediction_length, fit_until=self.fit_until)
             return simple.paths(history, start, num_samples)
         lags, origins = chosen
-        size = np.abs(history[: self.fit_until]).mean(0)
+        seen = np.isfinite(history)
+        ahead = seen[origins[:, None] + np.arange(self.prediction_length)]
+        use = (ahead.mean(1) >= 0.5) & (seen[origins[:, None] - lags].mean(1) >= 0.5)
+        known = ahead & use[:, None]
+        filled = fill_gaps(history, min(season_length(start.freqstr), len(history)))
+        size = np.abs(np.where(seen, filled, 0.0)[: self.fit_until]).sum(0)
+        size /= np.maximum(seen[: self.fit_until].sum(0), 1)
         size[size == 0] = 1.0
-        scaled = history / size
+        scaled = filled / size
         calendar = one_hot_calendar(start, len(history) + 1)
         chunk = max(1, _CHUNK // (len(origins) * (len(lags) + calendar.shape[1])))
         parts = [
-            self._forecast(scaled[:, i : i + chunk], calendar, lags, origins)
-            for i in range(0, history.shape[1], chunk)
+            self._forecast(scaled[:, p], calendar, lags, origins, known[..., p])
+            for p in (slice(i, i + chunk) for i in range(0, history.shape[1], chunk))
         ]
         mean, errors = (np.concatenate(part, -1) for part in zip(*parts, strict=True))
-        return (mean + errors[draw(len(origins), num_samples)]) * size
+        paths = (mean + hot_deck(errors, known)[draw(len(origins), num_samples)]) * size
+        rare = np.flatnonzero(use.sum(0) < _FEWEST)
+        if len(rare):
+            paths[..., rare] = simple.paths(history[:, rare], start, num_samples)
+        return paths
 
     def _choose(self, length: int, start: pd.Period) -> tuple[np.ndarray, np.ndarray] | None:
         """Lags and origins that a history of this length allows."""
@@ -124,24 +136,36 @@ class RidgeEstimator(Baseline):
         yield own[:1]
 
     def _forecast(
-        self, scaled: np.ndarray, calendar: np.ndarray, lags: np.ndarray, origins: np.ndarray
+        self,
+        scaled: np.ndarray,
+        calendar: np.ndarray,
+        lags: np.ndarray,
+        origins: np.ndarray,
+        known: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Forecast (H, C) at the end and errors (n, H, C) at the origins, of values (T, C)."""
+        """Forecast (H, C) at the end and errors (n, H, C) at the origins, of values (T, C).
+
+        ``known`` (n, H, C) tells which errors count.
+        """
         rows = np.append(origins, len(scaled))
         own = scaled[rows[:, None] - lags].transpose(2, 0, 1)
         shared = np.broadcast_to(calendar[rows], (len(own), len(rows), calendar.shape[1]))
         x = np.concatenate([own, shared], -1)
         x, now = x[:, :-1], x[:, -1:]
         y = scaled[origins[:, None] + np.arange(self.prediction_length)].transpose(2, 0, 1)
-        whole = _Fit(x, y)
+        weight = known.transpose(2, 0, 1)
+        use = np.asarray(weight.any(2))
+        whole = _Fit(x, y, use)
         alphas = _ALPHAS if self.alpha is None else (self.alpha,)
         chosen = np.full((len(x), 1, 1), alphas[0])
         errors = np.empty_like(y)
         if self.residuals == "held_out" or len(alphas) > 1:
             least = np.full(len(x), np.inf)
             overlap = -(-self.prediction_length // abs(origins[1] - origins[0])) - 1
-            for alpha, found in zip(alphas, _held_out(whole, x, y, overlap, alphas), strict=True):
-                loss = (found**2).mean((1, 2))
+            for alpha, found in zip(
+                alphas, _held_out(whole, x, y, use, overlap, alphas), strict=True
+            ):
+                loss = (found**2 * weight).sum((1, 2))
                 better = loss < least
                 least[better], chosen[better], errors[better] = loss[better], alpha, found[better]
         if self.residuals == "in_sample":
@@ -152,12 +176,16 @@ class RidgeEstimator(Baseline):
 class _Fit:
     """Ridge regressions of y (C, n, H) on x (C, n, p), each with an intercept, for every alpha.
 
-    In the eigenvectors of the Gram matrix alpha only adds to the eigenvalues.
+    Of the rows ``use`` (C, n) says which count. In the eigenvectors of the Gram matrix alpha only
+    adds to the eigenvalues.
     """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
-        self.count, self.x_mean, self.y_mean = x.shape[1], x.mean(1, keepdims=True), y.mean(1)
-        x = x - self.x_mean
+    def __init__(self, x: np.ndarray, y: np.ndarray, use: np.ndarray) -> None:
+        self.count = np.maximum(use.sum(1, keepdims=True), 1)
+        rows = use[..., None].astype(float)
+        self.x_mean = (x * rows).sum(1, keepdims=True) / self.count[..., None]
+        self.y_mean = (y * rows).sum(1) / self.count
+        x = (x - self.x_mean) * rows
         values, self.vectors = np.linalg.eigh(x.swapaxes(1, 2) @ x)
         self.values = np.maximum(values, 0)[:, None]
         self.product = (x @ self.vectors).swapaxes(1, 2) @ (y - self.y_mean[:, None])
@@ -177,7 +205,12 @@ class _Fit:
 
 
 def _held_out(
-    whole: _Fit, x: np.ndarray, y: np.ndarray, overlap: int, alphas: tuple[float, ...]
+    whole: _Fit,
+    x: np.ndarray,
+    y: np.ndarray,
+    use: np.ndarray,
+    overlap: int,
+    alphas: tuple[float, ...],
 ) -> Iterator[np.ndarray]:
     """For each alpha the errors (C, n, H) at origins that the regression has not seen.
 
@@ -185,19 +218,20 @@ def _held_out(
         whole: the regression on all of them.
         x: (C, n, p).
         y: (C, n, H).
+        use: origins that count, (C, n).
         overlap: how many origins on either side have a part of the horizon in common.
         alphas: weights of the penalty.
     """
     if not overlap:
         turned = whole.turn(x)
         for alpha in alphas:
-            left = 1 - whole.leverage(turned, alpha)
+            left = np.where(use, 1 - whole.leverage(turned, alpha), 1.0)
             yield (y - whole.predict(turned, alpha)) / left[..., None]
         return
     parts = []
     for block in np.array_split(np.arange(x.shape[1]), _BLOCKS):
         rest = np.r_[: max(block[0] - overlap, 0), block[-1] + 1 + overlap : x.shape[1]]
-        fit = _Fit(x[:, rest], y[:, rest])
+        fit = _Fit(x[:, rest], y[:, rest], use[:, rest])
         parts.append((fit, fit.turn(x[:, block])))
     for alpha in alphas:
         yield y - np.concatenate([fit.predict(turned, alpha) for fit, turned in parts], axis=1)
