@@ -123,6 +123,47 @@ def test_rules_for_repeated_times(rule, value):
     assert list(entry["target"][0]) == [0, value, 5] and entry["target"][1, 1] == 2
 
 
+@pytest.mark.parametrize("rule", ["mean", "sum"])
+@pytest.mark.parametrize("joined", [False, True])
+def test_repeated_covariates_are_not_added_up(rule, joined):
+    table = wide(columns=("a", "price", "wind")).rename_axis("t").reset_index()
+    table = pd.concat([table, table.assign(price=5.0, wind=6.0)]).assign(id="x")
+    options = {"item_id": "id", "multivariate": True} if joined else {"target": "a"}
+    table = table if joined else table.drop(columns="id")
+    (entry,), _ = from_dataframe(table, known="price", past="wind", duplicates=rule, **options)
+    assert (entry["feat_dynamic_real"] == 5).all() and (entry["past_feat_dynamic_real"] == 6).all()
+    assert np.allclose(entry["target"], (2 if rule == "sum" else 1) * table["a"][:48])
+
+
+def test_covariates_without_a_beginning():
+    table = wide().assign(price=np.arange(48.0))
+    table.iloc[:5, 2] = np.nan
+    (entry,), summary = from_dataframe(table, known=["price"])
+    assert (entry["feat_dynamic_real"][0, :6] == 5).all()
+    assert summary.changes == ("covariates have their first value in the steps before it, too",)
+
+
+def test_rows_without_a_target_at_the_end_are_left_out():
+    table = wide().assign(wind=1.0)
+    table.iloc[40:, :2] = np.nan
+    (entry,), summary = from_dataframe(table, past=["wind"])
+    assert entry["target"].shape == (2, 40) and entry["past_feat_dynamic_real"].shape == (1, 40)
+    assert summary.changes == ("8 steps without a target at the end were left out",)
+
+
+@pytest.mark.parametrize("multivariate", [True, False])
+def test_channels_without_a_value_are_named(multivariate):
+    table = wide().assign(north=np.nan)
+    summary = from_dataframe(table, multivariate=multivariate).summary
+    assert summary.changes == ("channel 'north' has no value in the table: missing throughout",)
+
+
+def test_disorder_of_joined_items_is_reported():
+    table = long().sort_values("when", ascending=False)
+    summary = from_dataframe(table, target="load", item_id="store", multivariate=True).summary
+    assert summary.changes == ("time stamps of 3 series were not in order and were sorted",)
+
+
 def test_covariates_go_on_over_gaps():
     table = wide().assign(price=1.0)
     table.iloc[3:5, 2] = np.nan
@@ -193,11 +234,14 @@ def test_a_layout_reads_the_next_table_in_the_same_way():
     assert [e["feat_static_cat"] for e in again.dataset] == [[1], [0]]
     with pytest.raises(ValueError, match="item 'x': kind='tiny' is none of the names seen before"):
         layout.read(long().assign(kind="tiny"))
+    sizes = from_dataframe(long(), target="load", item_id="store", static="size").summary.layout
+    with pytest.raises(ValueError, match="static column 'size' is 'x', expected a finite number"):
+        sizes.read(long().assign(size="x"))
     joined = from_dataframe(long(), target="load", item_id="store", multivariate=True)
     part = joined.summary.layout.read(long().query("store != 'y'"))
     assert part.dataset[0]["target"].shape == (3, 40)
     assert np.isnan(part.dataset[0]["target"][1]).all()
-    assert "channel 'y' is not in the table: missing throughout" in part.summary.changes
+    assert "channel 'y' has no value in the table: missing throughout" in part.summary.changes
     with pytest.raises(ValueError, match="item 'w' is none of the channels x, y, z"):
         joined.summary.layout.read(long().assign(store="w"))
     columns = from_dataframe(wide()).summary.layout
@@ -205,6 +249,36 @@ def test_a_layout_reads_the_next_table_in_the_same_way():
         columns.read(wide()[["north"]])
     extra = columns.read(wide().assign(note="text"))
     assert extra.dataset[0]["target"].shape == (2, 48)
+
+
+@pytest.mark.parametrize(("first", "other"), [("h", "D"), ("h", "15min"), ("D", "W-WED")])
+def test_a_layout_reads_no_table_of_another_frequency(first, other):
+    layout = from_dataframe(wide(freq=first)).summary.layout
+    with pytest.raises(ValueError, match=f"table: times from .* have frequency {other}, expected"):
+        layout.read(wide(freq=other))
+    assert layout.read(wide(2, freq=other)).summary.layout == layout  # they tell no frequency
+
+
+def test_a_layout_reads_tables_with_gaps_and_jitter():
+    layout = from_dataframe(wide()).summary.layout
+    rng = np.random.default_rng(0)
+    for length in (6, 48, 400):
+        table = wide(length)
+        jitter = pd.to_timedelta(rng.integers(0, 300, length), unit="s")
+        assert layout.read(table.set_axis(table.index + jitter)).dataset[0]["target"].shape[1] > 5
+        gappy = table.iloc[sorted({0, length - 1, *np.flatnonzero(rng.random(length) < 0.7)})]
+        assert layout.read(gappy).dataset[0]["target"].shape[1] == length
+
+
+def test_a_layout_that_merges_rows_reads_the_next_table_so_too():
+    table = wide(480, freq="15min")
+    layout = from_dataframe(table, freq="h", duplicates="mean").summary.layout
+    assert layout.freq == "h" and layout.spacing == "15min"
+    assert layout.read(table[:240]).dataset[0]["target"].shape == (2, 60)
+    office = wide(2000).query("index.dt.dayofweek < 5 and 8 <= index.dt.hour < 17", engine="python")
+    layout = from_dataframe(office, freq="h").summary.layout
+    assert layout.spacing is None
+    assert layout.read(office[:100]).summary.steps > 200
 
 
 def text_in(column="north", row=17, value="n/a?"):
@@ -285,6 +359,25 @@ BAD = {
     ),
     "empty covariate": (
         lambda p: wide().assign(price=np.nan), {"known": ["price"]}, "covariate 'price' has no v"
+    ),
+    "item like a covariate": (
+        lambda p: long().assign(x=1.0), {"target": "load", "item_id": "store", "known": ["x"],
+                                         "multivariate": True},
+        "'x' is both an item and a covariate",
+    ),
+    "no target value": (lambda p: wide() * np.nan, {}, "table: it has no target value"),
+    "item without values": (
+        lambda p: long().assign(load=lambda f: f["load"].where(f["store"] != "y")),
+        {"target": "load", "item_id": "store"}, "item 'y': it has no target value",
+    ),
+    "infinite static": (
+        lambda p: long().assign(size=np.inf),
+        {"target": "load", "item_id": "store", "static": "size"},
+        "item 'x': static column 'size' is inf, expected a finite number",
+    ),
+    "office hours": (
+        lambda p: wide(2000).pipe(lambda f: f[(f.index.dayofweek < 5) & (f.index.hour < 9)]), {},
+        "fill 28% of .*dayfirst=True.*long pauses.* pass freq='h'",
     ),
     "repeats": (
         lambda p: pd.concat([wide(), wide().iloc[[7]]]), {"duplicates": "error"},

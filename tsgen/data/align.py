@@ -1,12 +1,12 @@
 """Putting a table's rows on the regular grid: merging, sorting, gaps; and what is said of it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from tsgen.data.frequency import Grid, lay_grid
+from tsgen.data.grid import Grid, lay_grid
 
 Duplicates = Literal["last", "first", "mean", "sum", "error"]
 Irregular = Literal["nearest", "floor", "error"]
@@ -21,10 +21,14 @@ class Alignment:
         freq: period frequency.
         duplicates: which of several values of one time counts.
         irregular: where stamps off the grid go.
+        summed: columns that "sum" and "mean" are for; of the others they take the last value.
     """
 
-    def __init__(self, freq: str, duplicates: Duplicates, irregular: Irregular) -> None:
+    def __init__(
+        self, freq: str, duplicates: Duplicates, irregular: Irregular, summed: Collection[str]
+    ) -> None:
         self.freq, self.duplicates, self.irregular = freq, duplicates, irregular
+        self.summed = summed
         self.counts = dict.fromkeys(("unsorted", "irregular", "repeated", "gaps"), 0)
         self.shift = pd.Timedelta(0)
 
@@ -48,9 +52,19 @@ class Alignment:
             )
         self.counts["repeated"] += int(repeated.sum())
         grouped = values.groupby([np.asarray(key) for key in by])
-        if self.duplicates == "sum":
-            return grouped.sum(min_count=1)
-        return getattr(grouped, "last" if self.duplicates == "error" else self.duplicates)()
+        if self.duplicates == "first":
+            return grouped.first()
+        merged = grouped.last()
+        measured = [str(name) for name in values if name in self.summed]
+        if measured and self.duplicates == "sum":
+            merged[measured] = grouped[measured].sum(min_count=1)
+        elif measured and self.duplicates == "mean":
+            merged[measured] = grouped[measured].mean()
+        return merged
+
+    def note_order(self, times: pd.DatetimeIndex) -> None:
+        """Count a series whose times, (rows,), are not in order."""
+        self.counts["unsorted"] += not times.is_monotonic_increasing
 
     def place(
         self, times: pd.DatetimeIndex, values: pd.DataFrame, where: str
@@ -66,7 +80,7 @@ class Alignment:
             ValueError: for a grid that would be almost empty, and for stamps off the grid where
                 that is an error.
         """
-        self.counts["unsorted"] += not times.is_monotonic_increasing
+        self.note_order(times)
         order = np.argsort(times.to_numpy(), kind="stable")
         times, values = times[order], values.iloc[order]
         grid = lay_grid(times, self.freq, "floor" if self.irregular == "floor" else "nearest")

@@ -1,17 +1,18 @@
 """From one's own table to a GluonTS data set, with a word on everything that was changed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from tsgen.data.align import Duplicates, Irregular
-from tsgen.data.frequency import infer_frequency, lay_grid, period_frequency
+from tsgen.data.frequency import in_days, period_frequency
+from tsgen.data.grid import lay_grid
 from tsgen.data.layout import Reader, Table, TableLayout
-from tsgen.data.tables import find_time, parse_times, require_columns, to_pandas
-
-_SPARSEST = 1 / 3
-"""Share of the grid that times must fill for a frequency to be inferred from them."""
+from tsgen.data.spacing import table_frequency
+from tsgen.data.static import categories_of
+from tsgen.data.tables import column_name, item_names, require_columns, to_pandas
+from tsgen.data.times import check_day_order, find_time, parse_times
 
 
 def from_dataframe(
@@ -21,9 +22,9 @@ def from_dataframe(
     target: str | Sequence[str] | None = None,
     item_id: str | None = None,
     multivariate: bool | None = None,
-    known: Sequence[str] = (),
-    past: Sequence[str] = (),
-    static: Sequence[str] = (),
+    known: str | Sequence[str] = (),
+    past: str | Sequence[str] = (),
+    static: str | Sequence[str] = (),
     freq: str | None = None,
     duplicates: Duplicates = "last",
     irregular: Irregular = "nearest",
@@ -46,9 +47,10 @@ def from_dataframe(
         known: covariates known for the future, such as prices or holidays.
         past: covariates known only up to now, such as measured weather.
         static: columns constant for each item: numbers, or names of classes.
-        freq: spacing of the time stamps, see pandas; inferred if not given.
-        duplicates: which of several rows of one time counts: "last", "first", "mean", "sum", or
-            "error".
+        freq: spacing of the time stamps, see pandas; inferred if not given. A coarser one than the
+            table's merges rows by ``duplicates``.
+        duplicates: which of several rows of one time counts: "last", "first", or "error"; with
+            "mean" and "sum" that is for targets, and covariates have their last value.
         irregular: stamps off the regular grid go to the "nearest" step, to the one before
             ("floor"), or are an "error".
         dayfirst: whether days come before months in dates such as 03.04.2024.
@@ -59,8 +61,10 @@ def from_dataframe(
     Raises:
         ValueError: naming the column, row and value that cannot be used, and what was expected.
     """
-    frame = to_pandas(data)
-    named = [target] if isinstance(target, str) else list(target or ())
+    named, known, past, static = (_names(given) for given in (target, known, past, static))
+    item_id = None if item_id is None else column_name(item_id)
+    time = None if time is None else column_name(time)
+    frame, changes = to_pandas(data, [] if item_id is None else [item_id])
     others = [*known, *past, *static, *([item_id] if item_id else [])]
     require_columns(frame, [*named, *others, *([time] if time else [])])
     time = time or find_time(frame, [*named, *others])
@@ -82,60 +86,45 @@ def from_dataframe(
             f"static={list(static)}: static columns tell items apart, which are channels of one "
             "series here (multivariate=True)"
         )
-    times, changes = parse_times(frame, time, dayfirst)
+    if freq is None and not dayfirst:
+        check_day_order(frame, time)
+    freq = None if freq is None else period_frequency(freq)
+    times, made = parse_times(frame, time, dayfirst, days=freq is None or in_days(freq))
+    items = item_names(frame, item_id)
+    spacing = _spacing(times, items, freq)
     layout = TableLayout(
-        freq=_frequency(frame, times, item_id) if freq is None else period_frequency(freq),
-        target=tuple(map(str, columns)),
+        freq=freq or str(spacing),
+        target=tuple(columns),
         time=time,
         item_id=item_id,
         multivariate=item_id is None if multivariate is None else multivariate,
+        channels=tuple(items.unique()) if joined and items is not None else (),
         known=tuple(known),
         past=tuple(past),
         static=tuple(static),
+        categories=categories_of(frame, static),
         duplicates=duplicates,
         irregular=irregular,
         dayfirst=dayfirst,
+        stamp=lay_grid(times, freq or str(spacing)).stamp,
+        spacing=spacing,
     )
-    return Reader(layout, frame, times, changes).learn().table()
+    both = sorted({*known, *past} & {*layout.channel_names})
+    if both:
+        raise ValueError(f"table: {both[0]!r} is both an item and a covariate; rename one of them")
+    return Reader(layout, frame, times, [*changes, *made]).table()
 
 
-def _frequency(frame: pd.DataFrame, times: pd.DatetimeIndex, item_id: str | None) -> str:
-    """The one frequency of all items."""
-    found: dict[str, str] = {}
-    groups: Iterable[tuple[str, pd.DatetimeIndex]] = [("the table", times)]
-    if item_id is not None:
-        parts = pd.Series(times).groupby(frame[item_id].astype(str).to_numpy(), sort=False)
-        groups = ((f"item {name!r}", pd.DatetimeIndex(part)) for name, part in parts)
-    for name, stamps in groups:
-        stamps = stamps.unique().sort_values()
-        if len(stamps) > 2 or item_id is None:
-            try:
-                freq = infer_frequency(stamps)
-            except ValueError as error:
-                raise ValueError(f"{name}: {error}") from None
-            _check_density(name, stamps, freq)
-            found.setdefault(freq, name)
-    if not found:
-        raise ValueError("no item has the three time stamps that tell a frequency; pass freq=")
-    if len(found) > 1:
-        (first, one), (second, two) = list(found.items())[:2]
-        raise ValueError(
-            f"mixed frequencies: {one} has {first!r}, {two} has {second!r}; give each frequency a "
-            "data set of its own, or pass freq="
-        )
-    return next(iter(found))
+def _spacing(times: pd.DatetimeIndex, items: pd.Series | None, freq: str | None) -> str | None:
+    """The table's own frequency; it may tell none where one was asked for."""
+    try:
+        return table_frequency(times, items)
+    except ValueError:
+        if freq is None:
+            raise
+        return None
 
 
-def _check_density(name: str, stamps: pd.DatetimeIndex, freq: str) -> None:
-    """Raise where an inferred frequency would leave most of the grid empty.
-
-    That is how 03.04. taken for March, or one wrong year, shows.
-    """
-    length = lay_grid(stamps, freq).length
-    if len(stamps) < _SPARSEST * length:
-        share = len(stamps) / length
-        raise ValueError(
-            f"{name}: {len(stamps)} times from {stamps[0]} to {stamps[-1]} fill {share:.0%} of the "
-            f"{length} steps of {freq} between them; are days and months (dayfirst=), and the "
-            "first and last time right? Else pass freq="
-        )
+def _names(given: str | Sequence[str] | None) -> list[str]:
+    several = [given] if isinstance(given, str) else given or ()
+    return [column_name(label) for label in several]

@@ -1,4 +1,4 @@
-"""Frequencies: which period a table's time stamps are spaced by, and where each falls on its grid.
+"""Frequencies: which period a table's time stamps are spaced by.
 
 A GluonTS series starts with a ``pandas.Period`` and goes on in steps of its frequency, so whatever
 has no period cannot be one: business month ends, say, whose nearest period is the month.
@@ -7,8 +7,8 @@ has no period cannot be one: business month ends, say, whose nearest period is t
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Literal, NamedTuple
+from contextlib import contextmanager, suppress
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from pandas.tseries.offsets import BaseOffset, Tick
 Stamp = Literal["start", "end"]
 """Where in its period a time stamp lies."""
 
-_EDGES = re.compile(r"(M|Q|Y|A)(S|E)(-[A-Z]{3})?")
+_EDGES = re.compile(r"(\d*)((M|Q|Y|A)[SE](-[A-Z]{3})?)")
 _NEAREST = {
     "BME": "M", "BMS": "M", "CBME": "M", "CBMS": "M", "SME": "M", "SMS": "M", "WOM": "M",
     "LWOM": "M", "BQE": "Q", "BQS": "Q", "BYE": "Y", "BYS": "Y", "REQ": "Q", "RE": "Y", "C": "B",
@@ -51,15 +51,19 @@ def period_frequency(freq: str) -> str:
     with without_future_warnings():
         edge = _EDGES.fullmatch(freq)
         if edge is not None:
-            return _anchored(edge[1], pd.date_range("2000-01-01", periods=1, freq=freq)[0])
-        try:
-            return pd.Period("2000-01-03", freq=freq).freqstr
-        except (ValueError, AttributeError):
-            pass
-        try:
-            name = to_offset(freq).name.split("-")[0]
-        except ValueError:
-            name = ""
+            return edge[1] + _anchored(
+                edge[3], pd.date_range("2000-01-01", periods=1, freq=edge[2])[0]
+            )
+        name, known, fine = "", None, False
+        with suppress(ValueError, AttributeError):
+            offset = to_offset(freq)
+            name = offset.name.split("-")[0]
+            fine = isinstance(offset, Tick) and pd.Timedelta(offset) < pd.Timedelta("1ms")
+            known = pd.Period("2000-01-03", freq=freq).freqstr
+    if fine:
+        raise ValueError(f"freq={freq!r} is too fine; expected steps of a millisecond or more")
+    if known is not None:
+        return known
     if name in _NEAREST:
         raise ValueError(
             f"freq={freq!r} has no pandas period, which a series is counted in; the nearest that "
@@ -75,6 +79,12 @@ def offset_of(freq: str) -> BaseOffset:
     """The offset of a period frequency ("M") under its present name ("ME")."""
     with without_future_warnings():
         return to_offset(pd.Period("2000-01-03", freq=freq).freqstr)
+
+
+def in_days(freq: str) -> bool:
+    """Whether the steps of a frequency are days or longer."""
+    offset = offset_of(freq)
+    return not isinstance(offset, Tick) or pd.Timedelta(offset) >= pd.Timedelta("1D")
 
 
 def infer_frequency(stamps: pd.DatetimeIndex) -> str:
@@ -96,19 +106,35 @@ def infer_frequency(stamps: pd.DatetimeIndex) -> str:
 
 def _calendar(stamps: pd.DatetimeIndex) -> str | None:
     """Months, quarters, years, weeks or business days, where all stamps are of one kind."""
+    months = np.diff((stamps.year * 12 + stamps.month).to_numpy())
+    if (months > 0).all():
+        if (stamps.day == np.minimum(stamps.day.max(), stamps.days_in_month)).all():
+            return _months(stamps, int(np.gcd.reduce(months)))
+        for name in ("BME", "BMS"):
+            if all(map(to_offset(name).is_on_offset, stamps)):
+                return period_frequency(name)
     if not (stamps == stamps.normalize()).all():
         return None
-    shortest = np.diff(stamps.to_numpy()).min() / np.timedelta64(1, "D")
-    if shortest >= 28 and (stamps.is_month_start.all() or stamps.is_month_end.all()):
-        months = stamps.year * 12 + stamps.month
-        common = int(np.gcd.reduce(np.diff(months.to_numpy())))
-        return _anchored("Y" if common % 12 == 0 else "Q" if common % 3 == 0 else "M", stamps[0])
-    days = stamps.dayofweek
+    gaps = np.diff(stamps.to_numpy()) // np.timedelta64(1, "D")
+    shortest, days = gaps.min(), stamps.dayofweek
     if shortest >= 7 and (days == days[0]).all():
-        return f"W-{stamps[0].strftime('%a').upper()}"
+        weeks = int(np.gcd.reduce(gaps)) // 7
+        return f"{_count(weeks)}W-{stamps[0].strftime('%a').upper()}"
     if shortest == 1 and (days < 5).all() and len(stamps) > 10:
         return "B"
     return None
+
+
+def _months(stamps: pd.DatetimeIndex, months: int) -> str:
+    """So many months, quarters or years, of stamps on one day of the month."""
+    unit, length = next((u, n) for u, n in (("Y", 12), ("Q", 3), ("M", 1)) if months % n == 0)
+    at_edges = stamps.is_month_start.all() or stamps.is_month_end.all()
+    edge = stamps[0] if at_edges else pd.Timestamp("2000-01-01")  # else as in the calendar
+    return _count(months // length) + _anchored(unit, edge)
+
+
+def _count(number: int) -> str:
+    return str(number) if number > 1 else ""
 
 
 def _anchored(unit: str, edge: pd.Timestamp) -> str:
@@ -147,80 +173,3 @@ def _unclear(gaps: pd.Series) -> ValueError:
         for i in np.argsort(-counts)[:3]
     )
     return ValueError(f"mixed frequencies: the time stamps are {seen} apart; pass freq=")
-
-
-class Grid(NamedTuple):
-    """A series' regular grid and where its time stamps fall on it."""
-
-    start: pd.Period
-    position: np.ndarray
-    """Step of each stamp, counted from the start, (N,); not sorted."""
-    irregular: np.ndarray
-    """Which stamps did not lie on the grid, (N,)."""
-    stamp: Stamp = "start"
-    shift: pd.Timedelta = pd.Timedelta(0)
-    """How far into its period the grid lies."""
-
-    @property
-    def length(self) -> int:
-        """Steps from the first stamp to the last."""
-        return int(self.position.max()) + 1
-
-
-def lay_grid(
-    stamps: pd.DatetimeIndex, freq: str, rule: Literal["nearest", "floor"] = "nearest"
-) -> Grid:
-    """Put time stamps on the regular grid of a frequency.
-
-    Hours, days and other fixed steps are counted from the phase that most stamps share; those off
-    it are moved to the nearest step or the one before. Calendar periods (weeks, months, ...) take
-    whatever falls inside; business days take weekends to the day the rule says.
-
-    Args:
-        stamps: in any order, repeated or not, (N,).
-        freq: see :func:`period_frequency`.
-        rule: for stamps off the grid.
-    """
-    offset = offset_of(freq)
-    if isinstance(offset, Tick):
-        step = pd.Timedelta(offset).value
-        time = stamps.to_numpy().astype("datetime64[ns]").astype(np.int64)
-        phases, counts = np.unique(time % step, return_counts=True)
-        phase = phases[counts.argmax()]
-        exact = (time - phase) / step
-        position = np.round(exact) if rule == "nearest" else np.floor(exact)
-        position = position.astype(np.int64)
-        first = position.min()
-        begin = pd.Timestamp(int(first * step + phase))
-        start = pd.Period(begin, freq=freq)
-        return Grid(
-            start,
-            position - first,
-            position * step + phase != time,
-            shift=begin - start.to_timestamp(),
-        )
-    weekend = np.zeros(len(stamps), dtype=bool)
-    if offset.name == "B":
-        weekend = np.asarray(stamps.dayofweek) > 4
-        back = np.asarray(stamps.dayofweek) == 5 if rule == "nearest" else weekend
-        days = stamps.normalize()
-        friday = days - pd.to_timedelta(np.asarray(stamps.dayofweek) - 4, unit="D")
-        monday = days + pd.to_timedelta(7 - np.asarray(stamps.dayofweek), unit="D")
-        stamps = pd.DatetimeIndex(np.where(weekend, np.where(back, friday, monday), days))
-    with without_future_warnings():
-        periods = stamps.to_period(freq)
-        ordinal = periods.asi8
-        first = ordinal.min()
-        position = (ordinal - first) // offset.n
-        start = pd.Period(ordinal=int(first), freq=freq)
-        ends = (periods.to_timestamp(how="end").normalize() == stamps.normalize()).all()
-    stamp: Stamp = "end" if ends and offset.name != "B" else "start"
-    return Grid(start, position, weekend, stamp)
-
-
-def stamps_of(start: pd.Period, count: int, stamp: Stamp = "start") -> pd.DatetimeIndex:
-    """Time stamps of so many periods, lying in them as a table's do."""
-    with without_future_warnings():
-        index = pd.period_range(start, periods=count, freq=start.freqstr)
-        times = index.to_timestamp(how="start" if stamp == "start" else "end")
-    return times if stamp == "start" else times.normalize()

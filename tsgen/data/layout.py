@@ -7,10 +7,14 @@ import pandas as pd
 
 from tsgen.core import Options
 from tsgen.data.align import Alignment, Duplicates, Irregular
-from tsgen.data.frequency import Stamp, lay_grid
+from tsgen.data.entries import series_entry
+from tsgen.data.frequency import Stamp, in_days
+from tsgen.data.numbers import parse_numbers
+from tsgen.data.spacing import check_spacing
 from tsgen.data.splits import Entry
-from tsgen.data.static import Categories, categories_of, static_features
-from tsgen.data.tables import parse_numbers, parse_times, require_columns, to_pandas
+from tsgen.data.static import Categories, static_features
+from tsgen.data.tables import item_names, require_columns, to_pandas
+from tsgen.data.times import parse_times
 
 
 class TableLayout(Options):
@@ -33,6 +37,8 @@ class TableLayout(Options):
         irregular: where stamps off the grid go.
         dayfirst: whether days come before months in dates such as 03.04.2024.
         stamp: where in their period time stamps lie.
+        spacing: frequency of the first table, which the next ones must have; ``None`` if it told
+            none. It differs from ``freq`` where that was asked for, to merge rows, say.
     """
 
     freq: str
@@ -49,6 +55,7 @@ class TableLayout(Options):
     irregular: Irregular = "nearest"
     dayfirst: bool = False
     stamp: Stamp = "start"
+    spacing: str | None = None
 
     @property
     def joins(self) -> bool:
@@ -71,10 +78,16 @@ class TableLayout(Options):
             data: a frame, something with ``to_pandas``, or a path.
 
         Raises:
-            ValueError: naming the column, row and value that cannot be used.
+            ValueError: naming the column, row and value that cannot be used, and for times of
+                another frequency than the first table's.
         """
-        frame = to_pandas(data)
-        return Reader(self, frame, *parse_times(frame, self.time, self.dayfirst)).table()
+        names = [self.item_id] if self.item_id is not None else []
+        frame, changes = to_pandas(data, [*names, *dict(self.categories)])
+        require_columns(frame, [*self.target, *self.known, *self.past, *self.static])
+        times, made = parse_times(frame, self.time, self.dayfirst, days=in_days(self.freq))
+        if self.spacing is not None:
+            check_spacing(times, item_names(frame, self.item_id), self.spacing)
+        return Reader(self, frame, times, [*changes, *made]).table()
 
 
 class Summary(NamedTuple):
@@ -125,21 +138,19 @@ class Reader:
         self, layout: TableLayout, frame: pd.DataFrame, times: pd.DatetimeIndex, changes: list[str]
     ) -> None:
         self.layout, self.frame, self.times, self.changes = layout, frame, times, list(changes)
-        self.alignment = Alignment(layout.freq, layout.duplicates, layout.irregular)
-
-    def learn(self) -> "Reader":
-        """Complete the layout by what only a table tells: channels, categories, stamps."""
-        layout, frame = self.layout, self.frame
-        self.layout = layout.replace(
-            channels=tuple(self._items().unique()) if layout.joins else (),
-            categories=categories_of(frame, layout.static),
-            stamp=lay_grid(self.times, layout.freq).stamp,
+        self.alignment = Alignment(
+            layout.freq,
+            layout.duplicates,
+            layout.irregular,
+            {*layout.target, *layout.channel_names},
         )
-        return self
 
     def table(self) -> Table:
         """The data set and its summary."""
-        layout, times, items = self.layout, self.times, self._items()
+        layout, times = self.layout, self.times
+        items = item_names(self.frame, layout.item_id)
+        if items is None:
+            items = pd.Series(["all"] * len(self.frame))
         columns = [*layout.target, *layout.known, *layout.past]
         values = pd.DataFrame(parse_numbers(self.frame, columns, times), columns=columns)
         targets = list(layout.target)
@@ -148,10 +159,15 @@ class Reader:
             times, items = pd.DatetimeIndex(values.index), pd.Series(["all"] * len(values))
             values, targets = values.reset_index(drop=True), list(layout.channel_names)
         dataset: list[Entry] = []
+        seen, ahead = np.zeros(len(targets), dtype=bool), 0
         for name, rows in items.groupby(items, sort=False).indices.items():
             where = "table" if layout.item_id is None or layout.joins else f"item {name!r}"
             grid, regular = self.alignment.place(times[rows], values.iloc[rows], where)
-            entry = self._entry(str(name), grid.start, regular, targets)
+            part, after, changes = series_entry(regular, targets, layout.known, layout.past, where)
+            entry: Entry = {"start": grid.start, "item_id": str(name), **part}
+            seen |= np.isfinite(entry["target"]).any(1)
+            ahead = max(ahead, after)
+            self.changes += [change for change in changes if change not in self.changes]
             if layout.static:
                 own = self.frame.iloc[rows]
                 entry |= static_features(own, layout.static, layout.categories, str(name))
@@ -160,6 +176,13 @@ class Reader:
             else:
                 parts = zip(targets, entry["target"], strict=True)
                 dataset += [{**entry, "target": y, "item_id": column} for column, y in parts]
+        self.changes += [
+            f"channel {targets[i]!r} has no value in the table: missing throughout"
+            for i in np.flatnonzero(~seen)
+        ]
+        if ahead:
+            what = "are the future" if layout.known else "were left out"
+            self.changes.append(f"{ahead} steps without a target at the end {what}")
         self.changes += self.alignment.report()
         if len(layout.channel_names) == 1:
             dataset = [{**entry, "target": entry["target"].reshape(-1)} for entry in dataset]
@@ -176,18 +199,6 @@ class Reader:
         )
         return Table(dataset, summary)
 
-    def _items(self) -> pd.Series:
-        """The item of each row, as text."""
-        column = self.layout.item_id
-        if column is None:
-            return pd.Series(["all"] * len(self.frame))
-        require_columns(self.frame, [column])
-        items = self.frame[column].reset_index(drop=True)
-        if items.isna().any():
-            row = int(np.flatnonzero(items.isna())[0])
-            raise ValueError(f"table: column {column!r} is empty in row {row}")
-        return items.astype(str)
-
     def _join(self, values: pd.DataFrame, items: pd.Series) -> pd.DataFrame:
         """Items as columns: one row for each time, covariates shared."""
         layout = self.layout
@@ -196,9 +207,8 @@ class Reader:
             raise ValueError(
                 f"table: item {strange[0]!r} is none of the channels {', '.join(layout.channels)}"
             )
-        for name in layout.channels:
-            if name not in set(items):
-                self.changes.append(f"channel {name!r} is not in the table: missing throughout")
+        for rows in items.groupby(items, sort=False).indices.values():
+            self.alignment.note_order(self.times[rows])
         merged = self.alignment.merge(values, [self.times, items], "table")
         wide = pd.DataFrame(merged[list(layout.target)].unstack())
         order = [(name, item) for item in layout.channels for name in layout.target]
@@ -212,38 +222,3 @@ class Reader:
                 "multivariate series covariates are shared"
             )
         return pd.concat([wide, shared.first()], axis=1)
-
-    def _entry(
-        self, name: str, start: pd.Period, values: pd.DataFrame, targets: list[str]
-    ) -> Entry:
-        layout = self.layout
-        target = values[targets].to_numpy().T
-        length = target.shape[1]
-        entry: Entry = {"start": start, "item_id": name}
-        if layout.known:
-            observed = np.flatnonzero(np.isfinite(target).any(0))
-            if not len(observed):
-                raise ValueError(f"item {name!r}: it has no target value")
-            ahead = length - int(observed[-1]) - 1
-            if ahead:
-                self._say(f"{ahead} steps without a target at the end are the future")
-            length -= ahead
-            entry["feat_dynamic_real"] = self._filled(name, values[list(layout.known)])
-        entry["target"] = target[:, :length]
-        if layout.past:
-            past = self._filled(name, values[list(layout.past)].iloc[:length])
-            entry["past_feat_dynamic_real"] = past
-        return entry
-
-    def _filled(self, name: str, covariates: pd.DataFrame) -> np.ndarray:
-        """Covariates, which must not be missing: the last value before a gap goes on."""
-        empty = covariates.isna().all()
-        if empty.any():
-            raise ValueError(f"item {name!r}: covariate {empty.idxmax()!r} has no value")
-        if covariates.isna().any(axis=None):
-            self._say("covariates were carried over their gaps from the value before")
-        return covariates.ffill().bfill().to_numpy().T
-
-    def _say(self, change: str) -> None:
-        if change not in self.changes:
-            self.changes.append(change)

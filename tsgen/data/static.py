@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from tsgen.data.splits import Entry
-from tsgen.data.tables import require_columns
 
 Categories = tuple[tuple[str, tuple[str, ...]], ...]
 """The names in each column of names, in the order of their codes."""
@@ -15,7 +14,6 @@ Categories = tuple[tuple[str, tuple[str, ...]], ...]
 
 def categories_of(frame: pd.DataFrame, columns: Sequence[str]) -> Categories:
     """The names in those columns that do not hold numbers."""
-    require_columns(frame, columns)
     return tuple(
         (column, tuple(sorted(frame[column].dropna().astype(str).unique())))
         for column in columns
@@ -38,7 +36,6 @@ def static_features(
         ValueError: naming the item, column and value, for one that changes, is missing or
             infinite, or is none of the names.
     """
-    require_columns(rows, columns)
     names = dict(categories)
     codes, numbers = [], []
     for column in columns:

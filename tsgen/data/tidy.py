@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from gluonts.model.forecast import SampleForecast
 
-from tsgen.data.frequency import Stamp, stamps_of
+from tsgen.data.frequency import Stamp
+from tsgen.data.grid import stamps_of
 
 Forecasts: TypeAlias = SampleForecast | Iterable[SampleForecast]
 

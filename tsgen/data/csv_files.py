@@ -1,0 +1,149 @@
+"""CSV files as frames: delimiter, header and numbers as the file itself tells them."""
+
+import csv
+import gzip
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from tsgen.data.numbers import as_numbers, has_comma_numbers, unmarked
+
+_DELIMITERS = ",;\t|"
+_DATA = re.compile(rf"(^|[{_DELIMITERS}])\s*\"?[+-]?\d")
+_HEAD = 2**20  # characters that tell how a file is written
+_LONGER = re.compile(r"Expected \d+ fields in line (\d+), saw")
+_UNNAMED = "Unnamed: "
+
+
+class _Form(NamedTuple):
+    """How a file is written."""
+
+    delimiter: str
+    before: int
+    """Lines up to the end of the header."""
+    names: list[str]
+    width: int
+    """Cells of the longest row seen."""
+
+
+def read_csv(path: Path, text: Sequence[str] = ()) -> tuple[pd.DataFrame, list[str]]:
+    """Read a CSV (also ``.gz``, ``.tsv``, semicolons, decimal commas), and what was changed.
+
+    Columns of numbers are numbers; others are text, of which only empty cells are missing.
+
+    Args:
+        path: the file.
+        text: columns that are text even where they hold digits, such as names of items.
+
+    Raises:
+        ValueError: for an empty file, rows that are longer than the header, columns of one name
+            or none, and numbers whose marks can be read in two ways.
+    """
+    form = _form(path)
+    frame = _cells(path, form, text)
+    changes: list[str] = []
+    free = [name for name in form.names if name not in text]
+    if any(has_comma_numbers(frame[name]) for name in free):
+        frame = _cells(path, form, form.names)
+        frame[free], changes = unmarked(frame[free])
+    for name in free:
+        frame[name] = as_numbers(frame[name])
+    return _without_unnamed(frame, path, changes)
+
+
+def _form(path: Path) -> _Form:
+    with _opened(path) as handle:
+        head = handle.read(_HEAD)
+    if not head.strip():
+        raise ValueError(f"{path}: the file is empty")
+    if "\0" in head:
+        raise OSError("it holds binary data")
+    lines = head.splitlines()
+    if len(head) == _HEAD and len(lines) > 1:
+        del lines[-1]  # it is cut off
+    skip = 0
+    while skip < len(lines) - 1 and (
+        not lines[skip].strip()
+        or (lines[skip].startswith("#") and not _DATA.search(lines[skip + 1]))
+    ):
+        skip += 1
+    sample = lines[skip : skip + 200]
+
+    def fit(delimiter: str) -> tuple[bool, float, int]:
+        counts = [
+            len(row)
+            for row in csv.reader(sample, delimiter=delimiter, skipinitialspace=True)
+            if row
+        ]
+        same = sum(count == counts[0] for count in counts) / len(counts)
+        return counts[0] > 1, same, counts[0]
+
+    delimiter = max(_DELIMITERS, key=fit)
+    rows = csv.reader(sample, delimiter=delimiter, skipinitialspace=True)
+    header = [name.strip() for name in next(rows)]
+    before = skip + rows.line_num
+    for number, name in enumerate(header):
+        if name and name in header[:number]:
+            raise ValueError(f"{path}: column {name!r} is there twice")
+    names = [name or f"{_UNNAMED}{number}" for number, name in enumerate(header)]
+    return _Form(delimiter, before, names, max([len(names), *map(len, rows)]))
+
+
+def _cells(path: Path, form: _Form, text: Sequence[str]) -> pd.DataFrame:
+    """The rows that hold anything; some columns as text."""
+    with _opened(path) as handle:
+        for _ in range(form.before):
+            handle.readline()
+        try:
+            frame = pd.read_csv(
+                handle, sep=form.delimiter, skipinitialspace=True, low_memory=False, header=None,
+                names=range(form.width), index_col=False, keep_default_na=False, na_values=[""],
+                dtype={i: str for i, name in enumerate(form.names) if name in text},
+            )  # fmt: skip
+        except pd.errors.EmptyDataError:
+            frame = pd.DataFrame(columns=range(form.width))
+        except pd.errors.ParserError as error:
+            if (longer := _LONGER.search(str(error))) is None:
+                raise
+            raise _too_long(path, form, int(longer[1])) from None
+    count = len(form.names)
+    filled = frame.iloc[:, count:].notna().any(axis=1).to_numpy()
+    if filled.any():
+        raise _too_long(path, form, int(filled.argmax()) + 1)
+    frame = frame.iloc[:, :count].set_axis(form.names, axis=1)
+    return frame.dropna(how="all").reset_index(drop=True)
+
+
+def _too_long(path: Path, form: _Form, row: int) -> ValueError:
+    return ValueError(
+        f"{path}, line {form.before + row}: it has more cells than the header, which has "
+        f"{len(form.names)}; a cell with {form.delimiter!r} in it needs quotes"
+    )
+
+
+def _opened(path: Path) -> IO[str]:
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    return opener(path, "rt", encoding="utf-8-sig", newline="")
+
+
+def _without_unnamed(
+    frame: pd.DataFrame, path: Path, changes: list[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out columns without a name that are empty or count the rows."""
+    for name in [n for n in frame.columns if n.startswith(_UNNAMED)]:
+        cells = frame[name]
+        if cells.isna().all():
+            frame = frame.drop(columns=name)
+        elif pd.api.types.is_numeric_dtype(cells):
+            if not (np.diff(cells) == 1).all() or cells.iloc[0] not in (0, 1):
+                number = name.removeprefix(_UNNAMED)
+                raise ValueError(
+                    f"{path}: column number {number}, which holds numbers, has no name"
+                )
+            frame = frame.drop(columns=name)
+            changes.append("a column without a name that counts the rows was left out")
+    return frame, changes

@@ -1,0 +1,60 @@
+"""A series of regular rows as an entry of a data set: target and covariates."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from tsgen.data.splits import Entry
+
+
+def series_entry(
+    values: pd.DataFrame,
+    targets: Sequence[str],
+    known: Sequence[str],
+    past: Sequence[str],
+    where: str,
+) -> tuple[Entry, int, list[str]]:
+    """Target and covariates, which end with the last target; known covariates go on.
+
+    Args:
+        values: a row for each step.
+        targets: columns of the target.
+        known: covariates known for the future.
+        past: covariates known up to now.
+        where: what to call the series in an error.
+
+    Returns:
+        The entry, the number of steps after the last target, and what was changed.
+
+    Raises:
+        ValueError: for a series without a target value, or with a covariate without one.
+    """
+    target = values[list(targets)].to_numpy().T
+    observed = np.flatnonzero(np.isfinite(target).any(0))
+    if not len(observed):
+        raise ValueError(f"{where}: it has no target value")
+    length = int(observed[-1]) + 1
+    entry: Entry = {"target": target[:, :length]}
+    changes: list[str] = []
+    if known:
+        entry["feat_dynamic_real"], changes = _filled(values[list(known)], where)
+    if past:
+        filled, more = _filled(values[list(past)].iloc[:length], where)
+        entry["past_feat_dynamic_real"] = filled
+        changes += more
+    return entry, target.shape[1] - length, changes
+
+
+def _filled(covariates: pd.DataFrame, where: str) -> tuple[np.ndarray, list[str]]:
+    """Covariates, which must not be missing: the last value before a gap goes on."""
+    empty = covariates.isna().all()
+    if empty.any():
+        raise ValueError(f"{where}: covariate {empty.idxmax()!r} has no value")
+    carried = covariates.ffill()
+    changes = []
+    if (carried.notna() & covariates.isna()).any(axis=None):
+        changes.append("covariates were carried over their gaps from the value before")
+    if carried.isna().any(axis=None):
+        changes.append("covariates have their first value in the steps before it, too")
+    return carried.bfill().to_numpy().T, changes

@@ -1,0 +1,97 @@
+"""How the time stamps of a whole table are spaced, item by item."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from tsgen.data.frequency import infer_frequency
+from tsgen.data.grid import lay_grid
+
+_SPARSEST = 1 / 3  # share of the grid that times must fill for a frequency to be inferred from them
+_FULL, _MERGED = 0.6, 0.25  # shares that tell a table of another frequency from one with gaps
+_FEW = 10  # times of which half may well be missing by chance
+
+
+def table_frequency(times: pd.DatetimeIndex, items: pd.Series | None) -> str:
+    """The one frequency of all items.
+
+    Args:
+        times: (rows,).
+        items: the item of each row, ``None`` if all are of one time line.
+
+    Raises:
+        ValueError: if there is none, or several, or one that leaves most of the grid empty.
+    """
+    found: dict[str, str] = {}
+    for name, stamps in _series(times, items):
+        if len(stamps) > 2 or items is None:
+            try:
+                freq = infer_frequency(stamps)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+            _check_density(name, stamps, freq)
+            found.setdefault(freq, name)
+    if not found:
+        raise ValueError("no item has the three time stamps that tell a frequency; pass freq=")
+    if len(found) > 1:
+        (first, one), (second, two) = list(found.items())[:2]
+        raise ValueError(
+            f"mixed frequencies: {one} has {first!r}, {two} has {second!r}; give each frequency a "
+            "data set of its own, or pass freq="
+        )
+    return next(iter(found))
+
+
+def check_spacing(times: pd.DatetimeIndex, items: pd.Series | None, freq: str) -> None:
+    """Raise ``ValueError`` if times have another frequency; gaps and jitter do not count as one.
+
+    Args:
+        times: (rows,).
+        items: the item of each row, ``None`` if all are of one time line.
+        freq: the frequency expected.
+    """
+    for name, stamps in _series(times, items):
+        if len(stamps) < 3:
+            continue
+        try:
+            found = infer_frequency(stamps)
+        except ValueError:
+            found = "none"
+        if found == freq:
+            continue
+        grid = lay_grid(stamps, freq)
+        steps = len(np.unique(grid.position))
+        least = _SPARSEST if len(stamps) < _FEW else _FULL
+        if steps < least * grid.length or steps < (1 - _MERGED) * len(stamps):
+            raise ValueError(
+                f"{name}: times from {stamps[0]} to {stamps[-1]} have frequency {found}, expected "
+                f"{freq}, which the first table had; {len(stamps)} times would fill {steps} of "
+                f"{grid.length} steps"
+            )
+
+
+def _series(
+    times: pd.DatetimeIndex, items: pd.Series | None
+) -> Iterator[tuple[str, pd.DatetimeIndex]]:
+    """Each item's name and its times, in order and each once."""
+    if items is None:
+        yield "table", times.unique().sort_values()
+        return
+    for name, part in pd.Series(times).groupby(items.to_numpy(), sort=False):
+        yield f"item {name!r}", pd.DatetimeIndex(part).unique().sort_values()
+
+
+def _check_density(name: str, stamps: pd.DatetimeIndex, freq: str) -> None:
+    """Raise where an inferred frequency would leave most of the grid empty.
+
+    That is how 03.04. taken for March, or one wrong year, shows.
+    """
+    length = lay_grid(stamps, freq).length
+    if len(stamps) < _SPARSEST * length:
+        raise ValueError(
+            f"{name}: {len(stamps)} times from {stamps[0]} to {stamps[-1]} fill "
+            f"{len(stamps) / length:.0%} of the {length} steps of {freq} between them; if days "
+            "come before months pass dayfirst=True, if the first or last time is wrong mend it, "
+            f"if there are long pauses (nights, weekends) pass freq={freq!r}"
+        )
