@@ -3,25 +3,9 @@ import pandas as pd
 import polars
 import pyarrow
 import pytest
-from gluonts.core.serde import decode, encode
 
+from tests.unit.tables_data import long, wide
 from tsgen.data.frames import from_dataframe
-
-
-def wide(length=48, columns=("north", "south"), freq="h"):
-    rng = np.random.default_rng(0)
-    index = pd.date_range("2024-01-01", periods=length, freq=freq)
-    return pd.DataFrame(rng.normal(size=(length, len(columns))), index, list(columns))
-
-
-def long(length=30):
-    frames = [
-        wide(length + 5 * i, ["load"]).assign(
-            store=name, size=1.5 + i, kind="big" if i else "small"
-        )
-        for i, name in enumerate(["x", "y", "z"])
-    ]
-    return pd.concat(frames).rename_axis("when").reset_index()
 
 
 def test_wide_tables_are_one_multivariate_series():
@@ -149,6 +133,7 @@ def test_rows_without_a_target_at_the_end_are_left_out():
     (entry,), summary = from_dataframe(table, past=["wind"])
     assert entry["target"].shape == (2, 40) and entry["past_feat_dynamic_real"].shape == (1, 40)
     assert summary.changes == ("8 steps without a target at the end were left out",)
+    assert summary.end == table.index[39]
 
 
 @pytest.mark.parametrize("multivariate", [True, False])
@@ -223,62 +208,6 @@ def test_files(tmp_path, name, options):
     found, summary = from_dataframe(str(path), dayfirst="date_format" in (options or {}))
     assert np.allclose(found[0]["target"], wide().to_numpy().T)
     assert summary.layout.time in (None, "time") and summary.channels == ("north", "south")
-
-
-def test_a_layout_reads_the_next_table_in_the_same_way():
-    layout = from_dataframe(
-        long(), target="load", item_id="store", static=["kind"], freq="h"
-    ).summary.layout
-    assert decode(encode(layout)) == layout
-    again = layout.read(long().query("store != 'y'"))
-    assert [e["feat_static_cat"] for e in again.dataset] == [[1], [0]]
-    with pytest.raises(ValueError, match="item 'x': kind='tiny' is none of the names seen before"):
-        layout.read(long().assign(kind="tiny"))
-    sizes = from_dataframe(long(), target="load", item_id="store", static="size").summary.layout
-    with pytest.raises(ValueError, match="static column 'size' is 'x', expected a finite number"):
-        sizes.read(long().assign(size="x"))
-    joined = from_dataframe(long(), target="load", item_id="store", multivariate=True)
-    part = joined.summary.layout.read(long().query("store != 'y'"))
-    assert part.dataset[0]["target"].shape == (3, 40)
-    assert np.isnan(part.dataset[0]["target"][1]).all()
-    assert "channel 'y' has no value in the table: missing throughout" in part.summary.changes
-    with pytest.raises(ValueError, match="item 'w' is none of the channels x, y, z"):
-        joined.summary.layout.read(long().assign(store="w"))
-    columns = from_dataframe(wide()).summary.layout
-    with pytest.raises(ValueError, match="there is no column 'south'; the columns are 'north'"):
-        columns.read(wide()[["north"]])
-    extra = columns.read(wide().assign(note="text"))
-    assert extra.dataset[0]["target"].shape == (2, 48)
-
-
-@pytest.mark.parametrize(("first", "other"), [("h", "D"), ("h", "15min"), ("D", "W-WED")])
-def test_a_layout_reads_no_table_of_another_frequency(first, other):
-    layout = from_dataframe(wide(freq=first)).summary.layout
-    with pytest.raises(ValueError, match=f"table: times from .* have frequency {other}, expected"):
-        layout.read(wide(freq=other))
-    assert layout.read(wide(2, freq=other)).summary.layout == layout  # they tell no frequency
-
-
-def test_a_layout_reads_tables_with_gaps_and_jitter():
-    layout = from_dataframe(wide()).summary.layout
-    rng = np.random.default_rng(0)
-    for length in (6, 48, 400):
-        table = wide(length)
-        jitter = pd.to_timedelta(rng.integers(0, 300, length), unit="s")
-        assert layout.read(table.set_axis(table.index + jitter)).dataset[0]["target"].shape[1] > 5
-        gappy = table.iloc[sorted({0, length - 1, *np.flatnonzero(rng.random(length) < 0.7)})]
-        assert layout.read(gappy).dataset[0]["target"].shape[1] == length
-
-
-def test_a_layout_that_merges_rows_reads_the_next_table_so_too():
-    table = wide(480, freq="15min")
-    layout = from_dataframe(table, freq="h", duplicates="mean").summary.layout
-    assert layout.freq == "h" and layout.spacing == "15min"
-    assert layout.read(table[:240]).dataset[0]["target"].shape == (2, 60)
-    office = wide(2000).query("index.dt.dayofweek < 5 and 8 <= index.dt.hour < 17", engine="python")
-    layout = from_dataframe(office, freq="h").summary.layout
-    assert layout.spacing is None
-    assert layout.read(office[:100]).summary.steps > 200
 
 
 def text_in(column="north", row=17, value="n/a?"):

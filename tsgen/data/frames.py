@@ -40,6 +40,8 @@ def from_dataframe(
         data: a pandas frame, anything with ``to_pandas`` (polars, Arrow), or the path of a CSV or
             parquet file.
         time: column of time stamps; the index if it holds times, else the one column that does.
+            Numbers are times as dates (20240131), Unix seconds or milliseconds, in a column that is
+            named here or called time, date or the like.
         target: column or columns to forecast; all numeric ones that are nothing else if not given.
         item_id: column that tells the series of a long table apart.
         multivariate: one series with several channels (the default for wide tables) or a series

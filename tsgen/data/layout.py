@@ -101,6 +101,7 @@ class Summary(NamedTuple):
     """Of the longest series."""
     start: pd.Timestamp
     end: pd.Timestamp
+    """Of the last target."""
     missing: float
     """Share of target values that are missing (NaN)."""
     changes: tuple[str, ...]
@@ -159,7 +160,7 @@ class Reader:
             times, items = pd.DatetimeIndex(values.index), pd.Series(["all"] * len(values))
             values, targets = values.reset_index(drop=True), list(layout.channel_names)
         dataset: list[Entry] = []
-        seen, ahead = np.zeros(len(targets), dtype=bool), 0
+        seen, ahead, end = np.zeros(len(targets), dtype=bool), 0, times.min()
         for name, rows in items.groupby(items, sort=False).indices.items():
             where = "table" if layout.item_id is None or layout.joins else f"item {name!r}"
             grid, regular = self.alignment.place(times[rows], values.iloc[rows], where)
@@ -167,6 +168,8 @@ class Reader:
             entry: Entry = {"start": grid.start, "item_id": str(name), **part}
             seen |= np.isfinite(entry["target"]).any(1)
             ahead = max(ahead, after)
+            kept = grid.position < grid.length - after
+            end = max(end, times[rows].sort_values()[kept].max())
             self.changes += [change for change in changes if change not in self.changes]
             if layout.static:
                 own = self.frame.iloc[rows]
@@ -193,7 +196,7 @@ class Reader:
             len(dataset),
             max(m.shape[-1] for m in missing),
             times.min(),
-            times.max(),
+            end,
             sum(int(m.sum()) for m in missing) / sum(m.size for m in missing),
             tuple(self.changes),
         )

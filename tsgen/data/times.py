@@ -178,6 +178,8 @@ def _parse(
 def check_day_order(frame: pd.DataFrame, column: str | None) -> None:
     """Raise ``ValueError`` for dates like 03.04.2024 that tell a frequency either way."""
     values = frame.index.to_series() if column is None else frame[column]
+    if _holds_times(values) or pd.api.types.is_numeric_dtype(values.dtype):
+        return
     parts = values.astype(str).str.strip().str.extract(_TWO_WAYS)
     if parts.isna().any(axis=None) or (parts.astype(int) > 12).any(axis=None):
         return

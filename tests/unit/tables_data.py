@@ -1,0 +1,20 @@
+"""Tables that several tests read."""
+
+import numpy as np
+import pandas as pd
+
+
+def wide(length=48, columns=("north", "south"), freq="h"):
+    rng = np.random.default_rng(0)
+    index = pd.date_range("2024-01-01", periods=length, freq=freq)
+    return pd.DataFrame(rng.normal(size=(length, len(columns))), index, list(columns))
+
+
+def long(length=30):
+    frames = [
+        wide(length + 5 * i, ["load"]).assign(
+            store=name, size=1.5 + i, kind="big" if i else "small"
+        )
+        for i, name in enumerate(["x", "y", "z"])
+    ]
+    return pd.concat(frames).rename_axis("when").reset_index()
