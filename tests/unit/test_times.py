@@ -72,6 +72,10 @@ def test_bad_stamps():
         from_dataframe(written([*hours[:2], " ", *hours[3:]]))
     with pytest.raises(ValueError, match="row 0: '00:00' is a time of day, expected a date"):
         from_dataframe(written([s[11:16] for s in hours]))
+    with pytest.raises(ValueError, match="row 0: '2024-01-01 00:00:00 CET' names a zone, expected"):
+        from_dataframe(written([f"{s} CET" for s in hours]))
+    for known in (" UTC", "Z", " GMT"):
+        assert from_dataframe(written([s + known for s in hours])).summary.changes == ()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ _NAMES = ("time", "timestamp", "date", "datetime", "ds", "time_utc", "date_time"
 _YEAR_FIRST = r"\d{4}[-/.]\d"
 _OFFSET = r"(:\d\d(?:\.\d+)?)\s*(?:Z|[+-]\d\d:?(?:\d\d)?)$"
 _TIME_OF_DAY = r"\d{1,2}:\d\d(:\d\d([.,]\d+)?)?\s*([AaPp][Mm])?"
+_NAMED_ZONE = r".*:\d\d(\.\d+)?\s*(?!AM|PM|UTC|GMT)[A-Z]{2,5}"
 _TWO_WAYS = r"(\d{1,2})[./-](\d{1,2})[./-]\d{2,4}\b.*"
 _UNITS = {8: "dates", 10: "seconds", 13: "milliseconds"}  # by the number of digits
 _EPOCHS = {"seconds": 10**9, "milliseconds": 10**6}  # in nanoseconds
@@ -148,6 +149,11 @@ def _parse(
         row = int(clock.argmax())
         raise ValueError(
             f"table: {where}, row {row}: {text[row]!r} is a time of day, expected a date with it"
+        )
+    if (named := text.str.fullmatch(_NAMED_ZONE)).any():
+        row = int(named.argmax())
+        raise ValueError(
+            f"table: {where}, row {row}: {text[row]!r} names a zone, expected an offset like +01:00"
         )
     bare = text.str.replace(_OFFSET, r"\1", regex=True)
     ways: list[dict[str, Any]] = [{"dayfirst": dayfirst}]
