@@ -9,6 +9,9 @@ import tsgen.diffusion
 from tsgen.diffusion import Sampler, Schedule
 from tsgen.encoders import encoders
 
+_UNREADABLE = (SyntaxError, ValueError, TypeError, MemoryError, RecursionError)
+"""What Python answers to text that is no literal, however strange."""
+
 
 def read_options(settings: Iterable[str]) -> dict[str, Any]:
     """Options from texts ``name=value``.
@@ -41,13 +44,13 @@ def read_value(text: str) -> Any:
     """
     try:
         tree = ast.parse(text, mode="eval").body
-    except SyntaxError:
+    except _UNREADABLE:
         return text
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
         return _part(text, tree.func.id, tree)
     try:
         return ast.literal_eval(tree)
-    except ValueError:
+    except _UNREADABLE:
         return text
 
 
@@ -55,7 +58,7 @@ def _part(text: str, name: str, call: ast.Call) -> Any:
     try:
         positional = [ast.literal_eval(argument) for argument in call.args]
         named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
-    except ValueError:
+    except _UNREADABLE:
         raise ValueError(f"{text!r}: arguments must be numbers, quoted names or tuples") from None
     if name in encoders:
         return functools.partial(encoders[name], *positional, **named)
@@ -67,4 +70,7 @@ def _part(text: str, name: str, call: ast.Call) -> Any:
     if name not in parts:
         known = ", ".join([*sorted(encoders), *sorted(parts)])
         raise ValueError(f"{text!r}: no part is called {name}; known are {known}")
-    return parts[name](*positional, **named)
+    try:
+        return parts[name](*positional, **named)
+    except TypeError as error:
+        raise ValueError(f"{text!r}: {error}") from None
