@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import reprlib
 import shutil
 import signal
 import sys
@@ -47,6 +48,53 @@ def check_trainer_kwargs(trainer_kwargs: dict[str, Any]) -> None:
                 f"trainer_kwargs[{name!r}]={trainer_kwargs[name]!r}: use the estimator's option "
                 f"{option}"
             )
+
+
+class OtherRun(ValueError):
+    """A folder of checkpoints holds a run with other options or data.
+
+    Args:
+        folder: of the checkpoints.
+        differing: the way to each value that differs in the fingerprints of the run that is there
+            and the one that was asked for, and both values.
+    """
+
+    def __init__(self, folder: Path, differing: list[tuple[tuple[str, ...], str, str]]) -> None:
+        self.folder = folder
+        found: dict[str, tuple[str, str]] = {}
+        for path, *values in differing:
+            inner = " ".join(path[1:])
+            was, is_ = (f"{inner} {value}".strip() for value in values)
+            found.setdefault(path[0], (was, is_))
+        if "estimator" in found:  # whose options are others
+            found = {"estimator": found["estimator"]}
+        self.differences = ", ".join(
+            f"{n}: {was} there, {is_} here" for n, (was, is_) in found.items()
+        )
+        (name, (was, is_)), *others = found.items()
+        further = f" (and another {', '.join(n for n, _ in others)})" if others else ""
+        super().__init__(
+            f"checkpoint_dir={str(folder)!r} holds a run with {name}={was}, this one has {is_}"
+            f"{further}; choose another folder or remove that one"
+        )
+
+
+def _differing(
+    path: tuple[str, ...], before: Any, now: Any
+) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """The way to each value that differs, and both values, briefly."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted(before.keys() | now.keys()):
+            inner = path if key in ("args", "kwargs") else (*path, key)
+            yield from _differing(inner, before.get(key), now.get(key))
+    elif before != now:
+        yield path, _brief(before), _brief(now)
+
+
+def _brief(value: Any) -> str:
+    """A value of a fingerprint; of an object its class."""
+    named = isinstance(value, dict) and "class" in value
+    return f"{value['class'].rpartition('.')[2]}(...)" if named else reprlib.repr(value)
 
 
 class Run:
@@ -101,13 +149,8 @@ class Run:
 
     def _compare(self, record: dict[str, Any]) -> None:
         before = record["fingerprint"]
-        for name in sorted(before.keys() | self.fingerprint.keys()):
-            if before.get(name) != self.fingerprint.get(name):
-                raise ValueError(
-                    f"checkpoint_dir={str(self.folder)!r} holds a run with "
-                    f"{name}={before.get(name)!r}, this one has {self.fingerprint.get(name)!r}; "
-                    "choose another folder or remove that one"
-                )
+        if differing := list(_differing((), before, self.fingerprint)):
+            raise OtherRun(self.folder, differing)
         self.history, self.finished = record["history"], record["finished"]
 
     def write(self) -> None:
