@@ -1,8 +1,13 @@
 """The commands as a person gives them: results, exit codes, one line where something is wrong."""
 
 import json
+import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -84,8 +89,10 @@ def test_forecasts_are_tidy_tables(trained, capsys):
     wide = samples.pivot(index=["sample_id", "time"], columns="channel", values="value")
     summed = wide.sum(axis=1).groupby("time").mean()
     assert np.allclose(summed, again.query("channel == 'sum'")["mean"])
-    rows = json.loads(run(capsys, *arguments, "--json", "--quiet").out)
-    assert len(rows) == 48 and rows[0]["channel"] == "north"
+    told = run(capsys, *arguments, "--json", "--out", out)
+    rows = json.loads(told.out)
+    assert len(rows) == 48 == len(pd.read_csv(out)) and rows[0]["channel"] == "north"
+    assert "past.csv: 2 channels, 1392 steps of h" in told.err and "48 forecasts" not in told.err
 
 
 def test_evaluation_of_a_saved_model(trained, capsys):
@@ -193,6 +200,28 @@ BAD = {
     "mixed": (
         lambda p: ["train", mixed(p), *TRAIN, "--out", p / "m"], "mixed frequencies: the time"
     ),
+    "one short series": (
+        lambda p: ["train", panel(p, 300, 40), "--item-id", "shop", *TRAIN, "--out", p / "m"],
+        "--horizon 24: the shortest series, 'b', has 40 steps, expected more than two horizons",
+    ),
+    "one short series for the windows": (
+        lambda p: ["train", panel(p, 300, 60), "--item-id", "shop", *TRAIN, "--out", p / "m",
+                   "--windows", 2, "--calibrate", 0],
+        "leave 12 of 60 steps of 'b' for training, expected more than 24",
+    ),
+    "no horizon": (
+        lambda p: ["train", p / "no.csv", "--model", "ridge", "--horizon", 0, "--out", p / "m"],
+        "Invalid value for '--horizon': 0, expected at least 1",
+    ),
+    "samples": (
+        lambda p: ["evaluate", p, p / "no.csv", "--samples", 1], "'--samples': 1, expected at least"
+    ),
+    "levels": (
+        lambda p: ["evaluate", p, p / "no.csv", "--levels", 0], "'--levels': 0, expected at least 1"
+    ),
+    "seed": (
+        lambda p: ["forecast", p, p / "no.csv", "--seed", 2**63], "expected less than 2**63"
+    ),
     "horizon": (
         lambda p: ["train", good(p), "--model", "gaussian", "--horizon", 500, "--out", p / "m"],
         "--horizon 500: the shortest series has 300 steps, expected more than two horizons",
@@ -227,8 +256,32 @@ BAD = {
     ),
     "report": (
         lambda p: ["train", good(p), *TRAIN, "--out", p / "m", "--report", p / "r.doc"],
-        "r.doc: expected a name that ends in .csv",
+        "r.doc: expected a name that ends in .html",
     ),
+    "report that is no page": (
+        lambda p: ["evaluate", p, good(p), "--report", p / "r.csv"],
+        "r.csv: expected a name that ends in .html, .htm",
+    ),
+    "table that is a page": (
+        lambda p: ["forecast", p, good(p), "--paths", p / "r.html"],
+        "r.html: expected a name that ends in .csv, .csv.gz, .parquet",
+    ),
+    "table that is a folder": (
+        lambda p: ["evaluate", p, good(p), "--out", folder(p / "a.csv")], "(it is a folder)"
+    ),
+    "runs that are no CSV": (
+        lambda p: ["benchmark", "--data", "simulated_ou", "--out", p / "runs.json"],
+        "runs.json: expected a name that ends in .csv, .csv.gz",
+    ),
+    "device": (lambda p: ["forecast", p, good(p), "--device", "foo"], "--device foo: device='foo'"),
+    "quantiles twice": (
+        lambda p: ["forecast", p, good(p), "--quantiles", ".1,.1"], "two of them are 0.1, expected"
+    ),
+    "quantiles too near": (
+        lambda p: ["forecast", p, good(p), "--quantiles", ".12345678,.123456789"],
+        "two of them are 0.123457, expected levels that differ",
+    ),
+    "band": (lambda p: ["forecast", p, good(p), "--band", 90], "--band 90: expected a level"),
     "no model": (lambda p: ["forecast", p, good(p)], "holds no model saved by tsgen"),
     "quantiles": (
         lambda p: ["forecast", p, good(p), "--quantiles", "10,50"], "expected levels between 0 and"
@@ -270,6 +323,17 @@ def good(folder):
     return folder / "good.csv"
 
 
+def folder(path):
+    path.mkdir()
+    return path
+
+
+def panel(folder, *lengths):
+    parts = [table(n, ["sold"]).assign(shop=s) for n, s in zip(lengths, "abc", strict=False)]
+    pd.concat(parts).to_csv(folder / "panel.csv")
+    return folder / "panel.csv"
+
+
 def text_in(folder):
     frame = table(300).astype(object)
     frame.iloc[7, 0] = "broken"
@@ -297,6 +361,111 @@ def test_failures_are_one_line_and_exit_code_1(trained, capsys, monkeypatch):
     assert captured.err == "tsgen: ZeroDivisionError: division by zero\n"
 
 
+def test_what_fails_after_the_checks_is_no_wrong_use(trained, capsys, monkeypatch):
+    def broken(*args, **kwargs):
+        raise ValueError("samples are not finite")
+
+    for place, command in (
+        ("tsgen.evaluation.backtest", ["evaluate", "all.csv", "--quiet"]),
+        ("tsgen.cli.forecast.write_frame", ["forecast", "past.csv", "--out", trained / "x.csv"]),
+    ):
+        monkeypatch.setattr(place, broken)
+        name, file, *others = command
+        captured = run(capsys, name, trained / "model", trained / file, *others, code=1)
+        assert captured.err.splitlines()[-1] == "tsgen: samples are not finite"
+
+
+def test_a_forecast_checks_its_model_first(trained, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("tsgen.evaluation.CalibratedPredictor.predict", lambda *a, **k: 1 / 0)
+    arguments = ["forecast", trained / "model", trained / "past.csv", "--quiet"]
+    band = run(capsys, *arguments, "--band", 0.99, code=2)
+    assert "--band 0.99: expected one of the calibrated levels, 0.5, 0.8, 0.9, 0.95" in band.err
+    for name, where in (("table.json", "table.json: the file"), ("gluonts-config.json", "holds")):
+        copy = tmp_path / name.partition(".")[0]
+        shutil.copytree(trained / "model", copy)
+        (copy / name).write_text("{'a'")
+        told = run(capsys, "forecast", copy, trained / "past.csv", code=2).err
+        assert "damaged" in told and where in told and str(copy) in told and told.count("\n") == 1
+
+
+def test_what_was_mended_is_told(trained, tmp_path, capsys):
+    table().iloc[:-48].drop(table().index[[100, 101]]).to_csv(tmp_path / "gap.csv")
+    arguments = ["forecast", trained / "model", tmp_path / "gap.csv", "--samples", 20]
+    assert "2 steps without a row were filled in" in run(capsys, *arguments).err
+    assert run(capsys, *arguments, "--quiet").err == ""
+
+
+def test_a_model_is_not_mistaken_for_its_baseline(tmp_path, capsys):
+    table(600).to_csv(tmp_path / "a.csv")
+    run(capsys, "train", tmp_path / "a.csv", "--model", "ridge", "--horizon", 24, "--quiet",
+        "--baselines", "seasonal_naive,ridge", "--out", tmp_path / "ridge", "--windows", 2,
+        "--calibrate", 10)  # fmt: skip
+    scores = pd.read_csv(tmp_path / "ridge" / "scores.csv").set_index("forecaster")
+    assert list(scores.index) == ["ridge", "seasonal_naive", "ridge (baseline)"]
+    assert scores.loc["ridge", "coverage_90"] != scores.loc["ridge (baseline)", "coverage_90"]
+    assert scores.loc["ridge", "baseline"] == "ridge (baseline)"
+    printed = run(capsys, "evaluate", tmp_path / "ridge", tmp_path / "a.csv", "--json", "--report",
+                  tmp_path / "r.html", "--baselines", "ridge", "--quiet").out  # fmt: skip
+    rows = json.loads(printed)["scores"]
+    assert [row["forecaster"] for row in rows] == ["ridge", "ridge (baseline)"]
+    assert "vs_baseline" in rows[0] and rows[0]["crps"] != rows[1]["crps"]
+    assert "ridge (baseline)" in (tmp_path / "r.html").read_text()
+    device = run(capsys, "forecast", tmp_path / "ridge", tmp_path / "a.csv", "--device", "meta",
+                 code=2).err  # fmt: skip
+    assert "--device meta: a baseline runs on the CPU only" in device
+
+
+def test_a_model_that_cannot_be_calibrated_is_kept(tmp_path, capsys):
+    table(600).to_csv(tmp_path / "a.csv")
+    command = ["train", tmp_path / "a.csv", "--model", "last_value", "--horizon", 24, "--out",
+               tmp_path / "m", "--baselines", "none"]  # fmt: skip
+    told = run(capsys, *command, "--json")
+    assert "warning: not calibrated, the model is kept as it was trained (calibration: " in told.err
+    assert "the model is in" in told.err and len(json.loads(told.out)["scores"]) == 1
+    assert type(tsgen.load(tmp_path / "m")).__name__ == "BaselinePredictor"
+    run(capsys, *command, "--calibrate", 0, "--overwrite")
+    assert run(capsys, *command, "--calibrate", 0, "--overwrite", "--quiet").err == ""
+
+
+def test_a_calibrated_model_is_in_its_folder_once(trained):
+    assert {path.name for path in (trained / "model").iterdir()} == {
+        "base", "calibration.json", "calibration.npz", "gluonts-config.json", "report.html",
+        "scores.csv", "table.json",
+    }  # fmt: skip
+
+
+def test_sums_of_single_series(tmp_path, capsys):
+    even, odd = folder(tmp_path / "even"), folder(tmp_path / "odd")
+    command = ["--item-id", "shop", "--model", "ridge", "--horizon", 24, "--quiet", "--windows", 0]
+    run(capsys, "train", panel(even, 300, 250), *command, "--out", even / "m")
+    refused = run(capsys, "forecast", even / "m", panel(even, 300, 250), "--sum", code=2).err
+    assert "--sum: 'a' ends at 2024-01-13 11:00 and 'b' at 2024-01-11 09:00, expected" in refused
+    forecast = ["forecast", even / "m", panel(even, 300, 300), "--sum", "--quiet", "--paths",
+                even / "p.csv"]  # fmt: skip
+    frame = pd.read_csv(pd.io.common.StringIO(run(capsys, *forecast).out))
+    assert list(frame["item_id"].unique()) == ["a", "b", "sum"] and len(frame) == 72
+    paths = pd.read_csv(even / "p.csv").groupby(["sample_id", "time"])["value"].sum()
+    sums = frame.query("item_id == 'sum'")
+    assert np.allclose(paths.groupby("time").mean(), sums["mean"])
+    one = run(capsys, "forecast", even / "m", panel(odd, 300), "--sum", code=2).err
+    assert "--sum: the table has one series of one channel, expected several" in one
+
+
+def test_nothing_is_made_for_a_command_that_is_refused(tmp_path, capsys):
+    run(capsys, "train", tmp_path / "no.csv", *TRAIN, "--out", tmp_path / "new" / "deep", code=2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_warnings_are_lines_without_a_place(trained, capsys, monkeypatch):
+    def warned(*args):
+        warnings.warn("some windows\nare short", stacklevel=2)
+
+    monkeypatch.setattr("tsgen.cli.evaluate.check_history", warned)
+    captured = run(capsys, "evaluate", trained / "model", trained / "all.csv", "--quiet",
+                   "--baselines", "none")  # fmt: skip
+    assert captured.err == "some windows are short\n"
+
+
 def test_interrupted_training_goes_on(tmp_path, capsys, monkeypatch):
     from tsgen.forecasting.module import ForecastModule
 
@@ -319,8 +488,49 @@ def test_interrupted_training_goes_on(tmp_path, capsys, monkeypatch):
     history = tsgen.load(tmp_path / "m").base.history
     assert [row["epoch"] for row in history] == [0, 1]
     assert not (tmp_path / "m" / "checkpoints").exists()
+    assert "it holds a model" in run(capsys, *command, code=2).err
     run(capsys, *command, "--overwrite", "--set", "max_epochs=1")  # other options, from the start
     assert len(tsgen.load(tmp_path / "m").base.history) == 1
+
+
+def test_an_unfinished_training_is_told_from_another(tmp_path, capsys, monkeypatch):
+    from tsgen.forecasting.module import ForecastModule
+
+    table(600).to_csv(tmp_path / "a.csv")
+    out = tmp_path / "m"
+
+    def command(model="gaussian", length=600):
+        table(length).to_csv(tmp_path / "a.csv")
+        return ["train", tmp_path / "a.csv", "--model", model, "--horizon", 24, "--windows", 0,
+                "--calibrate", 0, "--out", out, "--quiet"]  # fmt: skip
+
+    step = ForecastModule.training_step
+
+    def broken(self, batch, index):
+        if self.current_epoch == 1:
+            raise KeyboardInterrupt
+        return step(self, batch, index)
+
+    few = ["--set", "num_batches_per_epoch=5", "--set", "device=cpu", "--set"]
+    monkeypatch.setattr(ForecastModule, "training_step", broken)
+    run(capsys, *command(), *few, "max_epochs=2", code=130)
+    monkeypatch.undo()
+    held = f"tsgen: --out {out}: it holds an unfinished training "
+    end = "; pass --overwrite to replace it\n"
+    for model, length, others, differences in (
+        ("gaussian", 600, ["max_epochs=2", "--seed", 1], "seed: 0 there, 1 here"),
+        ("gaussian", 600, ["max_epochs=3"], "max_epochs: 2 there, 3 here"),
+        (
+            "timegrad", 600, ["max_epochs=2"],
+            "estimator: 'GaussianEstimator' there, 'TimeGradEstimator' here",
+        ),
+        ("gaussian", 700, ["max_epochs=2"], "data: num_steps 600 there, num_steps 700 here"),
+    ):  # fmt: skip
+        told = run(capsys, *command(model, length), *few, *others, code=2).err
+        assert told == f"{held}with other options ({differences}){end}"
+    assert run(capsys, *command("ridge"), code=2).err == f"{held}of another model{end}"
+    run(capsys, *command(), *few, "max_epochs=1", "--seed", 1, "--overwrite")
+    assert len(tsgen.load(out).history) == 1 and not (out / "checkpoints").exists()
 
 
 def test_as_a_module():
@@ -332,7 +542,54 @@ def test_as_a_module():
     assert "Usage: tsgen datasets" in done.stdout
 
 
+SLOW = """
+import sys
+class Slow:
+    def find_spec(self, name, *rest):
+        if name == {module!r}:
+            print("now", flush=True)
+            exec("import time; time.sleep(60)")  # as dataclasses do; Python remembers what came
+sys.meta_path.insert(0, Slow())
+"""
+
+
+@pytest.mark.parametrize("module", ["typer", "gluonts", "torch"])
+def test_ctrl_c_while_python_imports_is_one_line(module, tmp_path):
+    write(tmp_path / "sitecustomize.py", SLOW.format(module=module))
+    paths = [str(tmp_path), os.environ.get("PYTHONPATH", "")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tsgen", "train", good(tmp_path), *TRAIN, "--out", tmp_path / "m"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert process.stdout.readline() == "now\n"
+    time.sleep(0.2)
+    os.kill(process.pid, signal.SIGINT)
+    told = process.communicate(timeout=50)[1]
+    assert process.returncode == 130 and told == "tsgen: stopped.\n"
+
+
 @pytest.mark.parametrize("text", ["DPMSolverPP(20)", "DDIM(20,eta=0.5)", "Ancestral()"])
 def test_samplers_are_named_as_they_are_given(text):
     """Two samplers that differ are two rows of the table."""
     assert described(read_value(text)) == text
+
+
+def test_nonsense_is_text_or_wrong_use():
+    for text in (
+        "{[]:1}",
+        "(" * 300 + ")" * 300,
+        "-" * 20_000 + "1",
+        "[" * 90,
+        "\0",
+        "{1: {}, [1]}",
+    ):
+        assert read_value(text) == text
+    for text in (
+        "gru({[]:1})",
+        "DDIM(**{'a': 1})",
+        "DDIM(1, 2, 3, 4)",
+    ):
+        with pytest.raises(ValueError, match=r"arguments must be|DDIM"):
+            read_value(text)

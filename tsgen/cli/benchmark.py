@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tsgen.cli.checks import check_folder, check_writable, working
 from tsgen.cli.common import (
     BASELINES,
     BaselinesOption,
@@ -16,11 +17,12 @@ from tsgen.cli.common import (
     QuietOption,
     SamplesOption,
     ThreadsOption,
+    at_least,
     baselines_in,
     names_in,
     set_threads,
 )
-from tsgen.cli.output import check_writable, note, print_json
+from tsgen.cli.output import note, print_json
 from tsgen.cli.records import Task, described, record, write_page
 from tsgen.cli.scoring import lowest_of, print_scores, summarise
 
@@ -33,7 +35,10 @@ def benchmark(
     context: typer.Context,
     data: Annotated[str, typer.Option(help="Data sets, by commas; see `tsgen datasets list`.")],
     models: Annotated[str, typer.Option(help="Models, by commas, such as timegrad,lowrank.")] = "",
-    seeds: Annotated[int, typer.Option(help="Trainings of each model, with seeds 0, 1, ...")] = 1,
+    seeds: Annotated[
+        int,
+        typer.Option(callback=at_least(1), help="Trainings of each model, with seeds 0, 1, ..."),
+    ] = 1,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="An option of a model: --set timegrad.max_epochs=5; repeat it."),
@@ -55,7 +60,8 @@ def benchmark(
     samples: SamplesOption = 100,
     levels: LevelsOption = 19,
     out: Annotated[
-        Path | None, typer.Option(help="Table of all runs; new rows are added to it (.csv).")
+        Path | None,
+        typer.Option(help="Table of all runs; new rows are added to it (.csv, .csv.gz)."),
     ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Folder for a page of figures of each data set.")
@@ -79,13 +85,9 @@ def benchmark(
 --seeds 3
     """
     set_threads(threads)
-    if samples < 2 or levels < 1 or seeds < 1:
-        raise ValueError(
-            f"--samples {samples} --levels {levels} --seeds {seeds}: expected at least 2, 1 and 1"
-        )
-    check_writable("--out", out)
-    check_writable("--report", report, folder=True)
-    check_writable("--cache", cache, folder=True)
+    check_writable("--out", out, (".csv", ".csv.gz"))
+    check_folder("--report", report)
+    check_folder("--cache", cache)
     sets = list(_load(names_in(data), validation))
     plans = [
         _tasks(d, names_in(models), baselines_in(baselines), settings or [], plain, quiet)
@@ -99,13 +101,14 @@ def benchmark(
         results = _run(
             benchmark_set, tasks, range(seeds), others, samples, levels, cache, keep, say
         )
-        rows = summarise(results, [t.name for t in tasks if t.is_baseline])
-        tables += [{"dataset": benchmark_set.name, **row} for row in rows]
-        if not as_json:
-            windows = f"{len(benchmark_set.test)} windows, {seeds} seeds"
-            print_scores(rows, levels, title=f"{benchmark_set.name}: {windows}")
-        if report is not None:
-            write_page(report, benchmark_set, tasks, results)
+        with working():
+            rows = summarise(results, [t.name for t in tasks if t.is_baseline])
+            tables += [{"dataset": benchmark_set.name, **row} for row in rows]
+            if not as_json:
+                windows = f"{len(benchmark_set.test)} windows, {seeds} seeds"
+                print_scores(rows, levels, title=f"{benchmark_set.name}: {windows}")
+            if report is not None:
+                write_page(report, benchmark_set, tasks, results, say)
     if as_json:
         print_json({"levels": levels, "samples": samples, "seeds": seeds, "results": tables})
 
@@ -204,26 +207,37 @@ def _run(
                     if s != task.estimator.sampler
                 }
             for name, form in forms.items():
-                result = backtest(form, data.test, seed=seed, **common)
-                result.seconds["train"] = seconds
-                results.setdefault(name, []).append(result)
-                keep(name, task.options, seed, result)
+                with working():
+                    result = backtest(form, data.test, seed=seed, **common)
+                    result.seconds["train"] = seconds
+                    results.setdefault(name, []).append(result)
+                    keep(name, task.options, seed, result)
     if data.law is not None:
-        exact = data.law.predictor(data.prediction_length)
-        results["exact"] = [backtest(exact, data.test, seed=seed, **common) for seed in seeds]
-        for seed, result in zip(seeds, results["exact"], strict=True):
-            keep("exact", {}, seed, result)
+        with working():
+            exact = data.law.predictor(data.prediction_length)
+            results["exact"] = [backtest(exact, data.test, seed=seed, **common) for seed in seeds]
+            for seed, result in zip(seeds, results["exact"], strict=True):
+                keep("exact", {}, seed, result)
     return results
 
 
 def _trained(data: "Benchmark", task: Task, seed: int, cache: Path | None) -> tuple[Any, float]:
     from tsgen.evaluation.backtest import fit
+    from tsgen.forecasting.training import OtherRun
 
     estimator = task.estimator
     if cache is not None and hasattr(estimator, "checkpoint_dir"):
         folder = cache / f"{data.name.replace('/', '-')}-{task.name}-{seed}"
         estimator = estimator.replace(checkpoint_dir=str(folder))
     begun = time.perf_counter()
-    predictor = fit(estimator, data.train, seed)
+    try:
+        predictor = fit(estimator, data.train, seed)
+    except OtherRun as other:
+        if cache is None:
+            raise
+        raise ValueError(
+            f"--cache {cache}: {other.folder.name} was trained with other options "
+            f"({other.differences}); remove that folder or choose another --cache"
+        ) from None
     measured = [row["seconds"] for row in getattr(predictor, "history", [])]
     return predictor, max(time.perf_counter() - begun, sum(measured))

@@ -1,19 +1,41 @@
 """What several commands share: options of tables, models and samples, and splitting in time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
 
+
+def at_least(least: int) -> Callable[[int | None], int | None]:
+    """A check of an option's number, if it is given; it is less than torch's largest seed."""
+
+    def check(value: int | None) -> int | None:
+        if value is not None and not least <= value < 2**63:
+            expected = f"at least {least}" if value < least else "less than 2**63"
+            raise typer.BadParameter(f"{value}, expected {expected}")
+        return value
+
+    return check
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, nothing else.")]
-SeedOption = Annotated[int, typer.Option(help="Makes training and samples repeatable.")]
-SamplesOption = Annotated[int, typer.Option("--samples", help="Sample paths for each forecast.")]
+SeedOption = Annotated[
+    int, typer.Option(callback=at_least(0), help="Makes training and samples repeatable.")
+]
+SamplesOption = Annotated[
+    int, typer.Option("--samples", callback=at_least(2), help="Sample paths for each forecast.")
+]
 LevelsOption = Annotated[
-    int, typer.Option(help="Quantiles of the CRPS: 9 (GluonTS), 19 (TimeGrad's papers) or 99.")
+    int,
+    typer.Option(
+        callback=at_least(1),
+        help="Quantiles of the CRPS: 9 (GluonTS), 19 (TimeGrad's papers) or 99.",
+    ),
 ]
 ThreadsOption = Annotated[
-    int | None, typer.Option(help="Threads of torch; one is fastest on a busy machine.")
+    int | None,
+    typer.Option(callback=at_least(1), help="Threads of torch; one is fastest on a busy machine."),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress and no notes.")]
 ReportOption = Annotated[
@@ -48,8 +70,6 @@ def baselines_in(text: str) -> list[str]:
 def set_threads(threads: int | None) -> None:
     """Limit torch to so many threads."""
     if threads is not None:
-        if threads < 1:
-            raise ValueError(f"--threads {threads}: expected at least 1")
         import torch
 
         torch.set_num_threads(threads)
@@ -65,23 +85,30 @@ class Plan(NamedTuple):
 
 
 def plan_windows(
-    lengths: Sequence[int], horizon: int, test: int | None, calibration: int | None
+    lengths: Mapping[str, int], horizon: int, test: int | None, calibration: int | None
 ) -> Plan:
     """Windows that suit the data, where they are not given.
 
     A tenth of the shortest series is kept for the test, at most 7 windows, and a fifth for
     calibration, at most 30 windows or what 20 forecasts need.
 
+    Args:
+        lengths: steps of each series, by its name.
+        horizon: steps of a window.
+        test: windows of the test, if given.
+        calibration: windows for calibration, if given.
+
     Raises:
-        ValueError: if the horizon does not fit the data or the windows leave nothing to train on.
+        ValueError: naming the shortest of several series, if the horizon does not fit the data or
+            the windows leave nothing to train on.
     """
-    shortest, series = min(lengths), len(lengths)
-    if horizon < 1:
-        raise ValueError(f"--horizon {horizon}: expected at least 1")
+    series = len(lengths)
+    name, shortest = min(lengths.items(), key=lambda item: item[1])
+    which = f", {name!r}," if series > 1 else ""
     if shortest < 2 * horizon + 1:
         raise ValueError(
-            f"--horizon {horizon}: the shortest series has {shortest} steps, expected more than "
-            f"two horizons ({2 * horizon})"
+            f"--horizon {horizon}: the shortest series{which} has {shortest} steps, expected more "
+            f"than two horizons ({2 * horizon})"
         )
     if test is None:
         test = max(1, min(7, shortest // (10 * horizon)))
@@ -89,13 +116,11 @@ def plan_windows(
     if calibration is None:
         wanted = max(1, -(-20 // series)) if series > 1 else 30
         calibration = min(wanted, shortest // (5 * horizon))
-    for name, value in (("--windows", test), ("--calibrate", calibration)):
-        if value < 0:
-            raise ValueError(f"{name} {value}: expected at least 0")
     left = shortest - (test + calibration) * horizon
     if left <= horizon:
         raise ValueError(
             f"--windows {test} and --calibrate {calibration} of horizon {horizon} leave "
-            f"{max(left, 0)} of {shortest} steps for training, expected more than {horizon}"
+            f"{max(left, 0)} of {shortest} steps{' of ' + repr(name) if series > 1 else ''} for "
+            f"training, expected more than {horizon}"
         )
     return Plan(test, calibration)

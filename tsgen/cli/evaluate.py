@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tsgen.cli.checks import PAGES, check_history, check_writable, working
 from tsgen.cli.common import (
     BASELINES,
     BaselinesOption,
@@ -15,26 +16,34 @@ from tsgen.cli.common import (
     SamplesOption,
     SeedOption,
     ThreadsOption,
+    at_least,
     baselines_in,
     set_threads,
 )
-from tsgen.cli.output import check_writable, note
+from tsgen.cli.folder import open_model
+from tsgen.cli.output import note
 from tsgen.cli.scoring import lowest_of, present, run_baselines
-from tsgen.cli.train import TABLE
 
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Folder that `tsgen train` wrote.")],
     table: Annotated[Path, typer.Argument(help="Table with the same columns, history and truth.")],
-    windows: Annotated[int, typer.Option(help="Rolling windows at the end of each series.")] = 1,
+    windows: Annotated[
+        int, typer.Option(callback=at_least(1), help="Rolling windows at the end of each series.")
+    ] = 1,
     stride: Annotated[
-        int | None, typer.Option(help="Steps from a window to the next; a horizon by default.")
+        int | None,
+        typer.Option(
+            callback=at_least(1), help="Steps from a window to the next; a horizon by default."
+        ),
     ] = None,
     baselines: BaselinesOption = BASELINES,
     seed: SeedOption = 0,
     samples: SamplesOption = 100,
     levels: LevelsOption = 19,
-    out: Annotated[Path | None, typer.Option(help="File for every figure (.csv, ...).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File for every figure (.csv, .parquet, .json).")
+    ] = None,
     report: ReportOption = None,
     device: Annotated[str | None, typer.Option(help="Where the model runs.")] = None,
     threads: ThreadsOption = None,
@@ -50,55 +59,43 @@ def evaluate(
     """
     set_threads(threads)
     check_writable("--out", out)
-    check_writable("--report", report)
+    check_writable("--report", report, PAGES)
     beside = baselines_in(baselines)
 
     from tsgen.data import rolling
+    from tsgen.data.splits import length_of, until
     from tsgen.evaluation import CalibratedPredictor, backtest
 
     predictor, layout = open_model(model, device)
     data = layout.read(table)
     if not quiet:
         note(f"{table}: {data.summary}")
-    test = rolling(data.dataset, windows, predictor.prediction_length, stride)
+    horizon = predictor.prediction_length
+    test = rolling(data.dataset, windows, horizon, stride)
+    pasts = [until(entry, length_of(entry) - horizon, horizon) for entry in data.dataset]
+    check_history(predictor, pasts)
     common: dict[str, Any] = {
         "num_samples": samples, "seed": seed, "levels": levels, "channels": data.summary.channels
     }  # fmt: skip
     name = model.resolve().name
-    results = {name: backtest(predictor, test, **common)}
-    pairs, base = {}, predictor
-    if isinstance(predictor, CalibratedPredictor):
-        base = predictor.base
-        pairs[name] = (backtest(base, test, **common), results[name])
-    low = lowest_of(getattr(base, "support", "real"))
-    results |= run_baselines(beside, test, predictor.prediction_length, low, **common)
-    present(
-        results,
-        beside,
-        scores=out,
-        report=report,
-        as_json=as_json,
-        quiet=quiet,
-        title=f"{name} on {table.name}",
-        about=str(data.summary),
-        histories={name: getattr(base, "history", [])},
-        calibrated=pairs,
-        settings={name: {"folder": str(model), "seed": seed, "windows": windows}},
-    )
-
-
-def open_model(folder: Path, device: str | None) -> tuple[Any, Any]:
-    """A saved predictor and how its table is read.
-
-    Raises:
-        ValueError: if the folder holds no model or does not say how its table is read.
-    """
-    from gluonts.core.serde import load_json
-
-    from tsgen.saving import load
-
-    predictor = load(folder, device)
-    path = folder / TABLE
-    if not path.exists():
-        raise ValueError(f"{folder}: {TABLE} is missing; models made by `tsgen train` have it")
-    return predictor, load_json(path.read_text())
+    with working():
+        results = {name: backtest(predictor, test, **common)}
+        pairs, base = {}, predictor
+        if isinstance(predictor, CalibratedPredictor):
+            base = predictor.base
+            pairs[name] = (backtest(base, test, **common), results[name])
+        low = lowest_of(getattr(base, "support", "real"))
+        others = run_baselines(beside, test, horizon, low, beside=name, **common)
+        present(
+            results | others,
+            list(others),
+            scores=out,
+            report=report,
+            as_json=as_json,
+            quiet=quiet,
+            title=f"{name} on {table.name}",
+            about=str(data.summary),
+            histories={name: getattr(base, "history", [])},
+            calibrated=pairs,
+            settings={name: {"folder": str(model), "seed": seed, "windows": windows}},
+        )

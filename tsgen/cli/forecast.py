@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tsgen.cli.common import QuietOption, SeedOption, ThreadsOption, names_in, set_threads
-from tsgen.cli.evaluate import open_model
-from tsgen.cli.output import check_writable, note, write_frame
+from tsgen.cli.checks import check_band, check_history, check_writable, quantiles_in, working
+from tsgen.cli.common import QuietOption, SeedOption, ThreadsOption, at_least, set_threads
+from tsgen.cli.folder import open_model
+from tsgen.cli.output import note, write_frame
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tsgen.data.splits import Entry
 
 
 def forecast(
@@ -25,17 +28,29 @@ def forecast(
         Path | None, typer.Option(help="File for the sample paths themselves.")
     ] = None,
     total: Annotated[
-        bool, typer.Option("--sum", help="Add the sum over channels, taken path by path.")
+        bool,
+        typer.Option(
+            "--sum",
+            help="Add the sum over channels, path by path; of a panel of single series the sum "
+            "over them, as if they were independent.",
+        ),
     ] = False,
     band: Annotated[
         float | None,
-        typer.Option(help="Add the joint band that whole paths stay in with this probability."),
+        typer.Option(
+            help="Add the joint band that whole paths stay in with this probability, one of those "
+            "that the model is calibrated for (.5, .8, .9, .95, with enough windows)."
+        ),
     ] = None,
-    samples: Annotated[int, typer.Option("--samples", help="Sample paths.")] = 200,
+    samples: Annotated[
+        int, typer.Option("--samples", callback=at_least(1), help="Sample paths.")
+    ] = 200,
     seed: SeedOption = 0,
     device: Annotated[str | None, typer.Option(help="Where the model runs.")] = None,
     threads: ThreadsOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of CSV.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON instead of CSV, with --out, too.")
+    ] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Forecast what comes after the end of a table.
@@ -47,39 +62,42 @@ def forecast(
         tsgen forecast model/ demand.csv --quantiles .1,.5,.9 --out forecast.csv
     """
     set_threads(threads)
-    try:
-        levels = [float(q) for q in names_in(quantiles)]
-    except ValueError:
-        raise ValueError(f"--quantiles {quantiles}: expected numbers with commas") from None
-    if not levels or not all(0 < q < 1 for q in levels):
-        raise ValueError(f"--quantiles {quantiles}: expected levels between 0 and 1")
-    if samples < 1:
-        raise ValueError(f"--samples {samples}: expected at least 1")
+    quantile_levels = quantiles_in(quantiles)
+    if band is not None and not 0 < band < 1:
+        raise ValueError(f"--band {band:g}: expected a level between 0 and 1")
     check_writable("--out", out)
     check_writable("--paths", paths)
 
     import pandas as pd
 
-    from tsgen.data import channel_sum, quantile_frame, sample_frame
+    from tsgen.data import quantile_frame, sample_frame
 
     predictor, layout = open_model(model, device)
+    check_band(band, predictor)
     data = layout.read(table)
-    channels = list(data.summary.channels)
-    made = list(predictor.predict(data.dataset, num_samples=samples, seed=seed))
-    frame = quantile_frame(made, levels, channels, layout.stamp)
-    if band is not None:
-        frame = pd.concat([frame, _band(made, band, len(channels))], axis=1)
+    channels, stamp = list(data.summary.channels), layout.stamp
+    if not quiet:
+        note(f"{table}: {data.summary}")
     if total:
-        sums = quantile_frame(channel_sum(made), levels, ["sum"], layout.stamp)
-        frame = pd.concat([frame, sums], ignore_index=True)
-    if paths is not None:
-        write_frame(sample_frame(made, channels, layout.stamp), paths)
-    if out is not None:
-        write_frame(frame, out)
-    elif as_json:
-        print(frame.to_json(orient="records", date_format="iso", indent=1))
-    else:
-        frame.to_csv(sys.stdout, index=False)
+        _check_sum(data.dataset, channels)
+    check_history(predictor, data.dataset)
+    with working():
+        made = list(predictor.predict(data.dataset, num_samples=samples, seed=seed))
+        frame = quantile_frame(made, quantile_levels, channels, stamp)
+        if band is not None:
+            frame = pd.concat([frame, _band(made, band)], axis=1)
+        if total:
+            sums, names = _summed(made, channels)
+            added = quantile_frame(sums, quantile_levels, names, stamp)
+            frame = pd.concat([frame, added], ignore_index=True)
+        if paths is not None:
+            write_frame(sample_frame(made, channels, stamp), paths)
+        if out is not None:
+            write_frame(frame, out)
+        if as_json:
+            print(frame.to_json(orient="records", date_format="iso", indent=1))
+        elif out is None:
+            frame.to_csv(sys.stdout, index=False)
     if not quiet:
         written = [str(path) for path in (out, paths) if path is not None]
         note(
@@ -88,15 +106,41 @@ def forecast(
         )
 
 
-def _band(made: list[Any], level: float, channels: int) -> "pd.DataFrame":
+def _check_sum(dataset: "list[Entry]", channels: list[str]) -> None:
+    """Raise ``ValueError`` where there is nothing to add up, or what there is ends at odd times."""
+    from tsgen.data.splits import length_of
+
+    if len(channels) > 1:
+        return
+    if len(dataset) == 1:
+        raise ValueError("--sum: the table has one series of one channel, expected several")
+    ends = {str(entry["item_id"]): entry["start"] + length_of(entry) - 1 for entry in dataset}
+    (first, end), *others = ends.items()
+    for name, other in others:
+        if other != end:
+            raise ValueError(
+                f"--sum: {first!r} ends at {end} and {name!r} at {other}, expected series that end "
+                "together"
+            )
+
+
+def _summed(made: list[Any], channels: list[str]) -> tuple[list[Any], list[str]]:
+    """Sums over channels, or else over single series, and the names of their channels."""
+    from gluonts.model.forecast import SampleForecast
+
+    from tsgen.data import channel_sum
+
+    if len(channels) > 1:
+        return channel_sum(made), ["sum"]
+    whole = sum(forecast.samples for forecast in made)
+    return [SampleForecast(whole, made[0].start_date, item_id="sum")], channels
+
+
+def _band(made: list[Any], level: float) -> "pd.DataFrame":
     """Lower and upper ends of the joint bands, in the order of the quantiles' rows."""
     import numpy as np
     import pandas as pd
 
-    from tsgen.evaluation import CalibratedForecast
-
-    if not all(isinstance(forecast, CalibratedForecast) for forecast in made):
-        raise ValueError("--band: this model was not calibrated; train it with --calibrate")
     ends = [forecast.band(level) for forecast in made]
     low, high = (np.concatenate([np.reshape(end[k], -1) for end in ends]) for k in (0, 1))
     return pd.DataFrame({f"band_{level:g}_low": low, f"band_{level:g}_high": high})

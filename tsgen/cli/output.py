@@ -5,9 +5,10 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCORES = {
     "crps": "CRPS",
@@ -25,6 +26,12 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def complain(text: str, error: BaseException) -> None:
+    """Say in one line what went wrong, with the notes of the error."""
+    line = " ".join(" ".join([text, *getattr(error, "__notes__", [])]).split())
+    print(f"tsgen: {line}", file=sys.stderr, flush=True)
+
+
 def print_json(value: Any) -> None:
     """Print JSON; numbers that are none become null."""
     print(json.dumps(_plain(value), indent=1, default=str))
@@ -35,9 +42,8 @@ def _plain(value: Any) -> Any:
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value.item() if hasattr(value, "item") else value
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_table(
@@ -45,6 +51,7 @@ def print_table(
 ) -> None:
     """Print a table for people, the smallest value of some columns in bold."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
@@ -60,7 +67,7 @@ def print_table(
     for row in rows:
         cells = []
         for name in names:
-            text = shown(row.get(name, ""))
+            text = escape(shown(row.get(name, "")))
             best_here = name in best and row.get(name) == best[name]
             cells.append(f"[bold]{text}[/bold]" if best_here else text)
         table.add_row(*cells)
@@ -81,7 +88,7 @@ def shown(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def write_frame(frame: pd.DataFrame, path: Path) -> None:
+def write_frame(frame: "pd.DataFrame", path: Path) -> None:
     """Write a table as CSV, parquet or JSON lines, by the path's ending."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix in (".parquet", ".pq"):
@@ -90,26 +97,3 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
         frame.to_json(path, orient="records", lines=path.suffix == ".jsonl", date_format="iso")
     else:
         frame.to_csv(path, index=False)
-
-
-def check_writable(option: str, path: Path | None, folder: bool = False) -> None:
-    """Find out before any work whether a result can be written.
-
-    Raises:
-        ValueError: naming the option, the path and why not.
-    """
-    if path is None:
-        return
-    kinds = (".csv", ".gz", ".parquet", ".pq", ".json", ".jsonl", ".html")
-    if not folder and path.suffix not in kinds:
-        raise ValueError(f"{option} {path}: expected a name that ends in {', '.join(kinds)}")
-    parent = path if folder else path.parent
-    try:
-        if not folder and path.is_dir():
-            raise IsADirectoryError(21, "it is a folder")
-        parent.mkdir(parents=True, exist_ok=True)
-        probe = parent / ".tsgen-probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ValueError(f"{option} {path}: cannot be written ({error.strerror})") from None

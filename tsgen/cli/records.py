@@ -3,11 +3,11 @@
 import dataclasses
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tsgen.cli.output import note, write_frame
+from tsgen.cli.output import write_frame
 
 if TYPE_CHECKING:
     from tsgen.data import Benchmark
@@ -85,7 +85,11 @@ def _text(value: Any) -> str:
 
 
 def write_page(
-    folder: Path, data: "Benchmark", tasks: list[Task], results: "dict[str, list[Backtest]]"
+    folder: Path,
+    data: "Benchmark",
+    tasks: list[Task],
+    results: "dict[str, list[Backtest]]",
+    say: Callable[[str], None],
 ) -> None:
     """One page of figures: the first seed of each forecaster."""
     from tsgen.report import write_report
@@ -104,4 +108,4 @@ def write_page(
         histories={n: getattr(r.predictor, "history", []) for n, r in firsts.items()},
         settings={t.name: {k: _text(v) for k, v in t.options.items()} for t in tasks},
     )
-    note(f"written: {path}")
+    say(f"written: {path}")

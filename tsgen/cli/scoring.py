@@ -19,6 +19,7 @@ def run_baselines(
     test: "list[Entry]",
     horizon: int,
     low: float | None = None,
+    beside: str = "",
     **options: Any,
 ) -> "dict[str, Backtest]":
     """Backtests of baselines on entries that end with their window.
@@ -28,13 +29,16 @@ def run_baselines(
         test: the entries.
         horizon: H.
         low: where samples are cut from below.
+        beside: name of the model they stand beside; a baseline of that name is told apart.
         options: of :func:`tsgen.evaluation.backtest`.
     """
     from tsgen.estimators.registry import baselines
     from tsgen.evaluation import backtest
 
     return {
-        name: backtest(baselines[name](horizon, low=low).train([]), test, **options)
+        f"{name} (baseline)" if name == beside else name: backtest(
+            baselines[name](horizon, low=low).train([]), test, **options
+        )
         for name in names
     }
 
@@ -139,7 +143,7 @@ def present(
     if report is not None:
         from tsgen.report import write_report
 
-        write_report(report, results, baselines=[n for n in baselines if n in results], **about)
+        write_report(report, results, baselines=list(baselines), **about)
     if as_json:
         print_json({"scores": rows})
     else:

@@ -1,13 +1,12 @@
 """``tsgen train``: from a table to a calibrated model and an honest score table."""
 
-import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from tsgen.cli.checks import PAGES, check_folder, check_writable, working
 from tsgen.cli.common import (
     BASELINES,
     BaselinesOption,
@@ -18,23 +17,20 @@ from tsgen.cli.common import (
     SamplesOption,
     SeedOption,
     ThreadsOption,
+    at_least,
     baselines_in,
     names_in,
     plan_windows,
     set_threads,
 )
-from tsgen.cli.output import check_writable, note
+from tsgen.cli.folder import CHECKPOINTS, check_free, remove, save_calibrated
+from tsgen.cli.output import note, print_json
 from tsgen.cli.scoring import lowest_of, present, run_baselines
 
 if TYPE_CHECKING:
     from gluonts.model.predictor import Predictor
 
     from tsgen.data.splits import Entry
-
-TABLE = "table.json"
-"""File beside a model that says how its table is read."""
-CHECKPOINTS = "checkpoints"
-"""Folder of a training that is not finished."""
 
 
 def train(
@@ -43,7 +39,7 @@ def train(
         str,
         typer.Option(help="gaussian, lowrank, student_t, timegrad, deepar, ..., or a baseline."),
     ],
-    horizon: Annotated[int, typer.Option(help="Steps to forecast.")],
+    horizon: Annotated[int, typer.Option(callback=at_least(1), help="Steps to forecast.")],
     out: Annotated[Path, typer.Option(help="Folder for the model, its scores and its report.")],
     target: Annotated[
         str | None, typer.Option(help="Columns to forecast, by commas; all numeric ones if none.")
@@ -89,11 +85,18 @@ def train(
         typer.Option("--set", help="An option of the model: --set max_epochs=5; may be repeated."),
     ] = None,
     windows: Annotated[
-        int | None, typer.Option(help="Windows at the end kept for the test; 0 for none.")
+        int | None,
+        typer.Option(
+            callback=at_least(0), help="Windows at the end kept for the test; 0 for none."
+        ),
     ] = None,
     calibration: Annotated[
         int | None,
-        typer.Option("--calibrate", help="Windows before those kept for calibration; 0 for none."),
+        typer.Option(
+            "--calibrate",
+            callback=at_least(0),
+            help="Windows before those kept for calibration; 0 for none.",
+        ),
     ] = None,
     baselines: BaselinesOption = BASELINES,
     seed: SeedOption = 0,
@@ -101,7 +104,10 @@ def train(
     levels: LevelsOption = 19,
     report: ReportOption = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a model that is in --out.")
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace a model, or an unfinished training, that is in --out."
+        ),
     ] = False,
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
@@ -112,7 +118,8 @@ def train(
     The table is divided in time: the model is trained on the first part, its intervals are
     calibrated on --calibrate windows after it, and it is scored on --windows windows at the end,
     which neither has seen. The folder --out then holds the model, scores.csv with every figure,
-    and report.html. A training that was interrupted goes on when the command is given again.
+    and report.html. A model that cannot be calibrated is kept as it was trained, with a warning. A
+    training that was interrupted goes on when the command is given again, without --overwrite.
 
         tsgen train demand.csv --model lowrank --horizon 24 --out model/
 
@@ -122,8 +129,11 @@ def train(
     say = (lambda text: None) if quiet else note
     set_threads(threads)
     beside = baselines_in(baselines)
+    check_folder("--out", out)
+    check_writable("--report", report, PAGES)
     estimator, options = _estimator(model, horizon, settings, out, quiet)
-    _check(out, report, overwrite, samples, levels)
+    if not overwrite:
+        check_free(out, getattr(estimator, "checkpoint_dir", "") == str(out / CHECKPOINTS))
 
     from tsgen.data import from_dataframe, rolling, until
     from tsgen.data.splits import length_of
@@ -142,57 +152,54 @@ def train(
         irregular=irregular,
         dayfirst=dayfirst,
     )
-    lengths = [length_of(entry) for entry in dataset]
+    lengths = {str(entry["item_id"]): length_of(entry) for entry in dataset}
     plan = plan_windows(lengths, horizon, windows, calibration)
     say(f"{table}: {summary}")
     held_out = (plan.test + plan.calibration) * horizon
     say(
-        f"trains on {min(lengths) - held_out} steps; the next {plan.calibration} windows of "
-        f"{horizon} calibrate, the last {plan.test} test"
+        f"trains on {min(lengths.values()) - held_out} steps; the next {plan.calibration} windows "
+        f"of {horizon} calibrate, the last {plan.test} test"
     )
     training = [until(entry, length_of(entry) - held_out) for entry in dataset]
-    begun = time.perf_counter()
-    predictor = estimator.train(training, seed=seed)
-    seconds = time.perf_counter() - begun
+    if overwrite:
+        remove(out / CHECKPOINTS)
+    predictor, seconds = _trained(estimator, training, seed, out)
     before = [until(entry, length_of(entry) - plan.test * horizon) for entry in dataset]
     held = rolling(before, plan.calibration, horizon) if plan.calibration else []
-    final = calibrated(predictor, held, seed, say)
+    with working():
+        final = save_calibrated(predictor, held, seed, summary.layout, out, say)
+        say(f"the model is in {out}")
+        if not plan.test:
+            if as_json:
+                print_json({"scores": []})
+            return
 
-    from gluonts.core.serde import dump_json
+        from tsgen.evaluation import backtest
 
-    final.serialize(out)
-    (out / TABLE).write_text(dump_json(summary.layout))
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
-    say(f"the model is in {out}")
-    if not plan.test:
-        return
-
-    from tsgen.evaluation import Backtest, backtest
-
-    test = rolling(dataset, plan.test, horizon)
-    common: dict[str, Any] = {
-        "num_samples": samples, "seed": seed, "levels": levels, "channels": summary.channels
-    }  # fmt: skip
-    results: dict[str, Backtest] = {model: backtest(final, test, **common)}
-    results[model].seconds["train"] = seconds
-    pairs = {}
-    if final is not predictor:
-        pairs[model] = (backtest(predictor, test, **common), results[model])
-    low = lowest_of(options.get("support", "real"))
-    results |= run_baselines(beside, test, horizon, low, **common)
-    present(
-        results,
-        beside,
-        scores=out / "scores.csv",
-        report=report or out / "report.html",
-        as_json=as_json,
-        quiet=quiet,
-        title=f"{model} on {table.name}",
-        about=str(summary),
-        histories={model: getattr(predictor, "history", [])},
-        calibrated=pairs,
-        settings={model: {**options, "seed": seed, "prediction_length": horizon}},
-    )
+        test = rolling(dataset, plan.test, horizon)
+        common: dict[str, Any] = {
+            "num_samples": samples, "seed": seed, "levels": levels, "channels": summary.channels
+        }  # fmt: skip
+        results = {model: backtest(final, test, **common)}
+        results[model].seconds["train"] = seconds
+        pairs = {}
+        if final is not predictor:
+            pairs[model] = (backtest(predictor, test, **common), results[model])
+        low = lowest_of(options.get("support", "real"))
+        others = run_baselines(beside, test, horizon, low, beside=model, **common)
+        present(
+            results | others,
+            list(others),
+            scores=out / "scores.csv",
+            report=report or out / "report.html",
+            as_json=as_json,
+            quiet=quiet,
+            title=f"{model} on {table.name}",
+            about=str(summary),
+            histories={model: getattr(predictor, "history", [])},
+            calibrated=pairs,
+            settings={model: {**options, "seed": seed, "prediction_length": horizon}},
+        )
 
 
 def _estimator(
@@ -211,29 +218,24 @@ def _estimator(
     return estimator, options
 
 
-def _check(out: Path, report: Path | None, overwrite: bool, samples: int, levels: int) -> None:
-    """Raise for what would fail after training only."""
-    if samples < 2 or levels < 1:
-        raise ValueError(f"--samples {samples} --levels {levels}: expected at least 2 and 1")
-    if (out / "gluonts-config.json").exists() and not overwrite:
-        raise ValueError(f"--out {out}: it holds a model; pass --overwrite to replace it")
-    check_writable("--out", out, folder=True)
-    check_writable("--report", report)
+def _trained(
+    estimator: Any, training: "list[Entry]", seed: int, out: Path
+) -> "tuple[Predictor, float]":
+    """The trained predictor and how many seconds it took.
 
+    Raises:
+        ValueError: if the data do not suit the model, or the folder holds another training.
+    """
+    from tsgen.forecasting.training import OtherRun
 
-def calibrated(
-    predictor: "Predictor", entries: "list[Entry]", seed: int, say: Callable[[str], None]
-) -> "Predictor":
-    """The predictor with calibrated intervals, for as many levels as the windows tell."""
-    from tsgen.evaluation import INTERVALS, calibrate
-    from tsgen.evaluation.conformal import windows_needed
-
-    levels = [level for level in INTERVALS if windows_needed(level) <= len(entries)]
-    if not entries:
-        return predictor
-    if len(levels) < len(INTERVALS):
-        say(
-            f"{len(entries)} windows calibrate "
-            + (f"no interval beyond {max(levels):.0%}" if levels else "no interval")
-        )
-    return calibrate(predictor, entries, levels=levels, seed=seed) if levels else predictor
+    begun = time.perf_counter()
+    try:
+        predictor = estimator.train(training, seed=seed)
+    except OtherRun as other:
+        if other.folder != out / CHECKPOINTS:
+            raise
+        raise ValueError(
+            f"--out {out}: it holds an unfinished training with other options "
+            f"({other.differences}); pass --overwrite to replace it"
+        ) from None
+    return predictor, time.perf_counter() - begun

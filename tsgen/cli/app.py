@@ -1,20 +1,38 @@
-"""Entry point: commands, and what they answer when something is wrong."""
+"""The commands together, and what they answer when something is wrong."""
 
-import functools
 import logging
 import os
-import sys
 import warnings
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from tsgen.cli import benchmark, datasets, evaluate, forecast, train
-from tsgen.cli.output import note
+from tsgen.cli.checks import Failure
+from tsgen.cli.output import complain, note
+
+
+class _Stopped(Exception):
+    """Ctrl-C, which typer would answer itself, without the notes on what is safe."""
+
+    def __init__(self, stop: KeyboardInterrupt) -> None:
+        super().__init__()
+        self.stop = stop
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise _Stopped(stop) from stop
+
 
 app = typer.Typer(
     name="tsgen",
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -32,30 +50,10 @@ trains, calibrates on held-out data, and compares the forecasts with baselines. 
 forecasts what comes after the table's end. `tsgen COMMAND --help` explains each command.""",
 )
 app.add_typer(datasets.app, name="datasets")
-
-
-class _Stopped(Exception):
-    """Ctrl-C, which typer would answer itself, without the notes on what is safe."""
-
-
-def _stoppable(command: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except KeyboardInterrupt as stop:
-            raise _Stopped from stop
-
-    return run
-
-
-for _name, _command in (
-    ("train", train.train),
-    ("forecast", forecast.forecast),
-    ("evaluate", evaluate.evaluate),
-    ("benchmark", benchmark.benchmark),
-):
-    app.command(_name)(_stoppable(_command))
+app.command()(train.train)
+app.command()(forecast.forecast)
+app.command()(evaluate.evaluate)
+app.command()(benchmark.benchmark)
 
 
 @app.callback(invoke_without_command=True)
@@ -70,32 +68,34 @@ def start(
         raise typer.Exit
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit with its code.
+def run(arguments: list[str]) -> int:
+    """Run a command.
 
-    Args:
-        arguments: instead of those of the process.
+    Returns:
+        Its exit code; whatever is wrong becomes one line on stderr.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C.
     """
     for library in ("gluonts", "matplotlib", "lightning"):
         logging.getLogger(library).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", category=UserWarning, module=r"tsgen\.")
-        warnings.showwarning = lambda message, *_, **__: note(str(message))
-        code = _run(list(sys.argv[1:] if arguments is None else arguments))
-    sys.exit(code)
+        warnings.showwarning = lambda message, *_, **__: note(" ".join(str(message).split()))
+        return _run(arguments)
 
 
 def _run(arguments: list[str]) -> int:
-    """The exit code; whatever is wrong becomes one line."""
     try:
         result = typer.main.get_command(app)(
             args=arguments, prog_name="tsgen", standalone_mode=False, obj=arguments
         )
         return int(result or 0)
-    except _Stopped as stop:
-        _complain("stopped.", stop.__cause__)
-        return 130
+    except _Stopped as stopped:
+        raise stopped.stop from None
+    except typer.Abort as abort:
+        raise KeyboardInterrupt from abort
     except Exception as error:
         if os.environ.get("TSGEN_DEBUG"):
             raise
@@ -105,16 +105,18 @@ def _run(arguments: list[str]) -> int:
         if hasattr(error, "format_message"):  # a usage error of typer's
             command = f"tsgen {arguments[0]}" if arguments else "tsgen"
             text = str(error.format_message()).strip().rstrip(".")
-            _complain(f"{text}. Try '{command} --help'", error)
+            complain(f"{text}. Try '{command} --help'", error)
             return 2
-        # what is wrong with the data, the options or the files; else something went wrong here
-        usual = isinstance(error, ValueError | FileNotFoundError | PermissionError | OSError)
-        named = str(error) if usual else f"{type(error).__name__}: {error}"
-        _complain(named, error)
-        return 2 if usual else 1
+        return _answer(error)
 
 
-def _complain(text: str, error: BaseException | None) -> None:
-    notes = " ".join(getattr(error, "__notes__", []))
-    line = " ".join(f"{text} {notes}".split())
-    print(f"tsgen: {line}", file=sys.stderr)
+def _answer(error: Exception) -> int:
+    """The exit code of an error, which is told.
+
+    Errors about the data, the options and files that are not there are wrong use; whatever else
+    happens, and everything after the checks (``working``), is a failure.
+    """
+    misuse = (ValueError, FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
+    told = isinstance(error, ValueError | OSError | Failure)
+    complain(str(error) if told else f"{type(error).__name__}: {error}", error)
+    return 2 if isinstance(error, misuse) else 1

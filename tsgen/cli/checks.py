@@ -1,0 +1,123 @@
+"""What is checked before any work: options of several kinds, and where results can be written."""
+
+import importlib.util
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tsgen.data.splits import Entry
+
+TABLES = (".csv", ".csv.gz", ".parquet", ".pq", ".json", ".jsonl")
+"""Endings of tables that can be written."""
+PAGES = (".html", ".htm")
+"""Endings of reports."""
+
+
+class Failure(Exception):
+    """What went wrong when everything that was asked for had been found right."""
+
+
+@contextmanager
+def working() -> Iterator[None]:
+    """The checks are over: a ``ValueError`` or ``OSError`` in here is a :class:`Failure`."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        failure = Failure(str(error))
+        failure.__notes__ = getattr(error, "__notes__", [])
+        raise failure from error
+
+
+def check_writable(option: str, path: Path | None, endings: Sequence[str] = TABLES) -> None:
+    """Find out whether a file can be written, and leave nothing behind.
+
+    Raises:
+        ValueError: naming the option, the path and why not.
+    """
+    if path is None:
+        return
+    if not path.name.lower().endswith(tuple(endings)):
+        raise ValueError(f"{option} {path}: expected a name that ends in {', '.join(endings)}")
+    if path.suffix in (".parquet", ".pq") and importlib.util.find_spec("pyarrow") is None:
+        raise ValueError(
+            f"{option} {path}: writing parquet needs pyarrow: pip install 'tsgen-forecast[parquet]'"
+        )
+    if os.path.isdir(path):
+        raise ValueError(f"{option} {path}: cannot be written (it is a folder)")
+    if os.path.exists(path) and not os.access(path, os.W_OK):
+        raise ValueError(f"{option} {path}: cannot be written (Permission denied)")
+    check_folder(option, path, path.parent)
+
+
+def check_folder(option: str, path: Path | None, folder: Path | None = None) -> None:
+    """Find out whether a folder can be made and written to, and leave nothing behind.
+
+    Args:
+        option: as it is written on the command line.
+        path: its value.
+        folder: the one to write to, if that is not ``path``.
+
+    Raises:
+        ValueError: naming the option, the path and why not.
+    """
+    if path is None:
+        return
+    try:
+        nearest = (folder or path).absolute()
+        while not os.path.lexists(nearest):
+            nearest = nearest.parent
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise ValueError(f"{option} {path}: cannot be written ({error.strerror})") from None
+
+
+def quantiles_in(text: str) -> list[float]:
+    """Levels written with commas between them.
+
+    Raises:
+        ValueError: unless they are numbers between 0 and 1 that differ as they are printed.
+    """
+    try:
+        levels = [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise ValueError(f"--quantiles {text}: expected numbers with commas") from None
+    if not levels or not all(0 < level < 1 for level in levels):
+        raise ValueError(f"--quantiles {text}: expected levels between 0 and 1")
+    names = [f"{level:g}" for level in levels]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(
+            f"--quantiles {text}: two of them are {twice[0]}, expected levels that differ in their "
+            "first six digits"
+        )
+    return levels
+
+
+def check_band(band: float | None, predictor: Any) -> None:
+    """Raise ``ValueError`` for a joint band that a predictor has not calibrated."""
+    if band is None:
+        return
+    levels = getattr(predictor, "levels", ())
+    if not levels:
+        raise ValueError("--band: this model was not calibrated; train it with --calibrate")
+    if not any(math.isclose(band, level) for level in levels):
+        known = ", ".join(f"{level:g}" for level in levels)
+        raise ValueError(f"--band {band:g}: expected one of the calibrated levels, {known}")
+
+
+def check_history(predictor: Any, entries: "list[Entry]") -> None:
+    """Raise ``ValueError`` for series that a predictor cannot go on from.
+
+    Args:
+        predictor: calibrated or not.
+        entries: series that end where the forecast begins, with what is known of the future.
+    """
+    transform = getattr(getattr(predictor, "base", predictor), "input_transform", None)
+    for _ in transform.apply(entries, is_train=False) if transform is not None else ():
+        pass

@@ -1,0 +1,160 @@
+"""The folder of a model: what ``tsgen train`` leaves there, and bringing it back."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tsgen.cli.output import note
+
+if TYPE_CHECKING:
+    from gluonts.model.predictor import Predictor
+
+    from tsgen.data.layout import TableLayout
+    from tsgen.data.splits import Entry
+
+MODEL = "gluonts-config.json"
+"""File that every saved predictor has."""
+TABLE = "table.json"
+"""File beside a model that says how its table is read."""
+CHECKPOINTS = "checkpoints"
+"""Folder of a training that is not finished."""
+
+
+def check_free(out: Path, resumes: bool) -> None:
+    """Raise ``ValueError`` where a training would replace a model or another training.
+
+    Args:
+        out: the folder.
+        resumes: whether the model to be trained goes on from checkpoints; then those in the folder
+            decide whether they are its own.
+    """
+    unfinished = (out / CHECKPOINTS).exists()
+    if unfinished and not resumes:
+        raise ValueError(
+            f"--out {out}: it holds an unfinished training of another model; pass --overwrite to "
+            "replace it"
+        )
+    if (out / MODEL).exists() and not unfinished:
+        raise ValueError(f"--out {out}: it holds a model; pass --overwrite to replace it")
+
+
+def save_model(predictor: "Predictor", layout: "TableLayout", folder: Path) -> set[str]:
+    """Write a model and how its table is read; what is there stays until all is written.
+
+    Returns:
+        The names of what was written.
+    """
+    part = folder / "model.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    from gluonts.core.serde import dump_json
+
+    predictor.serialize(part)
+    (part / TABLE).write_text(dump_json(layout))
+    names = {path.name for path in part.iterdir()}
+    for name in names:
+        remove(folder / name)
+        os.replace(part / name, folder / name)
+    part.rmdir()
+    return names
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def save_calibrated(
+    predictor: "Predictor",
+    held: "list[Entry]",
+    seed: int,
+    layout: "TableLayout",
+    out: Path,
+    say: Callable[[str], None],
+) -> "Predictor":
+    """Write a predictor into its folder, and once more when it is calibrated.
+
+    One that cannot be calibrated stays as it was trained, and a line says so. When all is written
+    the checkpoints are no longer needed.
+
+    Returns:
+        The predictor that is in the folder.
+    """
+    first = save_model(predictor, layout, out)
+    try:
+        final = _calibrated(predictor, held, seed, say)
+    except ValueError as error:
+        note(f"warning: not calibrated, the model is kept as it was trained ({error})")
+        final = predictor
+    if final is not predictor:
+        for name in first - save_model(final, layout, out):
+            remove(out / name)
+    remove(out / CHECKPOINTS)
+    return final
+
+
+def open_model(folder: Path, device: str | None) -> tuple[Any, "TableLayout"]:
+    """A saved predictor and how its table is read.
+
+    Raises:
+        ValueError: if the folder holds no model, a damaged one, or does not say how its table is
+            read, or if the model cannot run on the device.
+    """
+    from gluonts.core.serde import load_json
+
+    from tsgen.core import usable_device
+    from tsgen.data.layout import TableLayout
+    from tsgen.estimators.baselines.base import BaselinePredictor
+    from tsgen.saving import load
+
+    if device is not None:
+        try:
+            usable_device(device)
+        except ValueError as error:
+            raise ValueError(f"--device {device}: {error}") from None
+    try:
+        predictor = load(folder, device)
+    except (json.JSONDecodeError, KeyError, TypeError, EOFError, RuntimeError) as error:
+        raise ValueError(f"{folder}: the model is damaged ({_brief(error)})") from None
+    base = getattr(predictor, "base", predictor)
+    if device not in (None, "auto", "cpu") and isinstance(base, BaselinePredictor):
+        raise ValueError(f"--device {device}: a baseline runs on the CPU only, expected cpu")
+    path = folder / TABLE
+    if not path.exists():
+        raise ValueError(f"{folder}: {TABLE} is missing; models made by `tsgen train` have it")
+    try:
+        layout = load_json(path.read_text())
+    except Exception as error:
+        raise ValueError(f"{path}: the file is damaged ({_brief(error)})") from None
+    if not isinstance(layout, TableLayout):
+        raise ValueError(f"{path}: the file is damaged (it describes no table)")
+    return predictor, layout
+
+
+def _brief(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:200]}"
+
+
+def _calibrated(
+    predictor: "Predictor", entries: "list[Entry]", seed: int, say: Callable[[str], None]
+) -> "Predictor":
+    """The predictor with calibrated intervals, for as many levels as the windows tell."""
+    from tsgen.evaluation import INTERVALS, calibrate
+    from tsgen.evaluation.conformal import windows_needed
+
+    levels = [level for level in INTERVALS if windows_needed(level) <= len(entries)]
+    if not entries:
+        return predictor
+    if len(levels) < len(INTERVALS):
+        say(
+            f"{len(entries)} windows calibrate "
+            + (f"no interval beyond {max(levels):.0%}" if levels else "no interval")
+        )
+    return calibrate(predictor, entries, levels=levels, seed=seed) if levels else predictor
