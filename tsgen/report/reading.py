@@ -36,8 +36,8 @@ PIT_CAPTION = (
 )
 COVERAGE_CAPTION = (
     "Share of true values inside central intervals, which should lie on the dotted line: below it "
-    "forecasters are too sure. Below 10 % nothing is drawn. The grey band is as the one of the "
-    "PIT histograms."
+    "forecasters are too sure. Below 10 % nothing is drawn. Of counts more values are inside "
+    "than the interval says, for its ends count. The grey band is as the one of the PIT histograms."
 )
 STEPS_CAPTION = (
     "CRPS by step of the horizon, each step over the size of its true values. Steps share their "
