@@ -195,3 +195,13 @@ def test_series_without_names_are_told_apart():
     assert backtest(walk, cuts).series == [[0, 2, 4], [1, 3, 5]]
     named = [{**cut, "item_id": str(i)} for i, cut in enumerate(cuts)]
     assert backtest(walk, named).series == [[0, 2, 4], [1, 3, 5]]
+
+
+def test_one_or_two_windows_have_no_interval():
+    data = panel(1)
+    pair = [
+        backtest(estimators[name](4).train(data), rolling(data, 2, 4), seed=0)
+        for name in ("random_walk", "last_value")
+    ]
+    ratio = paired_comparison(*pair).ratio
+    assert np.isfinite(ratio.value) and np.isnan([ratio.low, ratio.high]).all()

@@ -8,10 +8,17 @@ from gluonts.model.forecast import SampleForecast
 from gluonts.model.predictor import Predictor
 
 import tsgen
+from tsgen.cli.checks import check_band
 from tsgen.data.splits import rolling
 from tsgen.data.synthetic import VAR, ornstein_uhlenbeck
 from tsgen.estimators import LastValueEstimator, RandomWalkEstimator
-from tsgen.evaluation import CalibratedForecast, Calibration, backtest, calibrate
+from tsgen.evaluation import (
+    CalibratedForecast,
+    CalibratedPredictor,
+    Calibration,
+    backtest,
+    calibrate,
+)
 from tsgen.evaluation.conformal import measure, windows_needed
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -224,6 +231,8 @@ def test_numbers_of_paths(tmp_path):
     assert np.array_equal(few.samples, more.samples[:3])
     assert np.array_equal(few.band(0.9), more.band(0.9))
     small = calibrate(RandomWalkEstimator(4, num_parallel_samples=20).train(data), data, 4, seed=0)
+    with pytest.raises(ValueError, match="calibrated with its own sampler"):
+        mended.with_sampler(None)
     with pytest.raises(ValueError, match="20 sample paths make no 95% interval, which needs 39"):
         list(small.predict(data))
     bounded = calibrate(RandomWalkEstimator(4, low=0.0).train(data), data, 4, seed=0)
@@ -233,6 +242,15 @@ def test_numbers_of_paths(tmp_path):
     with pytest.raises(ValueError, match="Wrong cannot be loaded again by tsgen"):
         foreign.serialize(tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+def test_a_band_that_is_infinite_cannot_be_asked_for():
+    factors = np.ones((2, 1, 1))
+    calibration = Calibration((0.5, 0.9), factors, np.array([1.0, np.inf]), 10)
+    predictor = CalibratedPredictor(RandomWalkEstimator(1).train([]), calibration)
+    check_band(0.5, predictor)
+    with pytest.raises(ValueError, match=r"--band 0.9: expected one of the calibrated levels, 0.5"):
+        check_band(0.9, predictor)
 
 
 def test_windows_that_a_level_needs():

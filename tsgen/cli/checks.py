@@ -106,8 +106,10 @@ def check_band(band: float | None, predictor: Any) -> None:
     levels = getattr(predictor, "levels", ())
     if not levels:
         raise ValueError("--band: this model was not calibrated; train it with --calibrate")
-    if not any(math.isclose(band, level) for level in levels):
-        known = ", ".join(f"{level:g}" for level in levels)
+    joint = predictor.calibration.joint
+    told = [level for level, factor in zip(levels, joint, strict=True) if math.isfinite(factor)]
+    if not any(math.isclose(band, level) for level in told):
+        known = ", ".join(f"{level:g}" for level in told) or "of which there are none"
         raise ValueError(f"--band {band:g}: expected one of the calibrated levels, {known}")
 
 

@@ -104,6 +104,17 @@ class CalibratedPredictor(Predictor):
         """Where values can be; "real" if the base does not tell."""
         return getattr(self.base, "support", "real")
 
+    def with_sampler(self, sampler: Any) -> "CalibratedPredictor":
+        """Not here: the calibration is that of forecasts drawn with the base's sampler.
+
+        Raises:
+            ValueError: always, with what to do instead.
+        """
+        raise ValueError(
+            f"with_sampler({sampler!r}): this predictor was calibrated with its own sampler; use "
+            "calibrate(predictor.base.with_sampler(...), ...)"
+        )
+
     def predict(
         self, dataset: Dataset, num_samples: int | None = None, seed: int | None = None
     ) -> Iterator[CalibratedForecast]:

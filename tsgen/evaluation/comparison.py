@@ -148,8 +148,8 @@ def paired_comparison(
         references: of the other.
         score: one of ``LOSSES``.
         horizon: windows that overlap, see :func:`diebold_mariano`; as they do if not given. Blocks
-            of the bootstrap are at least as long. With fewer than five times as many windows
-            neither interval nor p-value is given (NaN).
+            of the bootstrap are at least as long. With fewer than five times as many windows, or
+            fewer than 3, neither interval nor p-value is given (NaN).
 
     Raises:
         ValueError: if they were not tested on the same windows, or their quantile grids differ.
@@ -182,7 +182,7 @@ def paired_comparison(
         a, b = (np.bincount(cut, v) * (cut.max() + 1) / len(cut) for v in (a, b))
     horizon = min(overlap(ours[0]) if horizon is None else horizon, len(a))
     ratio = block_bootstrap(a, b, max(horizon, round(len(a) ** (1 / 3))))
-    if not enough(len(a), horizon):
+    if len(a) < 3 or not enough(len(a), horizon):
         ratio = Interval(ratio.value, np.nan, np.nan)
     return Paired(score, ratio, diebold_mariano(a, b, horizon), unit)
 
