@@ -10,7 +10,7 @@ from gluonts.model.forecast import SampleForecast
 from matplotlib.figure import Figure
 
 from tsgen.evaluation import Backtest, evaluate
-from tsgen.evaluation.backtest import series_of
+from tsgen.evaluation.series import series_of
 from tsgen.report import write_report
 
 HISTORY = 40
@@ -60,7 +60,7 @@ def made(
         forecasts.append(SampleForecast(paths_of, start, item_id=item))
     scores = evaluate(samples, truth, levels, channels=names, log_prob=log_prob)
     seconds = {"train": 1.25, "forecast": 0.5}
-    series = series_of(entries, starts)
+    series = series_of(entries, starts, horizon)
     return Backtest(forecasts, entries, samples, truth, scores, None, seconds, series)
 
 

@@ -70,6 +70,17 @@ def test_bootstrap_interval_of_a_ratio():
     assert blocks.high - blocks.low > 2 * (single.high - single.low)
 
 
+@pytest.mark.parametrize(("count", "block"), [(7, 3), (8, 2), (5, 5), (6, 1), (9, 4)])
+def test_bootstrap_draws_windows_in_a_circle(count, block):
+    """As many windows as there are; the last block is cut."""
+    a, b = np.random.default_rng(0).gamma(2, size=(2, count))
+    starts = np.random.default_rng(3).integers(0, count, (500, -(-count // block)))
+    index = ((starts[..., None] + np.arange(block)) % count).reshape(500, -1)[:, :count]
+    low, high = np.quantile(a[index].mean(1) / b[index].mean(1), [0.025, 0.975])
+    found = block_bootstrap(a, b, block, draws=500, seed=3)
+    assert found == pytest.approx((a.mean() / b.mean(), low, high))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -153,12 +164,13 @@ def test_overlap_is_seen():
     rng = np.random.default_rng(0)
     entry = {"start": pd.Period("2021-01-01", freq="h"), "target": rng.standard_normal(300)}
     walk, last = (
-        backtest(estimators[name](4).train([]), [entry], 40, stride=2, seed=0)
+        backtest(estimators[name](4).train([]), [entry], 40, stride=1, seed=0)
         for name in ("random_walk", "last_value")
     )
     found = paired_comparison(walk, last)
     losses = [t.scores.losses("crps") for t in (walk, last)]
-    assert found.test == pytest.approx(diebold_mariano(*losses, 2))
+    assert found.test == pytest.approx(diebold_mariano(*losses, 4))
+    assert found.ratio == block_bootstrap(*losses, block=4)
     few = [
         backtest(estimators[name](4).train([]), [entry], 6, stride=1, seed=0)
         for name in ("random_walk", "last_value")
@@ -195,6 +207,19 @@ def test_series_without_names_are_told_apart():
     assert backtest(walk, cuts).series == [[0, 2, 4], [1, 3, 5]]
     named = [{**cut, "item_id": str(i)} for i, cut in enumerate(cuts)]
     assert backtest(walk, named).series == [[0, 2, 4], [1, 3, 5]]
+
+
+def test_series_that_begin_alike_are_not_one():
+    """Shops that opened later: zeros first, then their own sales, each with one window."""
+    start = pd.Period("2021-01-01", freq="D")
+    sales = np.random.default_rng(0).gamma(2, size=(3, 60))
+    sales[:, :20] = 0
+    data = [
+        {"start": start, "target": y[: 40 + 5 * i], "item_id": str(i)} for i, y in enumerate(sales)
+    ]
+    walk = estimators["random_walk"](4).train([])
+    assert backtest(walk, data).series == [[0], [1], [2]]
+    assert repr(backtest(walk, data)).startswith("Backtest of 3 series")
 
 
 def test_one_or_two_windows_have_no_interval():

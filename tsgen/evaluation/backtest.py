@@ -5,7 +5,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from tsgen.core import seeded, seeded_everywhere
 from tsgen.data.splits import Entry, length_of, rolling, until
 from tsgen.evaluation.cells import seasonal_error
 from tsgen.evaluation.paths import paths_of
+from tsgen.evaluation.series import series_of
 from tsgen.evaluation.table import Scores, evaluate
 
 
@@ -41,51 +42,16 @@ class Backtest(NamedTuple):
     series: list[list[int]]
     """Windows of each series in the order of time."""
 
+    def __repr__(self) -> str:
+        return (
+            f"Backtest of {len(self.series)} series, (windows, paths, steps, channels) "
+            f"{self.samples.shape}\n{self.scores!r}"
+        )
+
     @property
     def starts(self) -> list[pd.Period]:
         """First step of each window."""
         return [forecast.start_date for forecast in self.forecasts]
-
-
-def series_of(entries: Sequence[Entry], starts: Sequence[pd.Period]) -> list[list[int]]:
-    """Windows of each series in the order of time, for entries that each end with their window.
-
-    Series are told apart by ``item_id``. Without such names, or where each window has a name of its
-    own, entries that begin at one time with the same values are of one series; where that does not
-    tell, windows that start together are different series, in the same order at each time.
-
-    Args:
-        entries: the windows with their histories.
-        starts: first step of each window.
-    """
-    ids = [entry.get("item_id") for entry in entries]
-    heads = [np.atleast_2d(np.asarray(entry["target"], dtype=float)) for entry in entries]
-    shortest = min(head.shape[1] for head in heads)
-    begins = [
-        (str(entry["start"]), head[:, :shortest].tobytes())
-        for entry, head in zip(entries, heads, strict=True)
-    ]
-    several = len(set(starts)) > 1
-    if None not in ids and _distinct(ids, starts) and not (several and len({*ids}) == len(ids)):
-        keys: list[Any] = ids
-    elif several and _distinct(begins, starts) and len(set(begins)) < len(begins):
-        keys = begins
-    elif None not in ids and _distinct(ids, starts):
-        keys = ids
-    else:
-        seen: dict[pd.Period, int] = {}
-        keys = [seen.setdefault(s, 0) for s in starts]
-        for window, start in enumerate(starts):
-            keys[window], seen[start] = seen[start], seen[start] + 1
-    groups: dict[Any, list[int]] = {}
-    for window, key in enumerate(keys):
-        groups.setdefault(key, []).append(window)
-    return [sorted(g, key=lambda w: starts[w].ordinal) for g in groups.values()]
-
-
-def _distinct(keys: Sequence[Any], starts: Sequence[pd.Period]) -> bool:
-    """Whether no two windows of one series start together."""
-    return len({*zip(keys, starts, strict=True)}) == len(keys)
 
 
 def backtest(
@@ -180,7 +146,7 @@ def backtest(
     starts = [forecast.start_date for forecast in forecasts]
     count = len(entries) // windows if windows else 0
     series = [list(range(i, len(entries), count)) for i in range(count)]
-    series = series or series_of(entries, starts)
+    series = series or series_of(entries, starts, horizon)
     return Backtest(forecasts, entries, samples, truth, scores, predictor, seconds, series)
 
 

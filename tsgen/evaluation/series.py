@@ -1,0 +1,70 @@
+"""Which windows of a backtest are of one series."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tsgen.data.splits import Entry
+
+
+def series_of(
+    entries: Sequence[Entry], starts: Sequence[pd.Period], horizon: int
+) -> list[list[int]]:
+    """Windows of each series in the order of time, for entries that each end with their window.
+
+    Series are told apart by ``item_id``. Where no name comes twice, entries that begin at one time
+    with the same history are of one series; where that does not tell, each name is a series, and
+    without names windows that start together are different series, in the same order at each time.
+
+    Args:
+        entries: the windows with their histories.
+        starts: first step of each window.
+        horizon: steps of a window.
+    """
+    ids = [entry.get("item_id") for entry in entries]
+    named = None not in ids and _distinct(ids, starts)
+    keys: list[Any] = ids
+    if not named:
+        seen: Counter[pd.Period] = Counter()
+        keys = []
+        for start in starts:
+            keys.append(seen[start])
+            seen[start] += 1
+    if len(set(starts)) > 1 and not (named and len(set(ids)) < len(ids)):
+        histories = _first_alike(entries, horizon)
+        if _distinct(histories, starts) and len(set(histories)) < len(histories):
+            keys = histories
+    groups: dict[Any, list[int]] = {}
+    for window, key in enumerate(keys):
+        groups.setdefault(key, []).append(window)
+    return [sorted(g, key=lambda w: starts[w].ordinal) for g in groups.values()]
+
+
+def _first_alike(entries: Sequence[Entry], horizon: int) -> list[int]:
+    """For each entry the first one whose history is the same, as far as both go."""
+    pasts = [
+        np.atleast_2d(np.asarray(entry["target"], dtype=float))[:, :-horizon] for entry in entries
+    ]
+    shortest = min(past.shape[1] for past in pasts)
+    firsts: dict[Any, list[int]] = {}
+    found = []
+    for window, (entry, past) in enumerate(zip(entries, pasts, strict=True)):
+        same = firsts.setdefault((str(entry["start"]), past[:, :shortest].tobytes()), [])
+        first = next((other for other in same if _alike(past, pasts[other])), window)
+        found.append(first)
+        if first == window:
+            same.append(window)
+    return found
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> bool:
+    length = min(one.shape[1], other.shape[1])
+    return np.array_equal(one[:, :length], other[:, :length], equal_nan=True)
+
+
+def _distinct(keys: Sequence[Any], starts: Sequence[pd.Period]) -> bool:
+    """Whether no two windows of one series start together."""
+    return len({*zip(keys, starts, strict=True)}) == len(keys)
