@@ -28,6 +28,15 @@ def test_correction_by_hand():
     assert diebold_mariano(d, np.zeros(6), h).statistic == pytest.approx(statistic)
 
 
+def test_weights_where_the_variance_would_be_negative():
+    d = 0.1 + np.tile([1.0, -1.0], 10)
+    centred, n = d - d.mean(), 20
+    first, second = centred @ centred / n, centred[1:] @ centred[:-1] / n
+    assert first + 2 * second < 0
+    statistic = d.mean() / np.sqrt((first + second) / n) * np.sqrt((n - 3 + 2 / n) / n)
+    assert diebold_mariano(d, np.zeros(n), 2).statistic == pytest.approx(statistic)
+
+
 @pytest.mark.parametrize(("count", "horizon"), [(7, 1), (20, 1), (60, 3), (35, 7)])
 def test_equal_forecasters_are_told_apart_at_the_nominal_rate(count, horizon):
     rng = np.random.default_rng(1)
@@ -203,9 +212,14 @@ def test_series_without_names_are_told_apart():
     data = [{"start": start, "target": rng.standard_normal(n)} for n in (100, 90)]
     walk = estimators["random_walk"](4).train([])
     assert backtest(walk, data, 3).series == [[0, 2, 4], [1, 3, 5]]
+    empty = [{"start": start, "target": np.zeros(n)} for n in (100, 90)]
+    assert backtest(walk, empty, 3).series == [[0, 2, 4], [1, 3, 5]]
     cuts = rolling(data, 3, 4)
     assert backtest(walk, cuts).series == [[0, 2, 4], [1, 3, 5]]
     named = [{**cut, "item_id": str(i)} for i, cut in enumerate(cuts)]
+    named[0]["target"] = np.where(
+        np.arange(len(named[0]["target"])) < 90, named[0]["target"], np.nan
+    )
     assert backtest(walk, named).series == [[0, 2, 4], [1, 3, 5]]
 
 
@@ -214,8 +228,10 @@ def test_series_that_begin_alike_are_not_one():
     start = pd.Period("2021-01-01", freq="D")
     sales = np.random.default_rng(0).gamma(2, size=(3, 60))
     sales[:, :20] = 0
+    ends = (22, 45, 60)
     data = [
-        {"start": start, "target": y[: 40 + 5 * i], "item_id": str(i)} for i, y in enumerate(sales)
+        {"start": start, "target": y[:end], "item_id": str(end)}
+        for end, y in zip(ends, sales, strict=True)
     ]
     walk = estimators["random_walk"](4).train([])
     assert backtest(walk, data).series == [[0], [1], [2]]

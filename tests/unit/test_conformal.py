@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from gluonts.model.forecast import SampleForecast
+from gluonts.model.forecast import QuantileForecast, SampleForecast
 from gluonts.model.predictor import Predictor
 
 import tsgen
@@ -20,6 +20,7 @@ from tsgen.evaluation import (
     calibrate,
 )
 from tsgen.evaluation.conformal import measure, windows_needed
+from tsgen.report.tables import paths_held
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 
@@ -132,6 +133,9 @@ def test_joint_band_holds_whole_paths():
             held.append(((low <= truth) & (truth <= high)).all())
         band = 4 * math.sqrt(level * (1 - level) * (1 / 300 + 1 / 800)) + 1 / 301
         assert abs(np.mean(held) - level) < band
+        assert paths_held(result, level) == np.mean(held)
+    unknown = result._replace(truth=np.full_like(result.truth, np.nan))
+    assert paths_held(result, 0.7) is None and paths_held(unknown, 0.9) is None
     with pytest.raises(ValueError, match="level=0.7 was not calibrated; the levels are 0.5, 0.8"):
         result.forecasts[0].band(0.7)
 
@@ -242,6 +246,26 @@ def test_numbers_of_paths(tmp_path):
     with pytest.raises(ValueError, match="Wrong cannot be loaded again by tsgen"):
         foreign.serialize(tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+class Quantiles(Predictor):
+    """Quantiles that paths have to be drawn from."""
+
+    def predict(self, dataset, num_samples=100):
+        levels = ["0.1", "0.5", "0.9"]
+        values = np.tile([[-1.0], [0.0], [1.0]], self.prediction_length)
+        for entry in dataset:
+            yield QuantileForecast(values, entry["start"] + len(entry["target"]), levels)
+
+
+def test_paths_drawn_from_quantiles_are_repeatable():
+    data = panel(5)
+    calibrated = calibrate(Quantiles(prediction_length=4), data, 4, seed=0)
+    state = torch.get_rng_state()
+    one, two = (list(calibrated.predict(data, num_samples=60, seed=3)) for _ in range(2))
+    assert all(np.array_equal(a.samples, b.samples) for a, b in zip(one, two, strict=True))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert next(iter(calibrated.predict(data, seed=3))).samples.shape == (100, 4)
 
 
 def test_a_band_that_is_infinite_cannot_be_asked_for():

@@ -16,7 +16,7 @@ def series_of(
     """Windows of each series in the order of time, for entries that each end with their window.
 
     Series are told apart by ``item_id``. Where no name comes twice, entries that begin at one time
-    with the same history are of one series; where that does not tell, each name is a series, and
+    with the same values are of one series; where that does not tell, each name is a series, and
     without names windows that start together are different series, in the same order at each time.
 
     Args:
@@ -34,9 +34,9 @@ def series_of(
             keys.append(seen[start])
             seen[start] += 1
     if len(set(starts)) > 1 and not (named and len(set(ids)) < len(ids)):
-        histories = _first_alike(entries, horizon)
-        if _distinct(histories, starts) and len(set(histories)) < len(histories):
-            keys = histories
+        alike = _first_alike(entries, horizon)
+        if _distinct(alike, starts) and len(set(alike)) < len(alike):
+            keys = alike
     groups: dict[Any, list[int]] = {}
     for window, key in enumerate(keys):
         groups.setdefault(key, []).append(window)
@@ -44,16 +44,14 @@ def series_of(
 
 
 def _first_alike(entries: Sequence[Entry], horizon: int) -> list[int]:
-    """For each entry the first one whose history is the same, as far as both go."""
-    pasts = [
-        np.atleast_2d(np.asarray(entry["target"], dtype=float))[:, :-horizon] for entry in entries
-    ]
-    shortest = min(past.shape[1] for past in pasts)
+    """For each entry the first one that is the same as far as both go, gaps aside."""
+    targets = [np.atleast_2d(np.asarray(entry["target"], dtype=float)) for entry in entries]
+    head = max(min(target.shape[1] for target in targets) - horizon, 0)
     firsts: dict[Any, list[int]] = {}
     found = []
-    for window, (entry, past) in enumerate(zip(entries, pasts, strict=True)):
-        same = firsts.setdefault((str(entry["start"]), past[:, :shortest].tobytes()), [])
-        first = next((other for other in same if _alike(past, pasts[other])), window)
+    for window, (entry, target) in enumerate(zip(entries, targets, strict=True)):
+        same = firsts.setdefault((str(entry["start"]), target[:, :head].tobytes()), [])
+        first = next((other for other in same if _alike(target, targets[other])), window)
         found.append(first)
         if first == window:
             same.append(window)
@@ -61,8 +59,10 @@ def _first_alike(entries: Sequence[Entry], horizon: int) -> list[int]:
 
 
 def _alike(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two targets (C, T) agree as far as both go; a window may be masked in its entry."""
     length = min(one.shape[1], other.shape[1])
-    return np.array_equal(one[:, :length], other[:, :length], equal_nan=True)
+    a, b = one[:, :length], other[:, :length]
+    return bool(((a == b) | np.isnan(a) | np.isnan(b)).all())
 
 
 def _distinct(keys: Sequence[Any], starts: Sequence[pd.Period]) -> bool:

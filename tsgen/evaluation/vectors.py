@@ -15,7 +15,7 @@ Over = Literal["path", "steps", "channels"]
 _BLOCK = 2**18
 """Numbers that intermediates hold at a time."""
 _ALL_PAIRS, _PARTNERS = 256, 16
-_FAR = 100
+_FAR = 10
 """Truths so many times as far apart as errors are large: differences of powers lose digits."""
 
 

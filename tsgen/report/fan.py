@@ -14,7 +14,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from tsgen.evaluation.cells import central_interval
 from tsgen.report.style import (
     FORECAST,
-    NORMAL,
     OBSERVED,
     WIDTH,
     grid,
@@ -79,11 +78,12 @@ def plot(
     if bad or not len(channels):
         raise ValueError(f"channels={list(channels)}: the forecast has channels 0 to {count - 1}")
     if names is None:
-        names = (
-            [str(c) for c in history.columns]
-            if isinstance(history, pd.DataFrame)
-            else [f"channel {c}" for c in range(count)]
-        )
+        if isinstance(history, pd.DataFrame):
+            names = [str(c) for c in history.columns]
+        elif count == 1 and forecast.item_id is not None:
+            names = [str(forecast.item_id)]
+        else:
+            names = [f"channel {c}" for c in range(count)]
     if len(names) != count:
         raise ValueError(f"names has {len(names)} entries for {count} channels")
     known = None if history is None else by_period(history, forecast.index.freqstr)
@@ -96,8 +96,7 @@ def plot(
         )
         for c in channels
     ]
-    title = "" if forecast.item_id is None else str(forecast.item_id)
-    return draw(fans, levels=levels, past=past, columns=columns, title=title)
+    return draw(fans, levels=levels, past=past, columns=columns)
 
 
 def draw(
@@ -106,7 +105,6 @@ def draw(
     levels: Sequence[float] = (0.5, 0.9),
     past: int | None = None,
     columns: int = 3,
-    title: str = "",
     wide_first: bool = False,
 ) -> Figure:
     """Draw fan charts that may belong to different forecasts.
@@ -116,7 +114,6 @@ def draw(
         levels: probabilities of the central intervals shaded.
         past: steps of history to show; three horizons, at least twelve steps, by default.
         columns: charts beside each other.
-        title: of the whole.
         wide_first: give the first chart a row of its own.
 
     Raises:
@@ -133,8 +130,6 @@ def draw(
     for axis, fan in zip(axes, fans, strict=True):
         horizon = fan.samples.shape[1]
         _chart(axis, fan, levels, max(3 * horizon, 12) if past is None else past)
-    if title:
-        figure.suptitle(title, fontsize=NORMAL + 1, x=0.01, ha="left", parse_math=False)
     handles, labels = axes[0].get_legend_handles_labels()
     legend(figure, handles, labels)
     return figure
