@@ -136,6 +136,11 @@ class BaselinePredictor(Component, RepresentablePredictor):
     def _paths(self, history: np.ndarray, start: pd.Period, count: int) -> np.ndarray:
         """Paths after a history (T, C) with gaps; a channel without any value stays 0."""
         channels = np.flatnonzero(np.isfinite(history).any(0))
+        if len(channels) < history.shape[1]:
+            silent = sorted({*range(history.shape[1])} - {*channels.tolist()})
+            warnings.warn(
+                f"channels {silent} have no value, their forecast is 0", FitWarning, stacklevel=2
+            )
         horizon = self.prediction_length
         samples = np.zeros((count, horizon, history.shape[1]))
         if not len(channels):

@@ -1,11 +1,12 @@
 """Forecasts that need no model: whoever does not beat them has not learnt anything."""
 
+import warnings
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from tsgen.estimators.baselines.base import Baseline
+from tsgen.estimators.baselines.base import Baseline, FitWarning
 from tsgen.estimators.baselines.histories import (
     covariance_root,
     draw,
@@ -119,6 +120,13 @@ class SeasonalNaiveEstimator(Baseline):
         ahead, index = np.arange(horizon), np.arange(horizon) % season - season
         paths = np.repeat(filled[None, length + index], num_samples, axis=0)
         origins = self._origins(length, season) if self.residuals else np.empty(0, int)
+        if self.residuals and not len(origins):
+            warnings.warn(
+                f"{length} steps are too few for errors of {horizon} steps a season of {season} "
+                "later: paths have no spread",
+                FitWarning,
+                stacklevel=2,
+            )
         if not len(origins):
             return paths
         seen, rows = np.isfinite(history), draw(len(origins), num_samples)

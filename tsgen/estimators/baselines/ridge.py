@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from tsgen.estimators.baselines.base import Baseline
+from tsgen.estimators.baselines.base import Baseline, FitWarning
 from tsgen.estimators.baselines.histories import draw, earlier_origins, fill_gaps, hot_deck
 from tsgen.estimators.baselines.naive import SeasonalNaiveEstimator
 from tsgen.forecasting.features import season_length
@@ -76,6 +76,11 @@ class RidgeEstimator(Baseline):
         simple = SeasonalNaiveEstimator(self.prediction_length, fit_until=self.fit_until)
         chosen = self._choose(len(history), start)
         if chosen is None:
+            warnings.warn(
+                f"{len(history)} steps are too few for a regression: seasonal naive instead",
+                FitWarning,
+                stacklevel=2,
+            )
             return simple.paths(history, start, num_samples)
         lags, origins = chosen
         seen = np.isfinite(history)
@@ -97,6 +102,12 @@ class RidgeEstimator(Baseline):
         paths = (mean + hot_deck(errors, known)[draw(len(origins), num_samples)]) * size
         rare = np.flatnonzero(use.sum(0) < _FEWEST)
         if len(rare):
+            warnings.warn(
+                f"channels {rare.tolist()} were observed at too few origins: seasonal naive for "
+                "them",
+                FitWarning,
+                stacklevel=2,
+            )
             paths[..., rare] = simple.paths(history[:, rare], start, num_samples)
         return paths
 
