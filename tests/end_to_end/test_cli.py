@@ -191,7 +191,7 @@ BAD = {
     ),
     "no time": (
         lambda p: ["train", write(p / "a.csv", "a,b\n1,2\n3,4\n"), *TRAIN, "--out", p / "m"],
-        "no time column among 'a', 'b'; pass time=",
+        "no time column among 'a', 'b'; pass --time",
     ),
     "text": (
         lambda p: ["train", text_in(p), *TRAIN, "--out", p / "m"],
@@ -311,7 +311,28 @@ BAD = {
     ),
     "no card": (lambda p: ["datasets", "info", "x"], "unknown data set 'x'; known are"),
     "usage": (lambda p: ["train"], "Missing argument"),
-    "no command": (lambda p: ["predict"], "No such command 'predict'"),
+    "no command": (
+        lambda p: ["predict"], "No such command 'predict'. Try 'tsgen --help'"
+    ),
+    "empty column": (
+        lambda p: ["train", write(p / "a.csv", table(300).assign(x=float("nan")).to_csv()), *TRAIN,
+                   "--out", p / "m"],
+        "column 'x' has no value; leave it out: name others in --target",
+    ),
+    "days or months": (
+        lambda p: ["train", write(p / "a.csv", "time,x\n" + "".join(
+            f"01.{m:02d}.2024,{m}\n" for m in range(1, 13))), *TRAIN, "--out", p / "m"],
+        "pass --dayfirst or --freq D",
+    ),
+    "item": (
+        lambda p: ["train", write(p / "a.csv", table(300).assign(x="a").to_csv()), *TRAIN, "--out",
+                   p / "m"],
+        "naming the targets (--target), or name it as --item-id or --static",
+    ),
+    "names before data": (
+        lambda p: ["benchmark", "--data", "electricity_nips", "--models", "gaussain"],
+        "unknown estimator 'gaussain'",
+    ),
     "choice": (
         lambda p: ["train", good(p), *TRAIN, "--out", p / "m", "--duplicates", "all"], "'all'"
     ),
@@ -430,7 +451,7 @@ def test_a_model_that_cannot_be_calibrated_is_kept(tmp_path, capsys):
 def test_a_calibrated_model_is_in_its_folder_once(trained):
     assert {path.name for path in (trained / "model").iterdir()} == {
         "base", "calibration.json", "calibration.npz", "gluonts-config.json", "report.html",
-        "scores.csv", "table.json",
+        "scores.csv", "seen.json", "table.json",
     }  # fmt: skip
 
 
@@ -593,3 +614,41 @@ def test_nonsense_is_text_or_wrong_use():
     ):
         with pytest.raises(ValueError, match=r"arguments must be|DDIM"):
             read_value(text)
+
+
+def test_windows_that_training_may_know(capsys, trained, tmp_path):
+    """A table that goes two windows further than the one of training."""
+    one = run(capsys, "evaluate", trained / "model", trained / "all.csv", "--windows", 2,
+              "--baselines", "none")  # fmt: skip
+    assert "warning" not in one.err
+    more = run(capsys, "evaluate", trained / "model", trained / "all.csv", "--windows", 5,
+               "--baselines", "none")  # fmt: skip
+    assert "warning: 3 of 5 windows begin before 2024-02-27 23:00:00, where the table" in more.err
+
+
+def test_baselines_say_what_they_fall_back_to(capsys, tmp_path):
+    table(30).to_csv(tmp_path / "a.csv")
+    done = run(capsys, "train", tmp_path / "a.csv", "--model", "last_value", "--horizon", 10,
+               "--out", tmp_path / "m", "--calibrate", 0, "--baselines", "ridge")  # fmt: skip
+    assert "20 steps are too few for a regression: seasonal naive instead" in done.err
+    assert "20 steps are too few for errors of 10 steps" in done.err and "no spread" in done.err
+
+
+def test_covariates_must_be_known_as_far_as_the_horizon(capsys, tmp_path):
+    known = table(200).assign(price=1.0)
+    known.to_csv(tmp_path / "a.csv")
+    run(capsys, "train", tmp_path / "a.csv", *TRAIN, *QUICK, "--known", "price", "--windows", 0,
+        "--calibrate", 0, "--out", tmp_path / "m")  # fmt: skip
+    wrong = run(capsys, "forecast", tmp_path / "m", tmp_path / "a.csv", code=2)
+    assert "price are known for 0 steps after the last target, at 2024-01-09 07:00" in wrong.err
+    assert "expected 24: add rows" in wrong.err
+
+
+def test_a_reader_that_has_seen_enough(trained):
+    command = [sys.executable, "-m", "tsgen", "forecast", str(trained / "model"),
+               str(trained / "past.csv"), "--quiet", "--samples", "400", "--quantiles",
+               ",".join(f"{k / 1000}" for k in range(1, 1000))]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.read(10)
+    process.stdout.close()
+    assert process.stderr.read() == b"" and process.wait() == 1

@@ -103,7 +103,8 @@ def _run(arguments: list[str]) -> int:
             print(error)
             return 2
         if hasattr(error, "format_message"):  # a usage error of typer's
-            command = f"tsgen {arguments[0]}" if arguments else "tsgen"
+            known = typer.main.get_group(app).commands
+            command = f"tsgen {arguments[0]}" if arguments and arguments[0] in known else "tsgen"
             text = str(error.format_message()).strip().rstrip(".")
             complain(f"{text}. Try '{command} --help'", error)
             return 2

@@ -88,11 +88,10 @@ def benchmark(
     check_writable("--out", out, (".csv", ".csv.gz"))
     check_folder("--report", report)
     check_folder("--cache", cache)
+    beside = baselines_in(baselines)
+    _check_names(names_in(data), names_in(models))
     sets = list(_load(names_in(data), validation))
-    plans = [
-        _tasks(d, names_in(models), baselines_in(baselines), settings or [], plain, quiet)
-        for d in sets
-    ]
+    plans = [_tasks(d, names_in(models), beside, settings or [], plain, quiet) for d in sets]
     others = [_sampler(text, plans) for text in samplers or []]
     say = (lambda text: None) if quiet else note
     tables: list[dict[str, Any]] = []
@@ -113,12 +112,23 @@ def benchmark(
         print_json({"levels": levels, "samples": samples, "seeds": seeds, "results": tables})
 
 
+def _check_names(data: list[str], models: list[str]) -> None:
+    """Look every name up before anything is loaded."""
+    from tsgen.data.registry import datasets
+    from tsgen.estimators.registry import estimators
+
+    if not data:
+        raise ValueError("--data: expected at least one name, see `tsgen datasets list`")
+    for name in data:
+        datasets[name]
+    for name in models:
+        estimators[name]
+
+
 def _load(names: list[str], validation: bool) -> "Iterator[Benchmark]":
     from tsgen.data.benchmarks import validation as earlier
     from tsgen.data.registry import datasets
 
-    if not names:
-        raise ValueError("--data: expected at least one name, see `tsgen datasets list`")
     for name in names:
         loaded = datasets[name]()
         yield earlier(loaded) if validation else loaded

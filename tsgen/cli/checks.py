@@ -3,6 +3,7 @@
 import importlib.util
 import math
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,10 +28,26 @@ def working() -> Iterator[None]:
     """The checks are over: a ``ValueError`` or ``OSError`` in here is a :class:`Failure`."""
     try:
         yield
+    except BrokenPipeError:  # whoever read has seen enough, which typer answers in silence
+        raise
     except (ValueError, OSError) as error:
         failure = Failure(str(error))
         failure.__notes__ = getattr(error, "__notes__", [])
         raise failure from error
+
+
+@contextmanager
+def as_options() -> Iterator[None]:
+    """What an error about a table calls arguments, ``freq='h'``, are options here: --freq h."""
+    try:
+        yield
+    except ValueError as error:
+        text = re.sub(r"\bdayfirst=True", "--dayfirst", str(error))
+        text = re.sub(r"\b(multivariate)=(True|False)", "--multivariate", text)
+        text = re.sub(r"\b(freq|duplicates|irregular)='([^']*)'", r"--\1 \2", text)
+        text = re.sub(r"\b(static)=(?=\[)", r"--\1 ", text)
+        text = re.sub(r"\b(time|target|known|past|static|freq)=", r"--\1", text)
+        raise ValueError(re.sub(r"\bitem_id=", "--item-id", text)) from error
 
 
 def check_writable(option: str, path: Path | None, endings: Sequence[str] = TABLES) -> None:
@@ -113,13 +130,34 @@ def check_band(band: float | None, predictor: Any) -> None:
         raise ValueError(f"--band {band:g}: expected one of the calibrated levels, {known}")
 
 
-def check_history(predictor: Any, entries: "list[Entry]") -> None:
+def check_channels(dataset: "list[Entry]", channels: Sequence[str]) -> None:
+    """Raise ``ValueError`` for a channel without any value: nothing could be learnt of it."""
+    import numpy as np
+
+    known = [np.isfinite(np.atleast_2d(entry["target"])).any(1) for entry in dataset]
+    for name, found in zip(channels, np.any(known, axis=0), strict=True):
+        if not found:
+            raise ValueError(f"column {name!r} has no value; leave it out: name others in --target")
+
+
+def check_history(predictor: Any, entries: "list[Entry]", known: Sequence[str] = ()) -> None:
     """Raise ``ValueError`` for series that a predictor cannot go on from.
 
     Args:
         predictor: calibrated or not.
         entries: series that end where the forecast begins, with what is known of the future.
+        known: names of the covariates that must be.
     """
+    horizon = predictor.prediction_length
+    for entry in entries if known else ():
+        steps = entry["target"].shape[-1]
+        ahead = entry["feat_dynamic_real"].shape[-1] - steps
+        if ahead < horizon:
+            raise ValueError(
+                f"series {entry['item_id']!r}: {', '.join(known)} are known for {ahead} steps "
+                f"after the last target, at {entry['start'] + steps - 1}, expected {horizon}: add "
+                "rows with them and without a target"
+            )
     transform = getattr(getattr(predictor, "base", predictor), "input_transform", None)
     for _ in transform.apply(entries, is_train=False) if transform is not None else ():
         pass

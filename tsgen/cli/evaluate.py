@@ -20,7 +20,7 @@ from tsgen.cli.common import (
     baselines_in,
     set_threads,
 )
-from tsgen.cli.folder import open_model
+from tsgen.cli.folder import open_model, seen_before
 from tsgen.cli.output import note
 from tsgen.cli.scoring import lowest_of, present, run_baselines
 
@@ -52,8 +52,8 @@ def evaluate(
 ) -> None:
     """Score a saved model on the last windows of a table.
 
-    Each window is forecast from what comes before it. Take care that training has not seen the
-    windows: scores of windows it has seen mean nothing.
+    Each window is forecast from what comes before it. Scores of windows that training has
+    seen mean nothing: a warning says which begin before the end of the table it was given.
 
         tsgen evaluate model/ demand.csv --windows 7 --out scores.csv --report report.html
     """
@@ -72,6 +72,8 @@ def evaluate(
         note(f"{table}: {data.summary}")
     horizon = predictor.prediction_length
     test = rolling(data.dataset, windows, horizon, stride)
+    if warning := seen_before(model, test, horizon):
+        note(f"warning: {warning}")
     pasts = [until(entry, length_of(entry) - horizon, horizon) for entry in data.dataset]
     check_history(predictor, pasts)
     common: dict[str, Any] = {

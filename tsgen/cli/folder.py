@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,15 @@ from tsgen.cli.output import note
 if TYPE_CHECKING:
     from gluonts.model.predictor import Predictor
 
-    from tsgen.data.layout import TableLayout
+    from tsgen.data.layout import Summary, TableLayout
     from tsgen.data.splits import Entry
 
 MODEL = "gluonts-config.json"
 """File that every saved predictor has."""
 TABLE = "table.json"
 """File beside a model that says how its table is read."""
+SEEN = "seen.json"
+"""File beside a model that says where the table ended that it was trained on."""
 CHECKPOINTS = "checkpoints"
 """Folder of a training that is not finished."""
 
@@ -41,8 +44,8 @@ def check_free(out: Path, resumes: bool) -> None:
         raise ValueError(f"--out {out}: it holds a model; pass --overwrite to replace it")
 
 
-def save_model(predictor: "Predictor", layout: "TableLayout", folder: Path) -> set[str]:
-    """Write a model and how its table is read; what is there stays until all is written.
+def save_model(predictor: "Predictor", summary: "Summary", folder: Path) -> set[str]:
+    """Write a model, how its table is read and where that ended, all of it or nothing.
 
     Returns:
         The names of what was written.
@@ -53,7 +56,8 @@ def save_model(predictor: "Predictor", layout: "TableLayout", folder: Path) -> s
     from gluonts.core.serde import dump_json
 
     predictor.serialize(part)
-    (part / TABLE).write_text(dump_json(layout))
+    (part / TABLE).write_text(dump_json(summary.layout))
+    (part / SEEN).write_text(json.dumps({"end": summary.end.isoformat()}))
     names = {path.name for path in part.iterdir()}
     for name in names:
         remove(folder / name)
@@ -74,7 +78,7 @@ def save_calibrated(
     predictor: "Predictor",
     held: "list[Entry]",
     seed: int,
-    layout: "TableLayout",
+    summary: "Summary",
     out: Path,
     say: Callable[[str], None],
 ) -> "Predictor":
@@ -86,14 +90,14 @@ def save_calibrated(
     Returns:
         The predictor that is in the folder.
     """
-    first = save_model(predictor, layout, out)
+    first = save_model(predictor, summary, out)
     try:
         final = _calibrated(predictor, held, seed, say)
     except ValueError as error:
         note(f"warning: not calibrated, the model is kept as it was trained ({error})")
         final = predictor
     if final is not predictor:
-        for name in first - save_model(final, layout, out):
+        for name in first - save_model(final, summary, out):
             remove(out / name)
     remove(out / CHECKPOINTS)
     return final
@@ -135,6 +139,22 @@ def open_model(folder: Path, device: str | None) -> tuple[Any, "TableLayout"]:
     if not isinstance(layout, TableLayout):
         raise ValueError(f"{path}: the file is damaged (it describes no table)")
     return predictor, layout
+
+
+def seen_before(folder: Path, test: "list[Entry]", horizon: int) -> str:
+    """A sentence on windows that begin before the end of a model's table; empty if none do."""
+    path = folder / SEEN
+    if not path.exists():
+        return ""
+    end = datetime.fromisoformat(json.loads(path.read_text())["end"])
+    starts = [entry["start"] + entry["target"].shape[-1] - horizon for entry in test]
+    early = sum(start.start_time <= end for start in starts)
+    if not early:
+        return ""
+    return (
+        f"{early} of {len(test)} windows begin before {end}, where the table ended that the model "
+        "was trained, calibrated and tested on: it may know them"
+    )
 
 
 def _brief(error: Exception) -> str:

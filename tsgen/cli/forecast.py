@@ -80,7 +80,7 @@ def forecast(
         note(f"{table}: {data.summary}")
     if total:
         _check_sum(data.dataset, channels)
-    check_history(predictor, data.dataset)
+    check_history(predictor, data.dataset, layout.known)
     with working():
         made = list(predictor.predict(data.dataset, num_samples=samples, seed=seed))
         frame = quantile_frame(made, quantile_levels, channels, stamp)

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tsgen.cli.checks import PAGES, check_folder, check_writable, working
+from tsgen.cli.checks import (
+    PAGES,
+    as_options,
+    check_channels,
+    check_folder,
+    check_writable,
+    working,
+)
 from tsgen.cli.common import (
     BASELINES,
     BaselinesOption,
@@ -138,20 +145,22 @@ def train(
     from tsgen.data import from_dataframe, rolling, until
     from tsgen.data.splits import length_of
 
-    dataset, summary = from_dataframe(
-        table,
-        time=time_column,
-        target=names_in(target) or None,
-        item_id=item_id,
-        multivariate=None if panel is None else not panel,
-        known=names_in(known),
-        past=names_in(past),
-        static=names_in(static),
-        freq=freq,
-        duplicates=duplicates,
-        irregular=irregular,
-        dayfirst=dayfirst,
-    )
+    with as_options():
+        dataset, summary = from_dataframe(
+            table,
+            time=time_column,
+            target=names_in(target) or None,
+            item_id=item_id,
+            multivariate=None if panel is None else not panel,
+            known=names_in(known),
+            past=names_in(past),
+            static=names_in(static),
+            freq=freq,
+            duplicates=duplicates,
+            irregular=irregular,
+            dayfirst=dayfirst,
+        )
+    check_channels(dataset, summary.channels)
     lengths = {str(entry["item_id"]): length_of(entry) for entry in dataset}
     plan = plan_windows(lengths, horizon, windows, calibration)
     say(f"{table}: {summary}")
@@ -167,7 +176,7 @@ def train(
     before = [until(entry, length_of(entry) - plan.test * horizon) for entry in dataset]
     held = rolling(before, plan.calibration, horizon) if plan.calibration else []
     with working():
-        final = save_calibrated(predictor, held, seed, summary.layout, out, say)
+        final = save_calibrated(predictor, held, seed, summary, out, say)
         say(f"the model is in {out}")
         if not plan.test:
             if as_json:
