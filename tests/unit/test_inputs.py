@@ -25,7 +25,7 @@ def entry(**changes):
 def transformation(spec, scaling="mean", support="real"):
     return create_transformation(
         spec,
-        support=support,
+        link=Link(support, spec.tau),
         scaling=scaling,
         scaling_window=None,
         time_features=(),

@@ -42,7 +42,7 @@ def make(lengths=(40, 70), missing=True):
     spec = infer_spec(data, 4)
     transformation = create_transformation(
         spec,
-        support="real",
+        link=Link(),
         scaling="standard",
         scaling_window=8,
         time_features=default_time_features("h"),

@@ -3,7 +3,17 @@
 from tsgen.core import Registry
 from tsgen.encoders.base import HistoryEncoder, State
 from tsgen.encoders.recurrent import GRUEncoder, LSTMEncoder
+from tsgen.encoders.transformer import TransformerEncoder
 
-encoders: Registry[HistoryEncoder] = Registry("encoder", {"gru": GRUEncoder, "lstm": LSTMEncoder})
+encoders: Registry[HistoryEncoder] = Registry(
+    "encoder", {"gru": GRUEncoder, "lstm": LSTMEncoder, "transformer": TransformerEncoder}
+)
 
-__all__ = ["GRUEncoder", "HistoryEncoder", "LSTMEncoder", "State", "encoders"]
+__all__ = [
+    "GRUEncoder",
+    "HistoryEncoder",
+    "LSTMEncoder",
+    "State",
+    "TransformerEncoder",
+    "encoders",
+]

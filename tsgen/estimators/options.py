@@ -8,6 +8,7 @@ from typing import Any
 import tsgen.diffusion
 from tsgen.diffusion import Sampler, Schedule
 from tsgen.encoders import encoders
+from tsgen.models.flows import flows
 
 _UNREADABLE = (SyntaxError, ValueError, TypeError, MemoryError, RecursionError)
 """What Python answers to text that is no literal, however strange."""
@@ -36,8 +37,8 @@ def read_texts(options: Mapping[str, Any]) -> dict[str, Any]:
 def read_value(text: str) -> Any:
     """A literal, a part with its options, or else the text itself.
 
-    Parts are encoders, ``gru(hidden_size=128)``, which become a ``functools.partial``, and the
-    samplers and schedules of ``tsgen.diffusion``, ``DPMSolverPP(20)``.
+    Parts are encoders, ``gru(hidden_size=128)``, and flows, ``maf(num_blocks=5)``, which become a
+    ``functools.partial``, and the samplers and schedules of ``tsgen.diffusion``, ``DPMSolverPP(20)``.
 
     Raises:
         ValueError: for a part that is not known, or arguments that are no literals.
@@ -60,15 +61,16 @@ def _part(text: str, name: str, call: ast.Call) -> Any:
         named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
     except _UNREADABLE:
         raise ValueError(f"{text!r}: arguments must be numbers, quoted names or tuples") from None
-    if name in encoders:
-        return functools.partial(encoders[name], *positional, **named)
+    for registry in (encoders, flows):
+        if name in registry:
+            return functools.partial(registry[name], *positional, **named)
     parts = {
         key: part
         for key, part in vars(tsgen.diffusion).items()
         if isinstance(part, type) and issubclass(part, Sampler | Schedule)
     }
     if name not in parts:
-        known = ", ".join([*sorted(encoders), *sorted(parts)])
+        known = ", ".join([*sorted(encoders), *sorted(flows), *sorted(parts)])
         raise ValueError(f"{text!r}: no part is called {name}; known are {known}")
     try:
         return parts[name](*positional, **named)

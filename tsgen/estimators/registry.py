@@ -16,7 +16,9 @@ from tsgen.estimators.baselines import (
 )
 from tsgen.estimators.distribution import GaussianEstimator, StudentTEstimator
 from tsgen.estimators.peers import PeerEstimator
+from tsgen.estimators.tempflow import TempFlowEstimator
 from tsgen.estimators.timegrad import TimeGradEstimator
+from tsgen.models.flows import flows
 
 baselines: Registry[Estimator] = Registry(
     "baseline",
@@ -53,7 +55,14 @@ estimators: Registry[Estimator] = Registry(
         "lowrank": partial(GaussianEstimator, covariance="low_rank"),
         "student_t": StudentTEstimator,
         "timegrad": TimeGradEstimator,
+        "tempflow": TempFlowEstimator,
+        "transformer_maf": partial(TempFlowEstimator, encoder="transformer"),
+        "transformer_realnvp": partial(
+            TempFlowEstimator, flow="realnvp", encoder="transformer"
+        ),
+        **{name: partial(TempFlowEstimator, flow=name) for name in flows},
         **peers,
         **baselines,
     },
 )
+"""Each flow's name is that of TempFlow with it and a GRU."""

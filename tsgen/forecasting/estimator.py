@@ -28,7 +28,7 @@ from tsgen.forecasting.windows import (
     WindowStore,
     validation_windows,
 )
-from tsgen.models import GenerativeModel
+from tsgen.models import Flow, GenerativeModel
 
 _NOT_THE_RUN = (
     "device",
@@ -144,6 +144,16 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]
     ) -> GenerativeModel:
         """The family's model."""
+
+    def link(self, spec: DataSpec) -> Link:
+        """The bijection between the data's support and the real line."""
+        return Link(self.support, spec.tau)
+
+    def build_dequantiser(
+        self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]
+    ) -> Flow | None:
+        """What draws the noise of whole numbers; ``None`` is the uniform law."""
+        return None
 
     def train(
         self,
@@ -281,7 +291,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         )
         return create_transformation(
             spec,
-            support=self.support,
+            link=self.link(spec),
             scaling=self.scaling,
             scaling_window=window,
             time_features=default_time_features(spec.freq) if features is None else features,
@@ -345,7 +355,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             horizon=self.prediction_length,
             lags=lags,
             scaling=self.scaling,
-            link=Link(self.support, spec.tau),
+            link=self.link(spec),
             missing=spec.missing,
             num_known=len(calendar) + spec.is_panel + len(spec.known_mean),
             num_past=len(spec.past_mean),
@@ -359,7 +369,10 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         decoding = decodings[self.decoding]
         encoder: HistoryEncoder = encoders.build(self.encoder, layout.input_size)
         event_shape, cond_shape = decoding.shapes(layout, encoder.output_size)
-        return decoding(self.build_model(event_shape, cond_shape), encoder, layout)
+        model = self.build_model(event_shape, cond_shape)
+        seen = (*cond_shape[:-1], cond_shape[-1] + event_shape[-1])
+        dequantiser = self.build_dequantiser(event_shape, seen) if layout.link.is_quantised else None
+        return decoding(model, encoder, layout, dequantiser=dequantiser)
 
     def _continue(
         self,

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from tsgen.core import Component
 from tsgen.encoders import HistoryEncoder
 from tsgen.encoders.base import select_rows
-from tsgen.forecasting.layout import InputLayout, Pairs, StreamState, raw_statistics, squash
-from tsgen.models import GenerativeModel
+from tsgen.forecasting.layout import InputLayout, Pairs, StreamState, raw_statistics
+from tsgen.models import Flow, GenerativeModel
+from tsgen.nets import squash
 
 Batch = Mapping[str, Tensor]
 
@@ -27,6 +28,9 @@ class Forecaster(Component, nn.Module, ABC):
         encoder: from inputs to conditioning.
         layout: how inputs are made.
         max_numbers: sampling is cut into pieces that hold about so many numbers at a time.
+        dequantiser: a flow that draws the noise with which whole numbers are made continuous, given
+            them and their conditioning (variational dequantisation: Ho et al. 2019, eq 12-13);
+            ``None`` draws it uniformly.
     """
 
     statistics_mean: Tensor
@@ -39,8 +43,10 @@ class Forecaster(Component, nn.Module, ABC):
         encoder: HistoryEncoder,
         layout: InputLayout,
         max_numbers: int = 2**26,
+        dequantiser: Flow | None = None,
     ) -> None:
         super().__init__()
+        self.dequantiser = dequantiser
         self.model, self.encoder, self.layout, self.max_numbers = (
             model,
             encoder,
@@ -80,6 +86,8 @@ class Forecaster(Component, nn.Module, ABC):
         observed = None if pairs.observed.all() else pairs.observed
         if player is None:
             losses = self.model.loss(pairs.x, pairs.cond, observed)
+            if self.dequantiser is not None:  # the loss is per element, the noise's law learns, too
+                losses = losses + pairs.log_scale / self.model.event_shape.numel()
         else:
             losses = self.model.player_loss(player, pairs.x, pairs.cond, observed)
         kept = torch.where(pairs.weight > 0, losses, torch.zeros_like(losses))
@@ -234,14 +242,31 @@ class Forecaster(Component, nn.Module, ABC):
         """
         if self.layout.scaling != "none":
             observed = observed & ~before.isnan()
-        z, log_slope = self.link.forward(y, dequantise=True)
+        event = tuple(range(-len(self.model.event_shape), 0))
+        noise, log_noise = self._noise(y, location, scale, cond)
+        z, log_slope = self.link.forward(y, noise)
         x = ((z - location) / scale).nan_to_num(0.0)
         kept = observed.to(x.dtype)
-        event = tuple(range(-len(self.model.event_shape), 0))
         log_scale = torch.where(observed, scale.log() - log_slope, torch.zeros_like(x)).sum(event)
+        log_scale = log_scale + log_noise
         whole = self.model.partial == "drop"
         weight = kept.amin(event) if whole else kept.amax(event)
         return Pairs(x, cond, weight, log_scale, kept)
+
+
+    def _noise(
+        self, y: Tensor, location: Tensor, scale: Tensor, cond: Tensor
+    ) -> tuple[Tensor | None, Tensor | float]:
+        """Noise in [0, 1) for whole numbers y, and its log density (*batch,) if it is learnt."""
+        if not self.link.is_quantised:
+            return None, 0.0
+        if self.dequantiser is None:
+            return torch.rand_like(y), 0.0
+        middle = ((self.link.forward(y)[0] - location) / scale).nan_to_num(0.0)
+        drawn, log_density = self.dequantiser.sample_with_log_prob(torch.cat([cond, middle], -1))
+        steepness = -(nn.functional.softplus(drawn) + nn.functional.softplus(-drawn))
+        event = tuple(range(-len(self.model.event_shape), 0))
+        return drawn.sigmoid(), log_density - steepness.sum(event)
 
 
 def _extend(values: Tensor, count: int) -> Tensor:
@@ -300,8 +325,9 @@ class HorizonForecaster(Forecaster):
         encoder: HistoryEncoder,
         layout: InputLayout,
         max_numbers: int = 2**26,
+        dequantiser: Flow | None = None,
     ) -> None:
-        super().__init__(model, encoder, layout, max_numbers)
+        super().__init__(model, encoder, layout, max_numbers, dequantiser)
         self.steps = nn.Parameter(torch.randn(layout.horizon, self.step_features))
 
     @staticmethod

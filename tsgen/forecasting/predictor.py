@@ -117,10 +117,10 @@ class GenerativePredictor(Component, PyTorchPredictor):
 
     @property
     def has_log_prob(self) -> Literal["exact", "bound", "none"]:
-        """What :meth:`log_prob` returns; of dequantised counts it is a lower bound."""
+        """What :meth:`log_prob` returns; of dequantised whole numbers it is a lower bound."""
         forecaster = self.prediction_net.best_forecaster
         kind = forecaster.model.has_log_prob
-        return "bound" if kind == "exact" and forecaster.link.support == "count" else kind
+        return "bound" if kind == "exact" and forecaster.link.is_quantised else kind
 
     def log_prob(self, dataset: Dataset) -> np.ndarray:
         """Log density of the last ``prediction_length`` steps of each series given those before.

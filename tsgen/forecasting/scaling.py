@@ -34,13 +34,18 @@ class Link(Options):
                 can occur; one end may be infinite, then as positive
     ==========  =============================================================================
 
+    Whole numbers of any support can be dequantised: they become y + u - 1/2, the support reaches
+    half a unit further, and samples are rounded. (With "count" they always are.)
+
     Args:
         support: which.
         tau: typical size of each channel, (C,) as a tuple; used by half-infinite supports.
+        whole: whether the values are whole numbers to be dequantised.
     """
 
     support: Literal["real", "positive", "count"] | tuple[float, float] = "real"
     tau: tuple[float, ...] = (1.0,)
+    whole: bool = False
 
     def __post_init__(self) -> None:
         """Check the interval."""
@@ -79,28 +84,39 @@ class Link(Options):
             )
 
     @property
+    def is_quantised(self) -> bool:
+        """Whether values are whole numbers to which noise is added."""
+        return self.whole or self.support == "count"
+
+    @property
     def _half_line(self) -> tuple[float, float, float] | None:
         """Origin, direction and margin of a half-infinite support."""
-        if self.support in ("positive", "count"):
+        half, margin = (0.5, 0.0) if self.whole else (0.0, 1e-3)
+        if self.support == "count":
             return 0.0, 1.0, 0.0
+        if self.support == "positive":
+            return half, 1.0, 0.0
         if isinstance(self.support, tuple) and math.isinf(self.support[1]):
-            return self.support[0], 1.0, 1e-3
+            return self.support[0] - half, 1.0, margin
         if isinstance(self.support, tuple) and math.isinf(self.support[0]):
-            return self.support[1], -1.0, 1e-3
+            return self.support[1] + half, -1.0, margin
         return None
 
     def _tau(self, like: Tensor) -> Tensor:
         return torch.tensor(self.tau, dtype=like.dtype, device=like.device)
 
-    def forward(self, y: Tensor, dequantise: bool = False) -> tuple[Tensor, Tensor]:
+    def forward(self, y: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
         r"""Map y (\*, C) to z; also gives log |dz/dy| of each element.
 
-        Counts sit at y + .5 unless dequantised.
+        Args:
+            y: values.
+            noise: what whole numbers are dequantised with, in [0, 1); without it they stay in the
+                middle of their unit.
         """
+        if self.is_quantised:
+            y = y + (0.5 if noise is None else noise) - (0.0 if self.support == "count" else 0.5)
         if self.support == "real":
             return y, torch.zeros_like(y)
-        if self.support == "count":
-            y = y + (torch.rand_like(y) if dequantise else 0.5)
         half_line = self._half_line
         if half_line is not None:
             origin, sign, margin = half_line
@@ -118,27 +134,33 @@ class Link(Options):
 
     def inverse(self, z: Tensor) -> Tensor:
         r"""Map z (\*, C) back into the support."""
+        if self.support == "count":
+            return (self._tau(z) * F.softplus(z / self._tau(z))).floor()
+        y = self._continuous(z)
+        if self.whole:
+            y = y.round()
+            if self.support == "positive":
+                y = y.clamp_min(1)
+        return y.clamp(*self.support) if isinstance(self.support, tuple) else y
+
+    def _continuous(self, z: Tensor) -> Tensor:
+        half_line = self._half_line
         if self.support == "real":
             return z
-        half_line = self._half_line
         if half_line is None:
-            low, high, width = self._interval()
-            inside = self.support
-            assert isinstance(inside, tuple)
-            return (low + width * z.sigmoid()).clamp(*inside)
+            low, _, width = self._interval()
+            return low + width * z.sigmoid()
         origin, sign, margin = half_line
         tau = self._tau(z)
         u = F.softplus(z / tau)
         if self.support == "positive":
-            return tau * u.clamp_min(torch.finfo(u.dtype).tiny)
-        if self.support == "count":
-            return (tau * u).floor()
+            return origin + tau * u.clamp_min(torch.finfo(u.dtype).tiny)
         return origin + sign * tau * (u - margin).clamp_min(0)
 
     def _interval(self) -> tuple[float, float, float]:
         assert isinstance(self.support, tuple)
         low, high = self.support
-        margin = 1e-3 * (high - low)
+        margin = 0.5 if self.whole else 1e-3 * (high - low)
         return low - margin, high + margin, high - low + 2 * margin
 
 

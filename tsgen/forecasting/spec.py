@@ -35,6 +35,7 @@ class DataSpec(Options):
         static_mean, static_std: of each static real covariate.
         cardinality: number of categories of each static categorical covariate.
         tau: typical size of each channel, for links.
+        whole: whether all target values are whole numbers.
     """
 
     freq: str
@@ -52,6 +53,7 @@ class DataSpec(Options):
     static_std: tuple[float, ...] = ()
     cardinality: tuple[int, ...] = ()
     tau: tuple[float, ...] = (1.0,)
+    whole: bool = False
 
     @property
     def is_panel(self) -> bool:
@@ -148,7 +150,7 @@ def infer_spec(
     link = Link(support)
     first: Entry | None = None
     lengths: list[int] = []
-    missing = False
+    missing, whole = False, True
     moments = {name: (0, np.zeros(()), np.zeros(())) for name in (KNOWN, PAST, STATIC)}
     cardinality = np.zeros(0)
     size_sum, size_count = np.zeros(0), np.zeros(0)
@@ -169,6 +171,7 @@ def infer_spec(
         link.check(entry["target"], entry["where"])
         lengths.append(length)
         missing = missing or bool(np.isnan(entry["target"]).any())
+        whole = whole and not bool((entry["target"] % 1 > 0).any())
         for name, (count, total, squares) in moments.items():
             if name in entry:
                 value = entry[name].reshape(len(entry[name]), -1)[:, :length]
@@ -202,6 +205,7 @@ def infer_spec(
         static_std=statistics[STATIC][1],
         cardinality=tuple(int(c) for c in cardinality),
         tau=typical_size(support, size_sum, size_count),
+        whole=whole,
     )
 
 

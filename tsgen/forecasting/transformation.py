@@ -135,7 +135,7 @@ class ScaleTarget(Component, MapTransformation):
 def create_transformation(
     spec: DataSpec,
     *,
-    support: Support,
+    link: Link,
     scaling: Scaling,
     scaling_window: int | None,
     time_features: tuple[TimeFeature, ...],
@@ -153,9 +153,9 @@ def create_transformation(
     stacked = (["calendar"] if time_features else []) + (["age"] if spec.is_panel else [])
     return Chain(
         [
-            ReadEntry(spec, support, prediction_length),
+            ReadEntry(spec, link.support, prediction_length),
             *added,
             VstackFeatures("known", [*stacked, "known"]),
-            ScaleTarget(Link(support, spec.tau), scaling, scaling_window, past_length),
+            ScaleTarget(link, scaling, scaling_window, past_length),
         ]
     )

@@ -3,5 +3,6 @@
 from tsgen.models.base import GenerativeModel
 from tsgen.models.ddpm import DDPM
 from tsgen.models.distribution import Gaussian, StudentT
+from tsgen.models.flows import Flow
 
-__all__ = ["DDPM", "Gaussian", "GenerativeModel", "StudentT"]
+__all__ = ["DDPM", "Flow", "Gaussian", "GenerativeModel", "StudentT"]

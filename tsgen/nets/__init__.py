@@ -2,5 +2,6 @@
 
 from tsgen.nets.mlp import MLP
 from tsgen.nets.residual import DilatedResidualNet
+from tsgen.nets.squash import Squash, squash
 
-__all__ = ["MLP", "DilatedResidualNet"]
+__all__ = ["MLP", "DilatedResidualNet", "Squash", "squash"]

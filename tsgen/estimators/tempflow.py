@@ -1,0 +1,70 @@
+"""TempFlow: autoregression in time, a conditional flow for each step."""
+
+import functools
+from collections.abc import Callable
+from typing import Literal
+
+from tsgen.forecasting.estimator import GenerativeEstimator
+from tsgen.forecasting.scaling import Link
+from tsgen.forecasting.spec import DataSpec
+from tsgen.models import GenerativeModel
+from tsgen.models.flows import Flow, RealNVP, flows
+
+
+class TempFlowEstimator(GenerativeEstimator):
+    """A normalizing flow conditioned on a network that runs over the past.
+
+    Rasul, Sheikh, Schuster, Bergmann, Vollgraf 2021, arXiv 2002.06103. ``flow="realnvp"`` or
+    ``"maf"`` with ``encoder="gru"``, ``"lstm"`` or ``"transformer"`` are the models of the paper.
+    Options beyond those of :class:`GenerativeEstimator`:
+
+    Whole numbers have no density; where the target holds nothing else they are dequantised, and
+    samples are rounded.
+
+    Args:
+        flow: the name of a flow, or a class or ``functools.partial`` of one that takes
+            ``event_shape`` and ``cond_shape``. Known are "nice", "realnvp", "glow", "flowpp",
+            "maf", "iaf", "nsf", "quadratic_spline", "naf", "umnn", "sospf", "bpf", "bnaf",
+            "residual", "planar", "radial", "sylvester", "cnf" and "ffjord".
+        dequantisation: the noise u in [0, 1) that is added to whole numbers in training: "uniform"
+            (Theis, van den Oord, Bethge 2016, eq 7) or "variational", drawn by a flow that is
+            learnt with the model (Ho et al. 2019, eq 12-13); ``None`` refuses them.
+    """
+
+    flow: str | Callable = "maf"
+    dequantisation: Literal["uniform", "variational"] | None = "uniform"
+
+    def __post_init__(self) -> None:
+        """Check the flow."""
+        super().__post_init__()
+        part = flows[self.flow] if isinstance(self.flow, str) else self.flow
+        part = part.func if isinstance(part, functools.partial) else part
+        if not (isinstance(part, type) and issubclass(part, Flow)):
+            raise ValueError(
+                f"{type(self).__name__}: flow={self.flow!r} must be a name, a Flow class or a "
+                "partial of one"
+            )
+
+    def link(self, spec: DataSpec) -> Link:
+        """The support's, and noise where the target is whole numbers."""
+        if (spec.whole or self.support == "count") and self.dequantisation is None:
+            raise ValueError(
+                f"{type(self).__name__}: the target holds whole numbers only and dequantisation="
+                "None; a density degenerates on them: set dequantisation='uniform' or "
+                "'variational'"
+            )
+        return Link(self.support, spec.tau, whole=spec.whole and self.support != "count")
+
+    def build_dequantiser(
+        self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]
+    ) -> Flow | None:
+        """Affine coupling, drawn from and scored in one pass."""
+        if self.dequantisation != "variational":
+            return None
+        return RealNVP(event_shape, cond_shape, 2, (64,), direction="sampling")
+
+    def build_model(
+        self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]
+    ) -> GenerativeModel:
+        """The flow."""
+        return flows.build(self.flow, event_shape, cond_shape)

@@ -1,0 +1,36 @@
+"""Normalizing flows: exact conditional densities by change of variables."""
+
+from tsgen.core import Registry
+from tsgen.models.flows.autoregressive import (
+    BPF,
+    IAF,
+    MAF,
+    NAF,
+    NSF,
+    SOSPF,
+    QuadraticSplineFlow,
+    UMNNFlow,
+)
+from tsgen.models.flows.base import Flow
+from tsgen.models.flows.coupling import NICE, FlowPP, Glow, RealNVP
+
+flows: Registry[Flow] = Registry(
+    "flow",
+    {
+        "nice": NICE,
+        "realnvp": RealNVP,
+        "glow": Glow,
+        "flowpp": FlowPP,
+        "maf": MAF,
+        "iaf": IAF,
+        "nsf": NSF,
+        "quadratic_spline": QuadraticSplineFlow,
+        "naf": NAF,
+        "umnn": UMNNFlow,
+        "sospf": SOSPF,
+        "bpf": BPF,
+    },
+)
+"""Every flow by name."""
+
+__all__ = ["Flow", "RealNVP", "flows"]

@@ -1,0 +1,158 @@
+"""What all flows share: a conditional density by change of variables."""
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Transform
+from zuko.lazy import LazyComposedTransform, LazyTransform
+
+from tsgen.models.base import GenerativeModel
+from tsgen.models.flows.linear import LocationScale
+
+Direction = Literal["density", "sampling"]
+
+
+class Flow(GenerativeModel):
+    r"""A conditional normalizing flow.
+
+    Layers :math:`f = f_K \circ \dots \circ f_1` carry an event x, flattened to E elements, to
+    noise :math:`z \sim N(0, I)`, and
+
+    .. math:: \log p(x \mid c) = \log N(f(x; c)) + \log \lvert \det \partial f / \partial x \rvert
+
+    (Rezende, Mohamed 2015; Papamakarios et al. 2021, eq 6). Layers are zuko's ``LazyTransform``:
+    modules that, called with the context (rows, K), give a ``Transform`` of vectors (rows, E). A
+    family's constructor builds its layers and hands them to :meth:`compose`.
+
+    Layers run in their cheap direction from x to z (``direction="density"``), which makes the
+    density, and so training, cheap; sampling inverts them. With ``"sampling"`` it is the other way
+    round. Which of the two an inversion costs what is said by ``inversion``.
+
+    Conditioning (D,) is used as it is. Of (H, D) each step is first mapped to a few features, so
+    that the context has H times as many.
+
+    Args:
+        event_shape: (C,) or (H, C).
+        cond_shape: (D,) or (H, D).
+        direction: which way the layers run from x to z.
+    """
+
+    inversion: ClassVar[str] = "one pass"
+    """What the costly direction takes."""
+    trains_inverted: ClassVar[bool] = True
+    """Whether the inversion has gradients cheap enough to train by maximum likelihood."""
+    max_elements: ClassVar[int | None] = None
+    """Largest event, in elements."""
+    step_context: ClassVar[int] = 8
+    """Features of the context for each step of (H, D)."""
+
+    transform: LazyComposedTransform
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        cond_shape: tuple[int, ...],
+        direction: Direction = "density",
+    ) -> None:
+        super().__init__(event_shape, cond_shape)
+        if self.max_elements is not None:
+            self._check_size(self.max_elements)
+        if direction == "sampling" and not self.trains_inverted:
+            self._refuse_sampling(f"its inverse ({self.inversion})")
+        self.direction = direction
+        if len(cond_shape) == 2:
+            self.embed: nn.Module = nn.Linear(cond_shape[1], self.step_context)
+            self.context_size = cond_shape[0] * self.step_context
+        else:
+            self.embed, self.context_size = nn.Identity(), cond_shape[0]
+
+    def _check_size(self, limit: int) -> None:
+        size = self.event_shape.numel()
+        if size > limit:
+            raise ValueError(
+                f"{type(self).__name__}: event_shape={tuple(self.event_shape)} has {size} elements;"
+                f" this flow goes through them one by one and takes at most {limit}. Use a coupling"
+                " flow such as 'realnvp', 'glow' or 'flowpp', or decoding='step'"
+            )
+
+    def _refuse_sampling(self, needs: str) -> None:
+        raise ValueError(
+            f"{type(self).__name__}: direction='sampling' would need {needs} for every density, so "
+            "it cannot be trained by maximum likelihood; use direction='density', or 'iaf' or a "
+            "coupling flow for sampling in one pass"
+        )
+
+    def compose(self, *layers: LazyTransform, location_scale: bool = False) -> None:
+        """Take the layers, in their cheap direction, in the order in which x passes them.
+
+        With ``location_scale`` a location and a scale of each element that are linear in the
+        context come before them (in the sampling direction they are the last thing that a sample
+        passes).
+        """
+        if location_scale:
+            first = LocationScale(self.event_shape.numel(), self.context_size)
+            layers = (first, *layers) if self.direction == "density" else (*layers, first.inv)
+        self.transform = LazyComposedTransform(*layers)
+
+    @property
+    def has_log_prob(self) -> Literal["exact", "bound", "none"]:
+        """Exact."""
+        return "exact"
+
+    def to_noise(self, cond: Tensor) -> Transform:
+        """The transform from x (rows, E) to z (rows, E) for conditioning (rows, *cond_shape)."""
+        forward = self.transform(self.embed(cond).flatten(1))
+        return forward if self.direction == "density" else forward.inv
+
+    def log_prob(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Exact log density, (*batch,)."""
+        batch, rows, conds = self._rows(x, cond)
+        z, log_det = self.to_noise(conds).call_and_ladj(rows)
+        return self._log_normal(z).add(log_det).view(batch)
+
+    def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Negative log density per element, (*batch,)."""
+        return -self.log_prob(x, cond) / self.event_shape.numel()
+
+    def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
+        """Draw noise and carry it to x, (*sample_shape, *batch, *event_shape)."""
+        batch, count = self._batch(cond), math.prod(sample_shape)
+        rows = cond.reshape(-1, *self.cond_shape)
+        rows = rows.expand(count, *rows.shape).reshape(-1, *self.cond_shape)
+        z = torch.randn(
+            len(rows), self.event_shape.numel(), dtype=cond.dtype, device=cond.device
+        )
+        return self.to_noise(rows).inv(z).view(*sample_shape, *batch, *self.event_shape)
+
+    def sample_with_log_prob(self, cond: Tensor) -> tuple[Tensor, Tensor]:
+        """One draw for each conditioning, with its log density: cheap in the sampling direction.
+
+        Args:
+            cond: (*batch, *cond_shape).
+
+        Returns:
+            Events (*batch, *event_shape) and (*batch,); gradients reach the parameters through
+            both.
+        """
+        batch, rows = self._batch(cond), cond.reshape(-1, *self.cond_shape)
+        z = torch.randn(len(rows), self.event_shape.numel(), dtype=cond.dtype, device=cond.device)
+        x, log_det = self.to_noise(rows).inv.call_and_ladj(z)
+        return x.view(*batch, *self.event_shape), (self._log_normal(z) - log_det).view(batch)
+
+    def _rows(self, x: Tensor, cond: Tensor) -> tuple[torch.Size, Tensor, Tensor]:
+        """Batch shape, events (rows, E) and conditioning (rows, *cond_shape)."""
+        if not x.is_floating_point():
+            raise ValueError(
+                f"{type(self).__name__}: x is of {x.dtype}; a density needs real numbers: add "
+                "uniform noise to whole numbers (dequantisation), or use an estimator's "
+                "dequantisation='uniform'"
+            )
+        batch = self._batch(cond, x)
+        return batch, x.reshape(-1, self.event_shape.numel()), cond.reshape(-1, *self.cond_shape)
+
+    @staticmethod
+    def _log_normal(z: Tensor) -> Tensor:
+        """Log density of the standard normal law, (rows,)."""
+        return -0.5 * (z**2 + math.log(2 * math.pi)).sum(-1)

@@ -1,0 +1,389 @@
+"""Continuous flows: the noise is where a differential equation carries the event."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Transform, constraints
+from zuko.flows.continuous import FFJTransform
+from zuko.lazy import LazyTransform
+from zuko.transforms import ComposedTransform, FreeFormJacobianTransform
+
+from tsgen.dynamics import ODESolver, solve_ode
+from tsgen.models.flows.base import Direction, Flow
+
+
+class ConcatSquash(nn.Module):
+    r"""A vector field of concat-squash layers (Grathwohl et al. 2019, appendix B.1).
+
+    A layer is :math:`h \mapsto (W h)\, \sigma(u_g(t, c)) + u_s(t, c)`, with u linear in time and
+    context and tanh between layers. So the field is bounded: far away the flow is nearly a shift.
+
+    Derivatives go through the layers along with the values: they need no graph, and their own
+    gradients take one pass backwards.
+
+    Args:
+        features: E.
+        context: K.
+        hidden: sizes of the layers in between, at least one.
+    """
+
+    def __init__(self, features: int, context: int, hidden: tuple[int, ...]) -> None:
+        super().__init__()
+        self.sizes = (*hidden, features)
+        total = sum(self.sizes)
+        self.modulate = nn.Linear(context, 2 * total)
+        self.time = nn.Parameter(torch.randn(2 * total))
+        self.layers = nn.ModuleList(
+            nn.Linear(first, second, bias=False)
+            for first, second in zip((features, *hidden), self.sizes, strict=True)
+        )
+        with torch.no_grad():  # slow at first
+            for tensor in (self.modulate.weight, self.modulate.bias, self.time):
+                tensor[-features:].mul_(0.1)
+            for parameter in self.layers[-1].parameters():
+                parameter.mul_(0.1)
+
+    def forward(
+        self, t: Tensor, x: Tensor, modulation: Tensor, directions: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        r"""Velocities, and their derivatives in some directions.
+
+        Args:
+            t: time, ().
+            x: (rows, E).
+            modulation: what ``modulate`` makes of the context, (rows, twice the layers' sizes).
+            directions: v, (V, rows, E); V may be 0.
+
+        Returns:
+            f (rows, E) and :math:`(\partial f / \partial x) v`, (V, rows, E).
+        """
+        gates, shifts = torch.addcmul(modulation, t, self.time).chunk(2, -1)
+        h = torch.cat([x[None], directions])
+        *hidden, last = zip(
+            self.layers,
+            gates.sigmoid().split(self.sizes, -1),
+            shifts.split(self.sizes, -1),
+            strict=True,
+        )
+        for layer, gate, shift in hidden:
+            h = layer(h) * gate
+            value = (h[0] + shift).tanh()
+            h = torch.cat([value[None], h[1:] * (1 - value**2)])
+        layer, gate, shift = last
+        h = layer(h) * gate
+        return h[0] + shift, h[1:]
+
+
+class _Solution(Transform):
+    """The state after a fixed time, as a function of the state before."""
+
+    domain = codomain = constraints.real_vector
+    bijective = True
+
+    @abstractmethod
+    def call_and_ladj(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The state after (rows, E) and the log-determinant (rows,), in one solve."""
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return self.inv(y)
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.call_and_ladj(x)[1]
+
+
+class FFJORDTransform(_Solution):
+    r"""The solution of :math:`dx / dt = f(t, x)` from time 0 to time 1, or back.
+
+    .. math:: \log \lvert \det \partial x(t_1) / \partial x(t_0) \rvert
+        = \int_{t_0}^{t_1} \operatorname{tr}(\partial f / \partial x) \, dt
+
+    Both integrals are the solver's, so the log-determinant is that of the solution up to the
+    solver's error.
+
+    Args:
+        field: f.
+        modulation: what f makes of the context.
+        solver: how the equation is solved.
+        exact: the trace itself; else :math:`v^\top (\partial f / \partial x) v` with one vector v
+            of random signs for each row and the whole solve.
+        backwards: from time 1 to time 0.
+    """
+
+    def __init__(
+        self,
+        field: ConcatSquash,
+        modulation: Tensor,
+        solver: ODESolver,
+        exact: bool = True,
+        backwards: bool = False,
+    ) -> None:
+        super().__init__()
+        self.field, self.modulation, self.solver = field, modulation, solver
+        self.exact, self.backwards = exact, backwards
+
+    @property
+    def inv(self) -> Transform:
+        """The same field, the other way."""
+        return FFJORDTransform(
+            self.field, self.modulation, self.solver, self.exact, not self.backwards
+        )
+
+    def estimated(self) -> Transform:
+        """The same with an unbiased estimate of the log-determinant."""
+        return FFJORDTransform(self.field, self.modulation, self.solver, False, self.backwards)
+
+    def call_and_ladj(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The state after (rows, E) and the log-determinant (rows,), in one solve."""
+        if self.exact:
+            basis = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
+            directions = basis[:, None].expand(-1, len(x), -1)
+        else:
+            directions = torch.randint(2, (1, *x.shape), device=x.device).to(x) * 2 - 1
+
+        def field(t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            velocity, slopes = self.field(t, state[0], self.modulation, directions)
+            return velocity, (slopes * directions).sum((0, -1))
+
+        return self._solve(field, (x, x.new_zeros(len(x))))
+
+    def _call(self, x: Tensor) -> Tensor:
+        none = x.new_empty(0, *x.shape)
+        return self._solve(lambda t, x: self.field(t, x, self.modulation, none)[0], x)
+
+    def _solve(self, field: Callable[[Tensor, Any], Any], start: Any) -> Any:
+        ends = (1.0, 0.0) if self.backwards else (0.0, 1.0)
+        needed = (self.modulation, self.field.time, *self.field.layers.parameters())
+        return solve_ode(field, start, *ends, self.solver, needed)
+
+
+class FFJORDLayer(LazyTransform):
+    """One differential equation of :class:`FFJORDFlow`; its parts are those of the transform."""
+
+    def __init__(
+        self, features: int, context: int, hidden: tuple[int, ...], solver: ODESolver
+    ) -> None:
+        super().__init__()
+        self.field, self.solver = ConcatSquash(features, context, hidden), solver
+
+    def forward(self, c: Tensor) -> Transform:
+        """The transform for a context (rows, K)."""
+        return FFJORDTransform(self.field, self.field.modulate(c), self.solver)
+
+
+class FFJORDFlow(Flow):
+    r"""Free-form continuous flow (Grathwohl et al. 2019, FFJORD, eq 3-7).
+
+    An event is carried to noise along a vector field that any network may give. With
+    :math:`dx / dt = f(t, x, c)`, x(0) the event and x(1) the noise,
+
+    .. math:: \log p(x \mid c) = \log N(x(1)) + \int_0^1 \operatorname{tr}(\partial f/\partial x) dt
+
+    Density and samples cost one solve each, in either ``direction``: with the default solver 32
+    calls of the field. A density's calls cost 1 + E times as much for the trace itself, twice for
+    its estimate. The density is exact up to the solver's error, which
+    ``solver=ODESolver(num_steps=...)`` controls.
+
+    Args:
+        event_shape: (C,) or (H, C).
+        cond_shape: (D,) or (H, D).
+        num_blocks: differential equations, one after another.
+        hidden: sizes of the hidden layers of each one's field.
+        divergence: the trace in the training loss: ``"exact"``, or Hutchinson's unbiased estimate
+            with noise drawn once for each example and solve; ``None`` is exact up to 8 elements.
+            :meth:`log_prob` is exact always.
+        solver: how the equations are solved. Fixed steps keep the examples of a batch apart;
+            adaptive ones are chosen for all at once.
+        direction: which way time runs.
+    """
+
+    inversion: ClassVar[str] = "as many steps backwards"
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        cond_shape: tuple[int, ...],
+        num_blocks: int = 1,
+        hidden: tuple[int, ...] = (64, 64),
+        divergence: Literal["exact", "hutchinson"] | None = None,
+        solver: ODESolver = ODESolver(),  # noqa: B008
+        direction: Direction = "density",
+    ) -> None:
+        super().__init__(event_shape, cond_shape, direction)
+        _check_sizes(self, num_blocks=num_blocks, hidden=hidden)
+        size = self.event_shape.numel()
+        self.divergence = divergence or ("exact" if size <= 8 else "hutchinson")
+        self.width = num_blocks * (sum(hidden) + size)
+        layers = (FFJORDLayer(size, self.context_size, hidden, solver) for _ in range(num_blocks))
+        self.compose(*layers, location_scale=True)
+
+    @property
+    def working_size(self) -> int:
+        """What the fields make of the context, and the stages of a step."""
+        return 4 * self.width + 16 * self.event_shape.numel()
+
+    def log_prob_estimate(self, x: Tensor, cond: Tensor) -> Tensor:
+        """Unbiased estimate of the log density at the price of few traces, (*batch,)."""
+        batch, rows, conds = self._rows(x, cond)
+        parts: Any = self.to_noise(conds)
+        estimates = (
+            part.estimated() if isinstance(part, FFJORDTransform) else part
+            for part in parts.transforms
+        )
+        z, log_det = ComposedTransform(*estimates).call_and_ladj(rows)
+        return self._log_normal(z).add(log_det).view(batch)
+
+    def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Negative log density per element, or its estimate, as ``divergence`` says, (*batch,)."""
+        if self.divergence == "exact":
+            return super().loss(x, cond)
+        return -self.log_prob_estimate(x, cond) / self.event_shape.numel()
+
+
+class _Capped:
+    """A field that refuses to be called without end: zuko's solver knows no other limit."""
+
+    def __init__(self, field: Callable[[Tensor, Tensor], Tensor], max_num_steps: int) -> None:
+        self.field, self.max_num_steps, self.left = field, max_num_steps, 7.0 * max_num_steps
+
+    def __call__(self, t: Tensor, x: Tensor) -> Tensor:
+        self.left -= 1
+        if self.left < 0 or not x.isfinite().all():
+            raise RuntimeError(
+                f"CNFFlow: the adaptive solver found no way in max_num_steps={self.max_num_steps} "
+                "steps of finite numbers; loosen atol and rtol, or look for NaN in x, cond and "
+                "the parameters"
+            )
+        return self.field(t, x)
+
+
+class CNFTransform(_Solution):
+    """zuko's :class:`FreeFormJacobianTransform`, with a limit to its steps.
+
+    Args:
+        layer: field, tolerances and limit.
+        c: context (rows, K).
+        backwards: from time 1 to time 0.
+    """
+
+    def __init__(self, layer: "CNFLayer", c: Tensor, backwards: bool = False) -> None:
+        super().__init__()
+        self.layer, self.c, self.backwards = layer, c, backwards
+
+    @property
+    def inv(self) -> Transform:
+        """The same field, the other way."""
+        return CNFTransform(self.layer, self.c, not self.backwards)
+
+    def call_and_ladj(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The state after (rows, E) and the log-determinant (rows,), in one solve."""
+        return self._solve(x, "call_and_ladj")
+
+    def _call(self, x: Tensor) -> Tensor:
+        return self._solve(x, "_call")
+
+    def _solve(self, x: Tensor, method: str) -> Any:
+        layer = self.layer
+        field = _Capped(partial(layer.f, c=self.c), layer.max_num_steps)
+        ends = layer.times.flip(0) if self.backwards else layer.times
+        solution = FreeFormJacobianTransform(
+            field, *ends, (self.c, *layer.ode.parameters()), layer.atol, layer.rtol, exact=True
+        )
+        result = getattr(solution, method)(x)
+        field.left = float("inf")  # the way back repeats the steps found
+        return result
+
+
+class CNFLayer(FFJTransform):
+    """zuko's layer, with a bounded field, for all modes, and with a limit to its steps."""
+
+    def __init__(
+        self,
+        features: int,
+        context: int,
+        hidden: tuple[int, ...],
+        atol: float,
+        rtol: float,
+        max_num_steps: int,
+    ) -> None:
+        super().__init__(
+            features,
+            context,
+            freqs=1,
+            atol=atol,
+            rtol=rtol,
+            hidden_features=hidden,
+            activation=nn.Tanh,
+        )
+        self.max_num_steps = max_num_steps
+        with torch.no_grad():  # slow at first
+            for parameter in self.ode[-1].parameters():
+                parameter.mul_(0.1)
+
+    def forward(self, c: Tensor) -> Transform:
+        """The transform for a context (rows, K)."""
+        return CNFTransform(self, c)
+
+
+class CNFFlow(Flow):
+    r"""Continuous flow with zuko's adaptive Dormand-Prince solver (Chen et al. 2018, section 4).
+
+    The equation and the density are those of :class:`FFJORDFlow`; the field is a plain network of
+    event, context and :math:`\cos \pi t, \sin \pi t`. The trace is exact always, and gradients come
+    from the steps that the solver kept (Zhuang et al. 2020, Adaptive checkpoint adjoint).
+
+    Density and samples cost one solve each, in either ``direction``. How many steps it has depends
+    on the field and on the worst event of the batch, so a batch's composition matters to the
+    tolerances.
+
+    Args:
+        event_shape: (C,) or (H, C).
+        cond_shape: (D,) or (H, D).
+        hidden: sizes of the field's hidden layers.
+        atol: absolute error allowed in a step (100 times as much for the log-determinant).
+        rtol: error allowed in a step relative to the state.
+        max_num_steps: steps that a solve may try; beyond them it raises ``RuntimeError``.
+        direction: which way time runs.
+    """
+
+    inversion: ClassVar[str] = "as many steps backwards"
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        cond_shape: tuple[int, ...],
+        hidden: tuple[int, ...] = (64, 64),
+        atol: float = 1e-5,
+        rtol: float = 1e-4,
+        max_num_steps: int = 1000,
+        direction: Direction = "density",
+    ) -> None:
+        super().__init__(event_shape, cond_shape, direction)
+        _check_sizes(self, max_num_steps=max_num_steps, hidden=hidden)
+        for name, value in (("atol", atol), ("rtol", rtol)):
+            if not 0 < value < float("inf"):
+                raise ValueError(
+                    f"{type(self).__name__}: {name}={value} must be positive and finite"
+                )
+        self.width = self.context_size + sum(hidden)
+        size = self.event_shape.numel()
+        layer = CNFLayer(size, self.context_size, hidden, atol, rtol, max_num_steps)
+        self.compose(layer, location_scale=True)
+
+    @property
+    def working_size(self) -> int:
+        """Context and hidden layers, and the stages of a step."""
+        return 2 * self.width + 16 * self.event_shape.numel()
+
+
+def _check_sizes(flow: Flow, hidden: tuple[int, ...], **counts: int) -> None:
+    """Numbers of at least 1."""
+    name = type(flow).__name__
+    if min(hidden, default=0) < 1:
+        raise ValueError(f"{name}: hidden={hidden} must be one or more sizes of at least 1")
+    for field, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name}: {field}={count} must be at least 1")

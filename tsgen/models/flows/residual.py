@@ -1,0 +1,236 @@
+"""Residual flows: identity plus a contraction."""
+
+import math
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Transform, constraints
+from torch.nn import functional
+from zuko.lazy import LazyTransform
+
+from tsgen.models.flows.base import Direction, Flow
+from tsgen.models.flows.linear import ActNorm
+
+
+class Contraction(nn.Module):
+    r"""A network g(x, c) with :math:`\lvert g(x, c) - g(x', c) \rvert \le k \lvert x - x' \rvert`.
+
+    Each matrix on the way from x is divided by what its largest singular value has too much
+    (Behrmann et al. 2019, eq 4), :math:`W / \max(1, \lVert W \rVert_2 / \kappa)` with :math:`\kappa
+    = k^{1 / \text{layers}}`; singular values are exact, not power iterations. Between the layers is
+    LipSwish, :math:`a\, \sigma(\beta a) / 1.1` (Chen et al. 2019, section 3.2), whose slope stays
+    below 1. The context is added in every layer and is not restricted.
+
+    Args:
+        features: E.
+        context: K.
+        hidden: sizes of the layers in between.
+        coefficient: k, below 1.
+    """
+
+    def __init__(
+        self, features: int, context: int, hidden: tuple[int, ...], coefficient: float
+    ) -> None:
+        super().__init__()
+        sizes = (features, *hidden, features)
+        self.sizes, self.coefficient = sizes[1:], coefficient
+        self.limit = coefficient ** (1 / len(self.sizes))
+        self.modulate = nn.Linear(context, sum(self.sizes))
+        self.weights = nn.ParameterList(
+            torch.empty(second, first) for first, second in zip(sizes, sizes[1:], strict=False)
+        )
+        for weight in self.weights:
+            nn.init.orthogonal_(weight)
+        self.sharpness = nn.ParameterList(torch.full((size,), 0.5) for size in hidden)
+
+    def normalised(self) -> list[Tensor]:
+        """The matrices, with singular values of at most the limit."""
+        return [
+            w / (torch.linalg.matrix_norm(w, ord=2) / self.limit).clamp_min(1.0)
+            for w in self.weights
+        ]
+
+    def activation(self, number: int, a: Tensor) -> tuple[Tensor, Tensor]:
+        """LipSwish between two layers, and its slope."""
+        beta = functional.softplus(self.sharpness[number])
+        gate = torch.sigmoid(beta * a)
+        return a * gate / 1.1, gate * (1 + beta * a * (1 - gate)) / 1.1
+
+
+class ResidualTransform(Transform):
+    r"""The map :math:`y = x + g(x, c)` of a contraction g, with J its Jacobian.
+
+    It is inverted by :math:`x \leftarrow y - g(x, c)`, whose error falls by the factor k or more in
+    each step (Banach; Behrmann et al. 2019, algorithm 1). The inverse's derivatives are those of
+    the implicit function theorem.
+
+    Args:
+        net: g.
+        shifts: what g makes of the context, (rows, sum of the layers' sizes).
+    """
+
+    domain = codomain = constraints.real_vector
+    bijective = True
+
+    def __init__(self, net: Contraction, shifts: Tensor) -> None:
+        super().__init__()
+        self.net, self.weights = net, net.normalised()
+        self.shifts = shifts.split(net.sizes, -1)
+
+    def evaluate(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """g (rows, E) and the slopes of the activations, each (rows, hidden)."""
+        slopes: list[Tensor] = []
+        value = x @ self.weights[0].mT + self.shifts[0]
+        for number, (weight, shift) in enumerate(
+            zip(self.weights[1:], self.shifts[1:], strict=True)
+        ):
+            value, slope = self.net.activation(number, value)
+            slopes.append(slope)
+            value = value @ weight.mT + shift
+        return value, slopes
+
+    def times(self, slopes: list[Tensor], v: Tensor) -> Tensor:
+        """J v for vectors (*, rows, E)."""
+        v = v @ self.weights[0].mT
+        for weight, slope in zip(self.weights[1:], slopes, strict=True):
+            v = (v * slope) @ weight.mT
+        return v
+
+    def times_transposed(self, slopes: list[Tensor], v: Tensor) -> Tensor:
+        """Transposed J times v for vectors (*, rows, E)."""
+        v = v @ self.weights[-1]
+        for weight, slope in zip(reversed(self.weights[:-1]), reversed(slopes), strict=True):
+            v = (v * slope) @ weight
+        return v
+
+    def jacobian(self, slopes: list[Tensor]) -> Tensor:
+        """I + J, (rows, E, E)."""
+        eye = torch.eye(self.weights[0].shape[1]).to(slopes[0])
+        columns = self.times(slopes, eye[:, None].expand(-1, len(slopes[0]), -1))
+        return eye + columns.permute(1, 2, 0)
+
+    def call_and_ladj(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """y (rows, E) and the log-determinant (rows,), exactly."""
+        g, slopes = self.evaluate(x)
+        return x + g, torch.linalg.slogdet(self.jacobian(slopes)).logabsdet
+
+    def call_and_estimate(self, x: Tensor, weights: list[float]) -> tuple[Tensor, Tensor]:
+        r"""y (rows, E) and an estimate of the log-determinant (rows,).
+
+        .. math:: \sum_{k=1}^n w_k \frac{(-1)^{k+1}}{k} v^\top J^k v
+
+        with one vector v of random signs for each row (Behrmann et al. 2019, eq 7; Chen et al.
+        2019, eq 6). Its gradient is not the sum's but has the same mean,
+        :math:`\sum_k w_k (-1)^{k+1} v^\top J^{k-1} (\partial J) v` (Chen et al. 2019, eq 8): it
+        needs no graph but that of one product with J.
+
+        Args:
+            x: (rows, E).
+            weights: w.
+        """
+        g, slopes = self.evaluate(x)
+        v = torch.randint(2, x.shape, device=x.device).to(x) * 2 - 1
+        with torch.no_grad():
+            power, value, left = v, torch.zeros_like(x[:, 0]), torch.zeros_like(v)
+            for k, weight in enumerate(weights, 1):
+                sign = weight if k % 2 else -weight
+                left = left + sign * power
+                power = self.times_transposed(slopes, power)
+                value = value + sign / k * (power * v).sum(-1)
+        estimate = (left * self.times(slopes, v)).sum(-1)
+        return x + g, value + estimate - estimate.detach()
+
+    def _call(self, x: Tensor) -> Tensor:
+        return x + self.evaluate(x)[0]
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        with torch.no_grad():
+            sizes = (y, *self.shifts)
+            scale = 1 + sum(size.abs().amax(-1, keepdim=True) for size in sizes)
+            x, tiny, factor = y, 16 * torch.finfo(y.dtype).eps, self.net.coefficient
+            for _ in range(math.ceil(math.log(tiny * (1 - factor)) / math.log(factor))):
+                previous, x = x, y - self.evaluate(x)[0]
+                step = (x - previous).abs() / scale
+                if (step <= tiny).all():
+                    break
+            if not (step <= 100 * tiny).all():
+                raise RuntimeError(
+                    "the fixed-point iteration for a residual layer's inverse did not converge: "
+                    f"its last step was {step.max().item()}; look for NaN in x, cond and the "
+                    "parameters"
+                )
+        if not torch.is_grad_enabled():
+            return x
+        g, slopes = self.evaluate(x)
+        return x + torch.linalg.solve(self.jacobian(slopes).detach(), y - x - g)
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.call_and_ladj(x)[1]
+
+
+class ResidualLayer(LazyTransform):
+    """One block of :class:`ResidualFlow`; its arguments are those of :class:`Contraction`."""
+
+    def __init__(
+        self, features: int, context: int, hidden: tuple[int, ...], coefficient: float
+    ) -> None:
+        super().__init__()
+        self.net = Contraction(features, context, hidden, coefficient)
+
+    def forward(self, c: Tensor) -> Transform:
+        """The transform for a context (rows, K)."""
+        return ResidualTransform(self.net, self.net.modulate(c))
+
+
+class ResidualFlow(Flow):
+    inversion: ClassVar[str] = "fixed point"
+    trains_inverted: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        cond_shape: tuple[int, ...],
+        num_blocks: int = 8,
+        hidden: tuple[int, ...] = (64, 64),
+        coefficient: float = 0.9,
+        log_det: Literal["exact", "truncated", "roulette"] | None = None,
+        num_terms: int = 4,
+        direction: Direction = "density",
+        actnorm: bool = True,
+    ) -> None:
+        super().__init__(event_shape, cond_shape, direction)
+        size = self.event_shape.numel()
+        self.log_det = log_det or ("exact" if size <= 4 else "roulette")
+        self.coefficient, self.num_terms, self.width = coefficient, num_terms, sum(hidden) + size
+        layers: list[LazyTransform] = []
+        for _ in range(num_blocks):
+            layers.append(ResidualLayer(size, self.context_size, hidden, coefficient))
+            if actnorm:
+                layers.append(ActNorm(self.event_shape[-1]))
+        self.compose(*layers, location_scale=True)
+
+    def log_prob_estimate(self, x: Tensor, cond: Tensor) -> Tensor:
+        batch, rows, conds = self._rows(x, cond)
+        parts: Any = self.to_noise(conds)
+        total = rows.new_zeros(len(rows))
+        for part in parts.transforms:
+            if isinstance(part, ResidualTransform):
+                rows, log_det = part.call_and_estimate(rows, self.term_weights())
+            else:
+                rows, log_det = part.call_and_ladj(rows)
+            total = total + log_det
+        return self._log_normal(rows).add(total).view(batch)
+
+    def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
+        if self.log_det == "exact":
+            return super().loss(x, cond)
+        return -self.log_prob_estimate(x, cond) / self.event_shape.numel()
+
+    def term_weights(self) -> list[float]:
+        """Weights of the series' terms: 1, and for those drawn one over the chance to get there."""
+        weights = [1.0] * self.num_terms
+        if self.log_det == "roulette":
+            more = int(math.log(1 - torch.rand(()).item()) / math.log(self.coefficient))
+            weights += [self.coefficient**-k for k in range(1, more + 1)]
+        return weights
