@@ -244,7 +244,7 @@ BAD = {
     ),
     "part": (
         lambda p: ["train", good(p), *TRAIN, "--set", "encoder=gnu(hidden_size=3)", "--out", p],
-        "no part is called gnu; known are gru, lstm, Ancestral",
+        "no part is called gnu; known are gru, lstm, transformer, bnaf",
     ),
     "baseline": (
         lambda p: ["train", good(p), *TRAIN, "--out", p / "m", "--baselines", "naive"],

@@ -9,7 +9,7 @@ from tsgen import GaussianEstimator, TimeGradEstimator
 from tsgen.core import seeded
 from tsgen.diffusion import LinearSchedule
 from tsgen.encoders.base import select_rows
-from tsgen.nets import squash
+from tsgen.forecasting.layout import squash
 from tsgen.forecasting.spec import infer_spec
 from tsgen.forecasting.windows import WindowStore
 

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tsgen.forecasting.scaling import Link
 from tsgen.forecasting.spec import infer_spec
 from tsgen.forecasting.transformation import create_transformation
 

@@ -146,7 +146,7 @@ def test_counts_are_dequantised_uniformly():
     link = Link("count", (5.0,))
     y = torch.full((100_000, 1), 3.0).double()
     torch.manual_seed(0)
-    z, _ = link.forward(y, dequantise=True)
+    z, _ = link.forward(y, torch.rand_like(y))
     u = 5 * torch.nn.functional.softplus(z / 5) - 3
     assert (
         u.min() >= 0
@@ -155,6 +155,35 @@ def test_counts_are_dequantised_uniformly():
         and abs(u.var() - 1 / 12) < 0.002
     )
     assert torch.equal(link.inverse(z), y)
+
+
+WHOLE = ["real", "positive", "count", (0.0, 24.0), (1.0, math.inf), (-math.inf, 9.0)]
+
+
+@pytest.mark.parametrize("support", WHOLE)
+def test_dequantised_whole_numbers_come_back(support):
+    """Whatever the noise, a value is found again, and samples are whole and inside."""
+    link = Link(support, (5.0,), whole=support != "count")
+    y = torch.arange(-30.0, 30.0).double()
+    low, high = support if isinstance(support, tuple) else (-30, 30)
+    low = {"positive": 1, "count": 0}.get(support, low)
+    y = y[(y >= low) & (y <= high)][:, None]
+    with torch.no_grad():
+        for noise in (0.001, 0.5, 0.999):
+            z, _ = link.forward(y, torch.full_like(y, noise))
+            assert torch.equal(link.inverse(z), y)
+        drawn = link.inverse(1e3 * torch.randn(500, 1))
+    assert torch.equal(drawn, drawn.round())
+    link.check(drawn.numpy().T.astype(float), "sample")
+
+
+@pytest.mark.parametrize("support", WHOLE)
+def test_the_slope_of_dequantised_numbers_is_the_derivative(support):
+    link = Link(support, (5.0,), whole=support != "count")
+    u = torch.rand(5, 1).double().requires_grad_()
+    z, log_slope = link.forward(torch.full((5, 1), 4.0).double(), u)
+    (slope,) = torch.autograd.grad(z.sum(), u)
+    assert torch.allclose(log_slope, slope.abs().log(), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from gluonts.dataset.loader import as_stacked_batches
 from gluonts.transform.sampler import InstanceSampler
 
 from tsgen.forecasting.features import default_time_features
+from tsgen.forecasting.scaling import Link
 from tsgen.forecasting.spec import infer_spec
 from tsgen.forecasting.transformation import create_transformation
 from tsgen.forecasting.windows import (

@@ -22,6 +22,8 @@ class TempFlowEstimator(GenerativeEstimator):
     samples are rounded.
 
     Args:
+        lr: a third of TimeGrad's, for the density's own gradient is steeper than that of a
+            denoising error.
         flow: the name of a flow, or a class or ``functools.partial`` of one that takes
             ``event_shape`` and ``cond_shape``. Known are "nice", "realnvp", "glow", "flowpp",
             "maf", "iaf", "nsf", "quadratic_spline", "naf", "umnn", "sospf", "bpf", "bnaf",
@@ -31,6 +33,7 @@ class TempFlowEstimator(GenerativeEstimator):
             learnt with the model (Ho et al. 2019, eq 12-13); ``None`` refuses them.
     """
 
+    lr: float = 3e-3
     flow: str | Callable = "maf"
     dequantisation: Literal["uniform", "variational"] | None = "uniform"
 

@@ -51,7 +51,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     Args:
         prediction_length: H, steps to forecast.
         context_length: L, steps the encoder runs over; H by default.
-        encoder: "gru", "lstm", or a class or ``functools.partial`` that takes ``input_size``.
+        encoder: "gru", "lstm", "transformer", or a class or ``functools.partial`` that takes ``input_size``.
         decoding: "step" unrolls events (C,), "horizon" draws (H, C) at once.
         scaling: "mean", "standard", "robust", "anchored" or "none"; see ``forecasting.scaling``.
         scaling_window: steps the scaling statistics look back: "context" for the encoder's, "past"
@@ -240,6 +240,12 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
                 module = self.create_lightning_module(self._build_forecaster(layout))
             else:
                 module = self._continue(from_predictor, spec, shape, lags)
+            if module.forecaster.model.partial == "drop" and not spec.complete_steps:
+                raise ValueError(
+                    f"{type(self).__name__}: target: at no step are all {spec.num_channels} "
+                    "channels observed, and this model learns from such steps only; drop or fill "
+                    "channels, or use one that handles missing values (gaussian, timegrad)"
+                )
             training: Iterable
             if streamed:
                 training = StreamedWindows(

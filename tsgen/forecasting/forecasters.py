@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from tsgen.core import Component
 from tsgen.encoders import HistoryEncoder
 from tsgen.encoders.base import select_rows
-from tsgen.forecasting.layout import InputLayout, Pairs, StreamState, raw_statistics
+from tsgen.forecasting.layout import InputLayout, Pairs, StreamState, raw_statistics, squash
 from tsgen.models import Flow, GenerativeModel
-from tsgen.nets import squash
 
 Batch = Mapping[str, Tensor]
 
@@ -153,7 +153,8 @@ class Forecaster(Component, nn.Module, ABC):
         return paths + center[:, None, None]
 
     def _pieces(self, total: int, state: StreamState) -> Iterator[Tensor]:
-        memory = state.values[0].numel() + self.layout.horizon * self.layout.num_channels
+        kept = [state.values, *(v for v in pytree.tree_leaves(state.encoder) if v.dim() > 1)]
+        memory = sum(v[0].numel() for v in kept) + self.layout.horizon * self.layout.num_channels
         size = max(1, self.max_numbers // (self.model.working_size + 2 * memory))
         return iter(torch.arange(total).split(size))
 

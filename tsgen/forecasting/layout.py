@@ -136,3 +136,8 @@ def measure_statistics(
     variance = (squares / count - mean**2).clamp_min(0)
     std = torch.where(variance > 1e-10 * (1 + mean**2), variance.sqrt(), 1.0)
     return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def squash(u: Tensor) -> Tensor:
+    """The identity up to 10, logarithmic beyond: one wild value does not saturate an encoder."""
+    return torch.where(u.abs() > 10, u.sign() * (10 + 10 * (u.abs() / 10).clamp_min(1).log()), u)

@@ -36,6 +36,7 @@ class DataSpec(Options):
         cardinality: number of categories of each static categorical covariate.
         tau: typical size of each channel, for links.
         whole: whether all target values are whole numbers.
+        complete_steps: steps at which every channel is observed.
     """
 
     freq: str
@@ -54,6 +55,7 @@ class DataSpec(Options):
     cardinality: tuple[int, ...] = ()
     tau: tuple[float, ...] = (1.0,)
     whole: bool = False
+    complete_steps: int = 1
 
     @property
     def is_panel(self) -> bool:
@@ -150,7 +152,7 @@ def infer_spec(
     link = Link(support)
     first: Entry | None = None
     lengths: list[int] = []
-    missing, whole = False, True
+    missing, whole, complete = False, True, 0
     moments = {name: (0, np.zeros(()), np.zeros(())) for name in (KNOWN, PAST, STATIC)}
     cardinality = np.zeros(0)
     size_sum, size_count = np.zeros(0), np.zeros(0)
@@ -170,7 +172,8 @@ def infer_spec(
         check_covariate_length(entry, length)
         link.check(entry["target"], entry["where"])
         lengths.append(length)
-        missing = missing or bool(np.isnan(entry["target"]).any())
+        seen = np.isfinite(entry["target"])
+        missing, complete = missing or not bool(seen.all()), complete + int(seen.all(0).sum())
         whole = whole and not bool((entry["target"] % 1 > 0).any())
         for name, (count, total, squares) in moments.items():
             if name in entry:
@@ -206,6 +209,7 @@ def infer_spec(
         cardinality=tuple(int(c) for c in cardinality),
         tau=typical_size(support, size_sum, size_count),
         whole=whole,
+        complete_steps=complete,
     )
 
 

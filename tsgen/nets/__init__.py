@@ -2,6 +2,5 @@
 
 from tsgen.nets.mlp import MLP
 from tsgen.nets.residual import DilatedResidualNet
-from tsgen.nets.squash import Squash, squash
 
-__all__ = ["MLP", "DilatedResidualNet", "Squash", "squash"]
+__all__ = ["MLP", "DilatedResidualNet"]

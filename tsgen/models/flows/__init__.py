@@ -12,7 +12,11 @@ from tsgen.models.flows.autoregressive import (
     UMNNFlow,
 )
 from tsgen.models.flows.base import Flow
+from tsgen.models.flows.block import BNAF
 from tsgen.models.flows.coupling import NICE, FlowPP, Glow, RealNVP
+from tsgen.models.flows.layered import LayeredFlow
+from tsgen.models.flows.planar import PlanarFlow, RadialFlow
+from tsgen.models.flows.sylvester import SylvesterFlow
 
 flows: Registry[Flow] = Registry(
     "flow",
@@ -29,8 +33,12 @@ flows: Registry[Flow] = Registry(
         "umnn": UMNNFlow,
         "sospf": SOSPF,
         "bpf": BPF,
+        "bnaf": BNAF,
+        "planar": PlanarFlow,
+        "radial": RadialFlow,
+        "sylvester": SylvesterFlow,
     },
 )
 """Every flow by name."""
 
-__all__ = ["Flow", "RealNVP", "flows"]
+__all__ = ["Flow", "LayeredFlow", "RealNVP", "flows"]

@@ -150,6 +150,12 @@ class Flow(GenerativeModel):
                 "dequantisation='uniform'"
             )
         batch = self._batch(cond, x)
+        if x.device.type == "cpu" and not x.isfinite().all():  # on an accelerator it would wait
+            place = (~x.isfinite()).nonzero()[0].tolist()
+            raise ValueError(
+                f"{type(self).__name__}: x is {x[tuple(place)].item()} at {place}; a density needs "
+                "finite values"
+            )
         return batch, x.reshape(-1, self.event_shape.numel()), cond.reshape(-1, *self.cond_shape)
 
     @staticmethod

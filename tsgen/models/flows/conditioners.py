@@ -1,7 +1,6 @@
 """Layers that give each element's function parameters from other elements and the context."""
 
 import math
-from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -15,10 +14,11 @@ from zuko.transforms import AutoregressiveTransform, DependentTransform
 from zuko.utils import unpack
 
 from tsgen.models.flows.univariate import Univariate
-from tsgen.nets import Squash, squash
 
-_WILD = 5.0
-"""Beyond it, the logarithm of an element is what steers the others' functions."""
+_WILD = 10.0
+"""A wilder element than this steers the others' functions no further, lest errors multiply."""
+_BLOCK = 16
+"""Elements that are found between two products with everything known."""
 
 
 def coupling(
@@ -41,7 +41,7 @@ def coupling(
         shapes=univariate.shapes,
         hidden_features=hidden,
     )
-    _near_identity(layer).hyper.insert(0, Squash(_WILD))
+    _near_identity(layer).hyper.insert(0, nn.Hardtanh(-_WILD, _WILD))
     return layer
 
 
@@ -76,7 +76,8 @@ class Masked(LazyTransform):
     those before it directly, too.
 
     Backwards the elements are found one by one. Each hidden unit is computed once, as soon as all
-    that it sees is known, so that the whole of it costs the arithmetic of a single pass.
+    that it sees is known, so that the whole of it costs the arithmetic of a single pass, most of it
+    in products of matrices.
 
     Args:
         features: E, at least 2.
@@ -100,63 +101,91 @@ class Masked(LazyTransform):
             for before, after in zip(sees, [*degrees, outputs], strict=True)
         )
         self.direct = MaskedLinear(adjacency=outputs[:, None] > steps, bias=False)
-        self.contexts = nn.ModuleList(
-            nn.Linear(context, n, bias=False) for n in (hidden[0], len(outputs))
-        )
+        self.context = nn.Linear(context, hidden[0], bias=False)
         with torch.no_grad():
             last = cast(MaskedLinear, self.layers[-1])
-            for p in (last.weight, last.bias, self.direct.weight, self.contexts[1].weight):
+            for p in (last.weight, last.bias, self.direct.weight):
                 cast(Tensor, p).mul_(0.01)
-        # units of each layer that see at most so many elements
-        self.ready = [[int((d <= i).sum()) for i in range(features)] for d in degrees]
+        # everything in the order in which it becomes known: for each element the units of each
+        # layer that wait for nothing after it, then the element itself
+        kinds = [steps + 1, *degrees]
+        keys = torch.cat([d * len(kinds) + k for k, d in enumerate(kinds)])
+        place = torch.empty_like(keys)
+        place[keys.argsort(stable=True)] = torch.arange(len(keys))
+        self.places = [p.tolist() for p in place.split([len(d) for d in kinds])]
+        stops = torch.unique(keys, return_counts=True)[1].cumsum(0).tolist()
+        elements, seen = set(self.places[0]), 0
+        self.blocks: list[list[tuple[int, int, bool]]] = []
+        for low, high in zip([0, *stops[:-1]], stops, strict=True):
+            if not self.blocks or seen == _BLOCK:
+                self.blocks.append([])
+                seen = 0
+            self.blocks[-1].append((low, high, low in elements))
+            seen += low in elements
 
     def forward(self, c: Tensor) -> Transform:
         """The transform for a context (rows, K)."""
-        return _MaskedTransform(self, [layer(c) for layer in self.contexts])
+        return _MaskedTransform(self, self.context(c))
 
-    def functions(self, x: Tensor, contexts: Sequence[Tensor]) -> Transform:
+    def functions(self, x: Tensor, context: Tensor) -> Transform:
         """The functions of all elements of x (rows, E)."""
         first, *rest = self.layers
-        x = squash(x, _WILD)
-        h = (first(x) + contexts[0]).relu()
+        x = x.clamp(-_WILD, _WILD)
+        h = (first(x) + context).relu()
         for layer in rest[:-1]:
             h = layer(h).relu()
-        phi = rest[-1](h) + self.direct(x) + contexts[1]
+        phi = rest[-1](h) + self.direct(x)
         phi = phi.unflatten(-1, (self.features, self.total))
         return DependentTransform(self.univariate(*unpack(phi, self.univariate.shapes)), 1)
 
-    def invert(self, y: Tensor, contexts: Sequence[Tensor]) -> Tensor:
+    def invert(self, y: Tensor, context: Tensor) -> Tensor:
         """X (rows, E) with f(x) = y, element by element."""
-        *inner, last = [
-            (cast(Tensor, v.mask) * v.weight, cast(Tensor, v.bias)) for v in self._masked()
-        ]
-        direct = (cast(Tensor, self.direct.mask) * self.direct.weight).unflatten(
-            0, (self.features, -1)
-        )
-        starts = [contexts[0].T + inner[0][1][:, None]]
-        starts += [b[:, None].expand(-1, len(y)) for _, b in inner[1:]]
-        out_weight = last[0].unflatten(0, (self.features, -1))
-        out_start = (contexts[1] + last[1]).T.unflatten(0, (self.features, -1))
-        targets = y.T
-        grows = [_Growing(self.features, y)] + [_Growing(len(s), y) for s in starts]
-        found: list[Tensor] = []
-        for i in range(self.features):
-            for k, (weight, _) in enumerate(inner):
-                below, units = grows[k], grows[k + 1]
-                old, new = units.size, self.ready[k][i]
-                if new > old:
-                    part = torch.addmm(
-                        starts[k][old:new], weight[old:new, : below.size], below.rows()
-                    )
-                    units.add(part.relu_())
-            known, units = grows[0], grows[-1]
-            phi = torch.addmm(out_start[i], out_weight[i, :, : units.size], units.rows())
-            if known.size:
-                phi = torch.addmm(phi, direct[i, :, : known.size], known.rows())
-            function = self.univariate(*unpack(phi.T, self.univariate.shapes))
-            found.append(function.inv(targets[i]))
-            known.add(squash(found[-1][None], _WILD))
-        return torch.stack(found, -1)
+        inner, outer, start = self._joined(context)
+        bias = self._masked()[-1].bias[:, None]
+        known = _Growing(len(inner), y)
+        targets, found = y.T.contiguous(), list[Tensor]()
+        for waves in self.blocks:
+            # what is known before a block reaches all of it in one product
+            first, stop, element = waves[0][0], waves[-1][1], len(found)
+            count = sum(is_element for _, _, is_element in waves)
+            rows = slice(element * self.total, (element + count) * self.total)
+            units = torch.addmm(start[first:stop], inner[first:stop, :first], known.rows(0))
+            phis = torch.addmm(bias[rows], outer[rows, :first], known.rows(0))
+            for low, high, is_element in waves:
+                recent, part = known.rows(first), slice(low - first, high - first)
+                if not is_element:
+                    new = torch.addmm(units[part], inner[low:high, first:low], recent)
+                    known.add(new.relu_())
+                    continue
+                i = len(found)
+                part = slice((i - element) * self.total, (i - element + 1) * self.total)
+                own = outer[i * self.total : (i + 1) * self.total, first:low]
+                phi = torch.addmm(phis[part], own, recent)
+                function = self.univariate(*unpack(phi.T, self.univariate.shapes))
+                found.append(function._inverse(targets[i]))  # without the wrapper of .inv
+                known.add(found[-1][None].clamp(-_WILD, _WILD))
+        return torch.stack(found).T
+
+    def _joined(self, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights of all units and of all elements' parameters on everything, in order of waves.
+
+        Returns:
+            (N, N), (E * parameters, N) and what the units start from, (N, rows).
+        """
+        masked = [v.weight * cast(Tensor, v.mask) for v in [*self._masked(), self.direct]]
+        *inner, last, direct = masked
+        size = sum(map(len, self.places))
+        weights, outer = direct.new_zeros(size, size), direct.new_zeros(len(last), size)
+        start = direct.new_zeros(size, len(context))
+        for k, weight in enumerate(inner):
+            rows = torch.tensor(self.places[k + 1], device=weight.device)
+            columns = torch.tensor(self.places[k], device=weight.device)
+            weights = weights.index_put((rows[:, None], columns), weight)
+            first = self._masked()[k].bias[:, None] + (context.T if k == 0 else 0)
+            start = start.index_put((rows,), first.expand(-1, start.shape[1]))
+        outer = outer.index_copy(1, torch.tensor(self.places[-1], device=last.device), last)
+        outer = outer.index_add(1, torch.tensor(self.places[0], device=last.device), direct)
+        return weights, outer, start
 
     def _masked(self) -> list[MaskedLinear]:
         return [cast(MaskedLinear, layer) for layer in self.layers]
@@ -166,30 +195,28 @@ class _Growing:
     """Rows added one after the other: in place, or by joining where gradients are needed."""
 
     def __init__(self, size: int, like: Tensor) -> None:
-        self.size = 0
-        self.parts: list[Tensor] | None = [] if torch.is_grad_enabled() else None
-        self.buffer = like.new_empty(0 if torch.is_grad_enabled() else size, len(like))
+        self.size, self.joined = 0, torch.is_grad_enabled()
+        self.buffer = like.new_empty(0 if self.joined else size, len(like))
 
     def add(self, rows: Tensor) -> None:
         stop = self.size + len(rows)
-        if self.parts is None:
-            self.buffer[self.size : stop] = rows
-        else:
-            self.parts.append(rows)
+        if self.joined:
             self.buffer = torch.cat([self.buffer, rows])
+        else:
+            self.buffer[self.size : stop] = rows
         self.size = stop
 
-    def rows(self) -> Tensor:
-        return self.buffer[: self.size]
+    def rows(self, first: int) -> Tensor:
+        return self.buffer[first : self.size]
 
 
 class _MaskedTransform(AutoregressiveTransform):
-    def __init__(self, layer: Masked, contexts: list[Tensor]) -> None:
-        super().__init__(lambda x: layer.functions(x, contexts), layer.features)
-        self.layer, self.contexts = layer, contexts
+    def __init__(self, layer: Masked, context: Tensor) -> None:
+        super().__init__(lambda x: layer.functions(x, context), layer.features)
+        self.layer, self.context = layer, context
 
     def _inverse(self, y: Tensor) -> Tensor:
-        return self.layer.invert(y, self.contexts)
+        return self.layer.invert(y, self.context)
 
 
 class Recurrent(LazyTransform):
@@ -229,7 +256,7 @@ class Recurrent(LazyTransform):
     ) -> tuple[list[Tensor], Tensor]:
         """Parameters of the elements from ``first`` on, given those before each (rows, n)."""
         positions = self.positions[first : first + before.shape[1]].expand(len(before), -1, -1)
-        h, state = self.rnn(torch.cat([squash(before, _WILD)[..., None], positions], -1), state)
+        h, state = self.rnn(torch.cat([before.clamp(-_WILD, _WILD)[..., None], positions], -1), state)
         return list(unpack(self.last(h), self.univariate.shapes)), state
 
 

@@ -15,10 +15,9 @@ from tsgen.models.flows.base import Direction, Flow
 from tsgen.models.flows.roots import solve_increasing
 from tsgen.nets import MLP
 
+Layers = Sequence[Callable[..., Transform]]
 SMALLEST_SLOPE = 1e-2
-"""What the slope of a layer, along the direction that it bends, stays above."""
-SMALLEST_RADIUS = 1e-2
-"""What alpha of a radial layer stays above."""
+"""What a layer's slope in the direction that it bends stays above."""
 
 
 def above_minus_one(a: Tensor) -> Tensor:
@@ -34,9 +33,25 @@ def above_minus_one(a: Tensor) -> Tensor:
 def check_positive(name: str, **options: int | tuple[int, ...]) -> None:
     """Raise ``ValueError`` for a number, or one of a tuple, below 1."""
     for option, value in options.items():
-        each = isinstance(value, tuple)
-        if min(value if each else (value,), default=1) < 1:
-            raise ValueError(f"{name}: {option}={value} must be at least 1{' each' * each}")
+        if min(value if isinstance(value, tuple) else (value,), default=1) < 1:
+            raise ValueError(f"{name}: {option}={value} must be positive")
+
+
+class OnePass(Transform):
+    """A transform of vectors whose value and log-determinant come from one pass."""
+
+    domain = codomain = constraints.real_vector
+    bijective = True
+
+    def call_and_ladj(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        r"""f(x) and its log-determinant, for x (\*, E)."""
+        raise NotImplementedError
+
+    def _call(self, x: Tensor) -> Tensor:
+        return self.call_and_ladj(x)[0]
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.call_and_ladj(x)[1]
 
 
 class Amortised(LazyTransform):
@@ -52,7 +67,7 @@ class Amortised(LazyTransform):
 
     def __init__(
         self,
-        layers: Sequence[Callable[..., Transform]],
+        layers: Layers,
         start: Sequence[Tensor],
         context: int,
         hidden: tuple[int, ...],
@@ -75,12 +90,7 @@ class AmortisedFlow(Flow):
 
     trains_inverted: ClassVar[bool] = False
 
-    def amortise(
-        self,
-        layers: Sequence[Callable[..., Transform]],
-        start: Sequence[Tensor],
-        hidden: tuple[int, ...],
-    ) -> None:
+    def amortise(self, layers: Layers, start: Sequence[Tensor], hidden: tuple[int, ...]) -> None:
         """Take layers as :class:`Amortised` has them."""
         amortised = Amortised(layers, start, self.context_size, hidden)
         self.num_values = amortised.start.numel()
@@ -92,11 +102,8 @@ class AmortisedFlow(Flow):
         return super().working_size + 2 * self.num_values
 
 
-class _Planar(Transform):
+class _Planar(OnePass):
     """One planar layer: u and w (*, E), b (*, 1)."""
-
-    domain = codomain = constraints.real_vector
-    bijective = True
 
     def __init__(self, u: Tensor, w: Tensor, b: Tensor) -> None:
         super().__init__()
@@ -104,12 +111,6 @@ class _Planar(Transform):
         self.bend = above_minus_one(dot)
         self.u = u + (self.bend - dot) * w / square.clamp_min(1e-12)
         self.w, self.b = w, b
-
-    def _call(self, x: Tensor) -> Tensor:
-        return self.call_and_ladj(x)[0]
-
-    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        return self.call_and_ladj(x)[1]
 
     def call_and_ladj(self, x: Tensor) -> tuple[Tensor, Tensor]:
         h = ((self.w * x).sum(-1, keepdim=True) + self.b).tanh()
@@ -127,22 +128,13 @@ class _Planar(Transform):
         return y - self.u * (dot + self.b).tanh()
 
 
-class _Radial(Transform):
+class _Radial(OnePass):
     """One radial layer: centre (*, E), alpha and beta / alpha before their constraints (*, 1)."""
-
-    domain = codomain = constraints.real_vector
-    bijective = True
 
     def __init__(self, centre: Tensor, alpha: Tensor, ratio: Tensor) -> None:
         super().__init__()
-        self.centre, self.alpha = centre, F.softplus(alpha) + SMALLEST_RADIUS
+        self.centre, self.alpha = centre, F.softplus(alpha) + 1e-2
         self.beta = self.alpha * above_minus_one(ratio)
-
-    def _call(self, x: Tensor) -> Tensor:
-        return self.call_and_ladj(x)[0]
-
-    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        return self.call_and_ladj(x)[1]
 
     def call_and_ladj(self, x: Tensor) -> tuple[Tensor, Tensor]:
         offset = x - self.centre
@@ -175,8 +167,8 @@ class PlanarFlow(AmortisedFlow):
 
     In a variational autoencoder the layers carry noise to posterior samples and are never inverted.
     Here they carry x to noise, since the density of data is to be computed. A sample then takes,
-    for each layer, the root of an increasing function of :math:`w^\top x`: some 20 evaluations of
-    one hyperbolic tangent, whatever the size of the event.
+    for each layer, the root of an increasing function of :math:`w^\top x`: 10 to 25 evaluations of
+    one tanh, whatever the size of the event.
 
     Args:
         event_shape: (C,) or (H, C).
@@ -252,4 +244,4 @@ class RadialFlow(AmortisedFlow):
         self.amortise([_Radial] * num_blocks, start, hidden)
 
 
-__all__ = ["AmortisedFlow", "PlanarFlow", "RadialFlow", "above_minus_one", "check_positive"]
+__all__ = ["PlanarFlow", "RadialFlow"]

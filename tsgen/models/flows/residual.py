@@ -79,7 +79,7 @@ class ResidualTransform(Transform):
         self.shifts = shifts.split(net.sizes, -1)
 
     def evaluate(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """g (rows, E) and the slopes of the activations, each (rows, hidden)."""
+        """Values g (rows, E) and the slopes of the activations, each (rows, hidden)."""
         slopes: list[Tensor] = []
         value = x @ self.weights[0].mT + self.shifts[0]
         for number, (weight, shift) in enumerate(
@@ -111,12 +111,12 @@ class ResidualTransform(Transform):
         return eye + columns.permute(1, 2, 0)
 
     def call_and_ladj(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """y (rows, E) and the log-determinant (rows,), exactly."""
+        """Values y (rows, E) and the log-determinant (rows,), exactly."""
         g, slopes = self.evaluate(x)
         return x + g, torch.linalg.slogdet(self.jacobian(slopes)).logabsdet
 
     def call_and_estimate(self, x: Tensor, weights: list[float]) -> tuple[Tensor, Tensor]:
-        r"""y (rows, E) and an estimate of the log-determinant (rows,).
+        r"""Values y (rows, E) and an estimate of the log-determinant (rows,).
 
         .. math:: \sum_{k=1}^n w_k \frac{(-1)^{k+1}}{k} v^\top J^k v
 
@@ -166,6 +166,7 @@ class ResidualTransform(Transform):
         return x + torch.linalg.solve(self.jacobian(slopes).detach(), y - x - g)
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        """Exactly, (rows,)."""
         return self.call_and_ladj(x)[1]
 
 
@@ -184,6 +185,37 @@ class ResidualLayer(LazyTransform):
 
 
 class ResidualFlow(Flow):
+    r"""Residual flow (Behrmann et al. 2019, i-ResNet; Chen et al. 2019, Residual flows).
+
+    Blocks :math:`x \mapsto x + g(x, c)`, Lip(g) < 1, with activation normalisation after each. With
+    J the Jacobian of g, a block's log-determinant is
+
+    .. math:: \log \lvert \det (I + J) \rvert
+        = \sum_{k=1}^\infty \frac{(-1)^{k+1}}{k} \operatorname{tr}(J^k)
+
+    (Behrmann et al. 2019, eq 6 and 7). :meth:`log_prob` takes the determinant, which costs E
+    products with J and :math:`E^3` operations for each example. The training loss may estimate the
+    series, with :math:`v^\top J^k v` for the traces: its first ``num_terms`` terms
+    (``"truncated"``, biased), or those and N more (``"roulette"``), each divided by the chance that
+    it is reached (Chen et al. 2019, theorem 1, eq 6), which is unbiased. N is geometric, drawn for
+    each block and shared by the batch; a further term comes with probability ``coefficient``, so
+    that the estimate's variance is finite whatever the weights.
+
+    A density takes one pass; a sample takes a fixed-point iteration in each block. So only
+    ``direction="density"`` can be trained.
+
+    Args:
+        event_shape: (C,) or (H, C).
+        cond_shape: (D,) or (H, D).
+        num_blocks: how many.
+        hidden: sizes of the hidden layers of each g.
+        coefficient: bound of Lip(g), above 0 and below 1.
+        log_det: the log-determinant in the training loss: ``"exact"``, ``"truncated"`` or
+            ``"roulette"``; ``None`` is exact up to 4 elements and roulette above.
+        num_terms: terms of the series that are taken for certain.
+        direction: must be ``"density"``.
+    """
+
     inversion: ClassVar[str] = "fixed point"
     trains_inverted: ClassVar[bool] = False
 
@@ -197,20 +229,32 @@ class ResidualFlow(Flow):
         log_det: Literal["exact", "truncated", "roulette"] | None = None,
         num_terms: int = 4,
         direction: Direction = "density",
-        actnorm: bool = True,
     ) -> None:
         super().__init__(event_shape, cond_shape, direction)
-        size = self.event_shape.numel()
+        name, size = type(self).__name__, self.event_shape.numel()
+        if min(hidden, default=0) < 1:
+            raise ValueError(f"{name}: hidden={hidden} must be one or more sizes of at least 1")
+        for field, count in (("num_blocks", num_blocks), ("num_terms", num_terms)):
+            if count < 1:
+                raise ValueError(f"{name}: {field}={count} must be at least 1")
+        if not 0 < coefficient < 1:
+            raise ValueError(f"{name}: coefficient={coefficient} must lie between 0 and 1")
         self.log_det = log_det or ("exact" if size <= 4 else "roulette")
-        self.coefficient, self.num_terms, self.width = coefficient, num_terms, sum(hidden) + size
+        self.coefficient, self.num_terms = coefficient, num_terms
+        self.width = num_blocks * (sum(hidden) + size)
         layers: list[LazyTransform] = []
         for _ in range(num_blocks):
             layers.append(ResidualLayer(size, self.context_size, hidden, coefficient))
-            if actnorm:
-                layers.append(ActNorm(self.event_shape[-1]))
+            layers.append(ActNorm(self.event_shape[-1]))
         self.compose(*layers, location_scale=True)
 
+    @property
+    def working_size(self) -> int:
+        """What the blocks make of the context, and an evaluation of one."""
+        return 2 * self.width + 8 * self.event_shape.numel()
+
     def log_prob_estimate(self, x: Tensor, cond: Tensor) -> Tensor:
+        """Estimate of the log density, unbiased with ``"roulette"``, (*batch,)."""
         batch, rows, conds = self._rows(x, cond)
         parts: Any = self.to_noise(conds)
         total = rows.new_zeros(len(rows))
@@ -223,12 +267,13 @@ class ResidualFlow(Flow):
         return self._log_normal(rows).add(total).view(batch)
 
     def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Negative log density per element, or its estimate, as ``log_det`` says, (*batch,)."""
         if self.log_det == "exact":
             return super().loss(x, cond)
         return -self.log_prob_estimate(x, cond) / self.event_shape.numel()
 
     def term_weights(self) -> list[float]:
-        """Weights of the series' terms: 1, and for those drawn one over the chance to get there."""
+        """Weights of the series' terms: 1, and one over its chance for each that is drawn."""
         weights = [1.0] * self.num_terms
         if self.log_det == "roulette":
             more = int(math.log(1 - torch.rand(()).item()) / math.log(self.coefficient))

@@ -26,7 +26,7 @@ def solve_increasing(
     """
     with torch.no_grad():
         x = 0.5 * (low + high)
-        last = high - low
+        last, finished = high - low, torch.zeros_like(y, dtype=torch.bool)
         small = 4 * torch.finfo(y.dtype).eps
         for _ in range(iterations):
             value, slope = function(x)
@@ -37,9 +37,13 @@ def solve_increasing(
             taken = (newton > low) & (newton < high) & (2 * step.abs() <= last)
             following = torch.where(taken, newton, 0.5 * (low + high))
             last = (following - x).abs()
-            done = (last <= small * (1 + x.abs())) | (error.abs() <= small * (1 + y.abs()))
-            x = torch.where(done, x, following)
-            if done.all():
+            finished = (
+                finished
+                | (last <= small * (1 + x.abs()))
+                | (error.abs() <= small * (1 + y.abs()))
+            )
+            x = torch.where(finished, x, following)
+            if finished.all():
                 break
     value, slope = function(x)
     step = (value - y) / slope.detach()
