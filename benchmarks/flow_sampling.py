@@ -14,12 +14,14 @@ import argparse
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from _record import append
 from torch import Tensor
+from torch.distributions import Transform
 from zuko.transforms import AutoregressiveTransform, ComposedTransform
 
 from tsgen.core import seeded
@@ -30,12 +32,16 @@ NAMES = ("maf", "iaf", "realnvp", "glow", "nsf", "flowpp")
 
 def by_passes(flow: Flow, cond: Tensor, z: Tensor) -> Tensor:
     """Samples of a masked flow from noise, one pass of each network for each channel."""
-    transform = flow.to_noise(cond)
-    assert isinstance(transform, ComposedTransform)
-    for part in reversed(transform.transforms):
+
+    def undo(part: Transform, z: Tensor) -> Tensor:
+        if isinstance(part, ComposedTransform):
+            for inner in reversed(part.transforms):
+                z = undo(inner, z)
+            return z
         plain = isinstance(part, AutoregressiveTransform)
-        z = AutoregressiveTransform._inverse(part, z) if plain else part.inv(z)
-    return z
+        return AutoregressiveTransform._inverse(part, z) if plain else part.inv(z)
+
+    return undo(flow.to_noise(cond), z)
 
 
 def main() -> None:
@@ -47,7 +53,6 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100, help="samples x series")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--compile", action="store_true", help="torch.compile MAF's steps as well")
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
@@ -57,14 +62,11 @@ def main() -> None:
             cond = torch.randn(args.rows, 100, device=device)
             x = torch.randn(args.rows, channels, device=device)
             made = {name: flows[name]((channels,), (100,)).to(device).eval() for name in NAMES}
-        work: dict[str, Callable[[], Any]] = {
-            f"{name}_sample": lambda m=model: m.sample(cond) for name, model in made.items()
-        }
-        work |= {f"{name}_density": lambda m=m: m.log_prob(x, cond) for name, m in made.items()}
-        work["maf_passes"] = lambda m=made["maf"]: by_passes(m, cond, x)
-        if args.compile:
-            inverse = torch.compile(lambda z, m=made["maf"]: m.to_noise(cond).inv(z))
-            work["maf_compiled"] = lambda: inverse(x)
+        work: dict[str, Callable[[], Any]] = {}
+        for name, model in made.items():
+            work[f"{name}_sample"] = partial(model.sample, cond)
+            work[f"{name}_density"] = partial(model.log_prob, x, cond)
+        work["maf_passes"] = partial(by_passes, made["maf"], cond, x)
         measure(work, made["maf"], cond, x, channels, args)
 
 
@@ -78,14 +80,11 @@ def measure(
 ) -> None:
     """Run everything in turns and write a row for each."""
     seconds: dict[str, list[float]] = {name: [] for name in work}
-    first = {}
     with torch.no_grad():
         difference = (maf.to_noise(cond).inv(x) - by_passes(maf, cond, x)).abs().max().item()
         assert difference < 1e-4, difference
-        for name, function in work.items():
-            begun = time.perf_counter()
+        for function in work.values():
             function()
-            first[name] = time.perf_counter() - begun
         for _ in range(args.rounds):
             for name, function in work.items():
                 begun = now(args.device)
@@ -98,7 +97,6 @@ def measure(
             "channels": channels, "rows": args.rows, "what": name,
             "ms": 1e3 * float(np.median(values)), "of_maf_sample": float(np.median(ratios)),
             "of_maf_sample_min": ratios.min(), "of_maf_sample_max": ratios.max(),
-            "first_call_s": first[name],
         }  # fmt: skip
         append("flow_sampling.csv", row)
 

@@ -32,6 +32,7 @@ from gluonts.transform import (
 )
 
 from tsgen.forecasting.features import default_time_features
+from tsgen.forecasting.scaling import Link
 from tsgen.forecasting.spec import infer_spec
 from tsgen.forecasting.transformation import create_transformation
 from tsgen.forecasting.windows import RandomWindows, WindowShape, WindowStore
@@ -78,7 +79,7 @@ def our_batches(data: list[dict[str, Any]]) -> Iterator[dict[str, torch.Tensor]]
     spec = infer_spec(data, HORIZON, "real")
     transformation = create_transformation(
         spec,
-        support="real",
+        link=Link(),
         scaling="mean",
         scaling_window=CONTEXT,
         time_features=default_time_features("h"),

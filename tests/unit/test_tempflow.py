@@ -53,7 +53,7 @@ def test_names_and_parts():
     part = read_value("maf(num_blocks=5)")
     assert part.func is flows["maf"] and part.keywords == {"num_blocks": 5}
     estimator = TempFlowEstimator(3, flow=part)
-    assert len(estimator.build_model((4,), (3,)).transform.transforms) == 1 + 5 + 4
+    assert len(estimator.build_model((4,), (3,)).transform.transforms) == 5 + 4
     with pytest.raises(ValueError, match="unknown flow 'mfa'; known are bnaf, bpf.*realnvp"):
         TempFlowEstimator(3, flow="mfa")
     with pytest.raises(ValueError, match="must be a name, a Flow class or a partial"):

@@ -57,9 +57,7 @@ estimators: Registry[Estimator] = Registry(
         "timegrad": TimeGradEstimator,
         "tempflow": TempFlowEstimator,
         "transformer_maf": partial(TempFlowEstimator, encoder="transformer"),
-        "transformer_realnvp": partial(
-            TempFlowEstimator, flow="realnvp", encoder="transformer"
-        ),
+        "transformer_realnvp": partial(TempFlowEstimator, flow="realnvp", encoder="transformer"),
         **{name: partial(TempFlowEstimator, flow=name) for name in flows},
         **peers,
         **baselines,

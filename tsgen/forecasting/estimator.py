@@ -51,7 +51,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     Args:
         prediction_length: H, steps to forecast.
         context_length: L, steps the encoder runs over; H by default.
-        encoder: "gru", "lstm", "transformer", or a class or ``functools.partial`` that takes ``input_size``.
+        encoder: "gru", "lstm", "transformer", or a class or ``functools.partial`` that takes
+            ``input_size``.
         decoding: "step" unrolls events (C,), "horizon" draws (H, C) at once.
         scaling: "mean", "standard", "robust", "anchored" or "none"; see ``forecasting.scaling``.
         scaling_window: steps the scaling statistics look back: "context" for the encoder's, "past"
@@ -377,7 +378,9 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         event_shape, cond_shape = decoding.shapes(layout, encoder.output_size)
         model = self.build_model(event_shape, cond_shape)
         seen = (*cond_shape[:-1], cond_shape[-1] + event_shape[-1])
-        dequantiser = self.build_dequantiser(event_shape, seen) if layout.link.is_quantised else None
+        dequantiser = (
+            self.build_dequantiser(event_shape, seen) if layout.link.is_quantised else None
+        )
         return decoding(model, encoder, layout, dequantiser=dequantiser)
 
     def _continue(

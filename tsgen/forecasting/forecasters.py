@@ -254,7 +254,6 @@ class Forecaster(Component, nn.Module, ABC):
         weight = kept.amin(event) if whole else kept.amax(event)
         return Pairs(x, cond, weight, log_scale, kept)
 
-
     def _noise(
         self, y: Tensor, location: Tensor, scale: Tensor, cond: Tensor
     ) -> tuple[Tensor | None, Tensor | float]:

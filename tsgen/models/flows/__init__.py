@@ -13,9 +13,11 @@ from tsgen.models.flows.autoregressive import (
 )
 from tsgen.models.flows.base import Flow
 from tsgen.models.flows.block import BNAF
+from tsgen.models.flows.continuous import CNFFlow, FFJORDFlow
 from tsgen.models.flows.coupling import NICE, FlowPP, Glow, RealNVP
 from tsgen.models.flows.layered import LayeredFlow
 from tsgen.models.flows.planar import PlanarFlow, RadialFlow
+from tsgen.models.flows.residual import ResidualFlow
 from tsgen.models.flows.sylvester import SylvesterFlow
 
 flows: Registry[Flow] = Registry(
@@ -34,9 +36,12 @@ flows: Registry[Flow] = Registry(
         "sospf": SOSPF,
         "bpf": BPF,
         "bnaf": BNAF,
+        "residual": ResidualFlow,
         "planar": PlanarFlow,
         "radial": RadialFlow,
         "sylvester": SylvesterFlow,
+        "cnf": CNFFlow,
+        "ffjord": FFJORDFlow,
     },
 )
 """Every flow by name."""

@@ -1,12 +1,12 @@
 """What all flows share: a conditional density by change of variables."""
 
 import math
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Transform
 from zuko.lazy import LazyComposedTransform, LazyTransform
+from zuko.transforms import ComposedTransform
 
 from tsgen.models.base import GenerativeModel
 from tsgen.models.flows.linear import LocationScale
@@ -85,25 +85,35 @@ class Flow(GenerativeModel):
         )
 
     def compose(self, *layers: LazyTransform, location_scale: bool = False) -> None:
-        """Take the layers, in their cheap direction, in the order in which x passes them.
+        """Take the layers, in their cheap direction and in its order.
 
         With ``location_scale`` a location and a scale of each element that are linear in the
-        context come before them (in the sampling direction they are the last thing that a sample
-        passes).
+        context are taken off x first, in both directions.
         """
-        if location_scale:
-            first = LocationScale(self.event_shape.numel(), self.context_size)
-            layers = (first, *layers) if self.direction == "density" else (*layers, first.inv)
         self.transform = LazyComposedTransform(*layers)
+        self.location_scale: LocationScale | None = None
+        if location_scale:
+            self.location_scale = LocationScale(self.event_shape.numel(), self.context_size)
 
     @property
     def has_log_prob(self) -> Literal["exact", "bound", "none"]:
         """Exact."""
         return "exact"
 
-    def to_noise(self, cond: Tensor) -> Transform:
-        """The transform from x (rows, E) to z (rows, E) for conditioning (rows, *cond_shape)."""
-        forward = self.transform(self.embed(cond).flatten(1))
+    def to_noise(self, cond: Tensor) -> Any:
+        """The transform from x (rows, E) to z (rows, E) for conditioning (rows, *cond_shape).
+
+        Its ``call_and_ladj(x)`` gives z and the log-determinant, its ``inv`` samples.
+        """
+        context = self.embed(cond).flatten(1)
+        shape = self._shape(context)
+        if self.location_scale is None:
+            return shape
+        return ComposedTransform(self.location_scale(context), shape)
+
+    def _shape(self, context: Tensor) -> Any:
+        """The layers' transform to noise, after location and scale, for a context (rows, K)."""
+        forward = self.transform(context)
         return forward if self.direction == "density" else forward.inv
 
     def log_prob(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
@@ -113,17 +123,44 @@ class Flow(GenerativeModel):
         return self._log_normal(z).add(log_det).view(batch)
 
     def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Negative log density per element, (*batch,)."""
-        return -self.log_prob(x, cond) / self.event_shape.numel()
+        """Negative log density per element, (*batch,).
+
+        Location and scale have the gradient of the elements' marginal normal densities, and the
+        other layers that of the joint density (composite likelihood: Varin, Reid, Firth 2011). By
+        the joint density alone what many elements have in common is hardly learnt from the
+        conditioning: the layers explain it from one element to the next.
+        """
+        batch, rows, conds = self._rows(x, cond)
+        context = self.embed(conds).flatten(1)
+        if self.location_scale is None:
+            log_prob = self._to_train_by(rows, context)
+        else:
+            standard, log_scale = self.location_scale(context).call_and_ladj(rows)
+            marginal = self._log_normal(standard) + log_scale
+            joint = self._to_train_by(standard.detach(), context) + log_scale.detach()
+            log_prob = joint + marginal - marginal.detach()
+        return -log_prob.view(batch) / self.event_shape.numel()
+
+    def log_prob_estimate(self, x: Tensor, cond: Tensor) -> Tensor:
+        """Log density, or the unbiased estimate of it that training uses instead, (*batch,)."""
+        batch, rows, conds = self._rows(x, cond)
+        context = self.embed(conds).flatten(1)
+        log_scale: Tensor | float = 0.0
+        if self.location_scale is not None:
+            rows, log_scale = self.location_scale(context).call_and_ladj(rows)
+        return (self._to_train_by(rows, context) + log_scale).view(batch)
+
+    def _to_train_by(self, x: Tensor, context: Tensor) -> Tensor:
+        """Log density of x (rows, E) after location and scale, or its estimate, (rows,)."""
+        z, log_det = self._shape(context).call_and_ladj(x)
+        return self._log_normal(z) + log_det
 
     def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
         """Draw noise and carry it to x, (*sample_shape, *batch, *event_shape)."""
         batch, count = self._batch(cond), math.prod(sample_shape)
         rows = cond.reshape(-1, *self.cond_shape)
         rows = rows.expand(count, *rows.shape).reshape(-1, *self.cond_shape)
-        z = torch.randn(
-            len(rows), self.event_shape.numel(), dtype=cond.dtype, device=cond.device
-        )
+        z = torch.randn(len(rows), self.event_shape.numel(), dtype=cond.dtype, device=cond.device)
         return self.to_noise(rows).inv(z).view(*sample_shape, *batch, *self.event_shape)
 
     def sample_with_log_prob(self, cond: Tensor) -> tuple[Tensor, Tensor]:

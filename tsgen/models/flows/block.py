@@ -9,8 +9,9 @@ from torch.distributions import Transform
 from zuko.lazy import LazyTransform
 
 from tsgen.models.flows.base import Direction, Flow
+from tsgen.models.flows.common import OnePass, check_positive
 from tsgen.models.flows.linear import Mixing
-from tsgen.models.flows.planar import SMALLEST_SLOPE, OnePass, check_positive
+from tsgen.models.flows.planar import SMALLEST_SLOPE
 from tsgen.models.flows.roots import solve_increasing
 from tsgen.nets import MLP
 

@@ -62,8 +62,8 @@ def _near_identity(layer: LazyTransform) -> LazyTransform:
     """Let the parameters of the functions start near 0, which is near the identity."""
     with torch.no_grad():
         last = cast(nn.Linear, cast(nn.Sequential, layer.hyper)[-1])
-        last.weight *= 0.01
-        last.bias *= 0.01
+        last.weight.mul_(0.01)
+        last.bias.mul_(0.01)
     return layer
 
 
@@ -72,8 +72,9 @@ class Masked(LazyTransform):
 
     The parameters of all elements come from one pass of a masked network (MADE: Germain et al.
     2015; MAF: Papamakarios, Pavlakou, Murray 2017, eq 3). Hidden unit k of n has degree
-    :math:`\lfloor kE / n \rfloor`: it sees so many elements; and each element's parameters see
-    those before it directly, too.
+    :math:`\lfloor kE / n \rfloor`: it sees so many elements. Connections past the hidden layers,
+    which MADE may have, are left out: with a hundred channels that nearly repeat each other they
+    learn long chains of copies, whose errors add up when samples are drawn along them.
 
     Backwards the elements are found one by one. Each hidden unit is computed once, as soon as all
     that it sees is known, so that the whole of it costs the arithmetic of a single pass, most of it
@@ -100,11 +101,10 @@ class Masked(LazyTransform):
             MaskedLinear(adjacency=after[:, None] >= before)
             for before, after in zip(sees, [*degrees, outputs], strict=True)
         )
-        self.direct = MaskedLinear(adjacency=outputs[:, None] > steps, bias=False)
         self.context = nn.Linear(context, hidden[0], bias=False)
         with torch.no_grad():
             last = cast(MaskedLinear, self.layers[-1])
-            for p in (last.weight, last.bias, self.direct.weight):
+            for p in (last.weight, last.bias):
                 cast(Tensor, p).mul_(0.01)
         # everything in the order in which it becomes known: for each element the units of each
         # layer that wait for nothing after it, then the element itself
@@ -134,7 +134,7 @@ class Masked(LazyTransform):
         h = (first(x) + context).relu()
         for layer in rest[:-1]:
             h = layer(h).relu()
-        phi = rest[-1](h) + self.direct(x)
+        phi = rest[-1](h)
         phi = phi.unflatten(-1, (self.features, self.total))
         return DependentTransform(self.univariate(*unpack(phi, self.univariate.shapes)), 1)
 
@@ -172,11 +172,10 @@ class Masked(LazyTransform):
         Returns:
             (N, N), (E * parameters, N) and what the units start from, (N, rows).
         """
-        masked = [v.weight * cast(Tensor, v.mask) for v in [*self._masked(), self.direct]]
-        *inner, last, direct = masked
+        *inner, last = [v.weight * cast(Tensor, v.mask) for v in self._masked()]
         size = sum(map(len, self.places))
-        weights, outer = direct.new_zeros(size, size), direct.new_zeros(len(last), size)
-        start = direct.new_zeros(size, len(context))
+        weights, outer = last.new_zeros(size, size), last.new_zeros(len(last), size)
+        start = last.new_zeros(size, len(context))
         for k, weight in enumerate(inner):
             rows = torch.tensor(self.places[k + 1], device=weight.device)
             columns = torch.tensor(self.places[k], device=weight.device)
@@ -184,7 +183,6 @@ class Masked(LazyTransform):
             first = self._masked()[k].bias[:, None] + (context.T if k == 0 else 0)
             start = start.index_put((rows,), first.expand(-1, start.shape[1]))
         outer = outer.index_copy(1, torch.tensor(self.places[-1], device=last.device), last)
-        outer = outer.index_add(1, torch.tensor(self.places[0], device=last.device), direct)
         return weights, outer, start
 
     def _masked(self) -> list[MaskedLinear]:
@@ -243,8 +241,8 @@ class Recurrent(LazyTransform):
         self.rnn = nn.GRU(9, hidden[-1], len(hidden), batch_first=True)
         self.last = nn.Linear(hidden[-1], self.total)
         with torch.no_grad():
-            self.last.weight *= 0.01
-            self.last.bias *= 0.01
+            self.last.weight.mul_(0.01)
+            self.last.bias.mul_(0.01)
 
     def forward(self, c: Tensor) -> Transform:
         """The transform for a context (rows, K)."""
@@ -256,7 +254,9 @@ class Recurrent(LazyTransform):
     ) -> tuple[list[Tensor], Tensor]:
         """Parameters of the elements from ``first`` on, given those before each (rows, n)."""
         positions = self.positions[first : first + before.shape[1]].expand(len(before), -1, -1)
-        h, state = self.rnn(torch.cat([before.clamp(-_WILD, _WILD)[..., None], positions], -1), state)
+        h, state = self.rnn(
+            torch.cat([before.clamp(-_WILD, _WILD)[..., None], positions], -1), state
+        )
         return list(unpack(self.last(h), self.univariate.shapes)), state
 
 

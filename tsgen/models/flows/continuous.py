@@ -225,22 +225,13 @@ class FFJORDFlow(Flow):
         """What the fields make of the context, and the stages of a step."""
         return 4 * self.width + 16 * self.event_shape.numel()
 
-    def log_prob_estimate(self, x: Tensor, cond: Tensor) -> Tensor:
-        """Unbiased estimate of the log density at the price of few traces, (*batch,)."""
-        batch, rows, conds = self._rows(x, cond)
-        parts: Any = self.to_noise(conds)
-        estimates = (
-            part.estimated() if isinstance(part, FFJORDTransform) else part
-            for part in parts.transforms
-        )
-        z, log_det = ComposedTransform(*estimates).call_and_ladj(rows)
-        return self._log_normal(z).add(log_det).view(batch)
-
-    def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Negative log density per element, or its estimate, as ``divergence`` says, (*batch,)."""
+    def _to_train_by(self, x: Tensor, context: Tensor) -> Tensor:
         if self.divergence == "exact":
-            return super().loss(x, cond)
-        return -self.log_prob_estimate(x, cond) / self.event_shape.numel()
+            return super()._to_train_by(x, context)
+        parts: Any = self._shape(context)
+        estimates = ComposedTransform(*(part.estimated() for part in parts.transforms))
+        z, log_det = estimates.call_and_ladj(x)
+        return self._log_normal(z) + log_det
 
 
 class _Capped:

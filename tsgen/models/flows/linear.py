@@ -29,7 +29,7 @@ class LocationScale(LazyTransform):
             self.hyper.weight *= 0.01
             self.hyper.bias.zero_()
 
-    def forward(self, c: Tensor) -> Transform:
+    def forward(self, c: Tensor) -> DependentTransform:
         """The transform for a context (rows, K)."""
         shift, scale = self.hyper(c).chunk(2, -1)
         return DependentTransform(MonotonicAffineTransform(shift, scale), 1)
@@ -94,16 +94,17 @@ class _ActNormTransform(Transform):
         return y * (-log_scale).exp() - shift
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        """Of each vector, (rows,)."""
         layer = self.layer
         times = x.shape[-1] // len(layer.shift)
         return (layer.log_scale.sum() * times).expand(x.shape[:-1])
 
 
 class PerStep(Transform):
-    """A transform of the channels (C,), applied to each step of a flattened (H, C).
+    r"""A transform of the channels (C,), applied to each step of a flattened (H, C).
 
     Args:
-        base: the transform of (\\*, C).
+        base: the transform of (\*, C).
         channels: C.
     """
 
@@ -121,6 +122,7 @@ class PerStep(Transform):
         return self.base.inv(y.unflatten(-1, (-1, self.channels))).flatten(-2)
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        """Of each vector, (rows,)."""
         rows = [v.unflatten(-1, (-1, self.channels)) for v in (x, y)]
         return self.base.log_abs_det_jacobian(*rows).sum(-1)
 
@@ -161,6 +163,7 @@ class QRLinearTransform(Transform):
         return torch.linalg.solve_triangular(self.triangle, x[..., None], upper=True)[..., 0]
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        """Of each vector, (rows,)."""
         zero = x.new_zeros(x.shape[:-1])
         return zero if self.log_diagonal is None else zero + self.log_diagonal.sum()
 
@@ -184,7 +187,9 @@ class Mixing(LazyTransform):
         super().__init__()
         self.kind, self.channels, self.is_flat = kind, channels, features == channels
         if kind in ("reverse", "permutation"):
-            order = torch.arange(features).flip(0) if kind == "reverse" else torch.randperm(features)
+            order = (
+                torch.arange(features).flip(0) if kind == "reverse" else torch.randperm(features)
+            )
             self.register_buffer("order", order)
         else:
             self.weight = nn.Parameter(0.01 * torch.randn(channels, channels))

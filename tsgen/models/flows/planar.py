@@ -6,12 +6,13 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Transform, constraints
+from torch.distributions import Transform
 from torch.nn import functional as F
 from zuko.lazy import LazyTransform
 from zuko.transforms import ComposedTransform
 
 from tsgen.models.flows.base import Direction, Flow
+from tsgen.models.flows.common import OnePass, check_positive
 from tsgen.models.flows.roots import solve_increasing
 from tsgen.nets import MLP
 
@@ -28,30 +29,6 @@ def above_minus_one(a: Tensor) -> Tensor:
     """
     shifted = F.softplus(a + math.log(math.e - 1))
     return SMALLEST_SLOPE + (1 - SMALLEST_SLOPE) * shifted - 1
-
-
-def check_positive(name: str, **options: int | tuple[int, ...]) -> None:
-    """Raise ``ValueError`` for a number, or one of a tuple, below 1."""
-    for option, value in options.items():
-        if min(value if isinstance(value, tuple) else (value,), default=1) < 1:
-            raise ValueError(f"{name}: {option}={value} must be positive")
-
-
-class OnePass(Transform):
-    """A transform of vectors whose value and log-determinant come from one pass."""
-
-    domain = codomain = constraints.real_vector
-    bijective = True
-
-    def call_and_ladj(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        r"""f(x) and its log-determinant, for x (\*, E)."""
-        raise NotImplementedError
-
-    def _call(self, x: Tensor) -> Tensor:
-        return self.call_and_ladj(x)[0]
-
-    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        return self.call_and_ladj(x)[1]
 
 
 class Amortised(LazyTransform):

@@ -253,24 +253,18 @@ class ResidualFlow(Flow):
         """What the blocks make of the context, and an evaluation of one."""
         return 2 * self.width + 8 * self.event_shape.numel()
 
-    def log_prob_estimate(self, x: Tensor, cond: Tensor) -> Tensor:
-        """Estimate of the log density, unbiased with ``"roulette"``, (*batch,)."""
-        batch, rows, conds = self._rows(x, cond)
-        parts: Any = self.to_noise(conds)
-        total = rows.new_zeros(len(rows))
+    def _to_train_by(self, x: Tensor, context: Tensor) -> Tensor:
+        if self.log_det == "exact":
+            return super()._to_train_by(x, context)
+        parts: Any = self._shape(context)
+        total = x.new_zeros(len(x))
         for part in parts.transforms:
             if isinstance(part, ResidualTransform):
-                rows, log_det = part.call_and_estimate(rows, self.term_weights())
+                x, log_det = part.call_and_estimate(x, self.term_weights())
             else:
-                rows, log_det = part.call_and_ladj(rows)
+                x, log_det = part.call_and_ladj(x)
             total = total + log_det
-        return self._log_normal(rows).add(total).view(batch)
-
-    def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Negative log density per element, or its estimate, as ``log_det`` says, (*batch,)."""
-        if self.log_det == "exact":
-            return super().loss(x, cond)
-        return -self.log_prob_estimate(x, cond) / self.event_shape.numel()
+        return self._log_normal(x) + total
 
     def term_weights(self) -> list[float]:
         """Weights of the series' terms: 1, and one over its chance for each that is drawn."""

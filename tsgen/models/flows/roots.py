@@ -38,9 +38,7 @@ def solve_increasing(
             following = torch.where(taken, newton, 0.5 * (low + high))
             last = (following - x).abs()
             finished = (
-                finished
-                | (last <= small * (1 + x.abs()))
-                | (error.abs() <= small * (1 + y.abs()))
+                finished | (last <= small * (1 + x.abs())) | (error.abs() <= small * (1 + y.abs()))
             )
             x = torch.where(finished, x, following)
             if finished.all():

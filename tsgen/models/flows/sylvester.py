@@ -10,7 +10,8 @@ from torch.distributions import Transform
 from torch.nn import functional as F
 
 from tsgen.models.flows.base import Direction
-from tsgen.models.flows.planar import AmortisedFlow, OnePass, above_minus_one, check_positive
+from tsgen.models.flows.common import OnePass, check_positive
+from tsgen.models.flows.planar import AmortisedFlow, above_minus_one
 from tsgen.models.flows.roots import solve_increasing
 
 Orthogonal = Literal["orthogonal", "householder", "triangular"]
