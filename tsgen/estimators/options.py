@@ -38,7 +38,8 @@ def read_value(text: str) -> Any:
     """A literal, a part with its options, or else the text itself.
 
     Parts are encoders, ``gru(hidden_size=128)``, and flows, ``maf(num_blocks=5)``, which become a
-    ``functools.partial``, and the samplers and schedules of ``tsgen.diffusion``, ``DPMSolverPP(20)``.
+    ``functools.partial``, and the samplers and schedules of ``tsgen.diffusion``,
+    ``DPMSolverPP(20)``.
 
     Raises:
         ValueError: for a part that is not known, or arguments that are no literals.

@@ -41,7 +41,8 @@ class Scores:
     variogram              unbiased variogram score, p = .5, as a share of the truth's variogram,
     variogram_raw          and in its unit
     dss                    Dawid-Sebastiani score of single values
-    log_score              minus the mean log density of a value, where the forecaster has one
+    log_score              minus the mean log density of a value, where the forecaster has one;
+                           an upper bound of it where its ``has_log_prob`` says so
     nd, nrmse              :math:`sum |y - m| / sum |y|`, root mean square error over mean
                            :math:`|y|`
     mase, smape            as GluonTS; MASE where histories were given
