@@ -125,19 +125,18 @@ class Flow(GenerativeModel):
     def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
         """Negative log density per element, (*batch,).
 
-        Location and scale have the gradient of the elements' marginal normal densities, and the
-        other layers that of the joint density (composite likelihood: Varin, Reid, Firth 2011). By
-        the joint density alone what many elements have in common is hardly learnt from the
-        conditioning: the layers explain it from one element to the next.
+        By the joint density alone what many elements have in common is hardly learnt from the
+        conditioning: the layers explain it from one element to the next. So a location has the
+        gradient of the elements' marginal densities instead (composite likelihood: Varin, Reid,
+        Firth 2011); the value is that of the joint density.
         """
         batch, rows, conds = self._rows(x, cond)
         context = self.embed(conds).flatten(1)
         if self.location_scale is None:
             log_prob = self._to_train_by(rows, context)
         else:
-            standard, log_scale = self.location_scale(context).call_and_ladj(rows)
-            marginal = self._log_normal(standard) + log_scale
-            joint = self._to_train_by(standard.detach(), context) + log_scale.detach()
+            standard, log_scale, marginal = self.location_scale.split(rows, context)
+            joint = self._to_train_by(standard, context) + log_scale
             log_prob = joint + marginal - marginal.detach()
         return -log_prob.view(batch) / self.event_shape.numel()
 

@@ -13,26 +13,53 @@ from zuko.transforms import (
 
 
 class LocationScale(LazyTransform):
-    r"""An affine map of each element whose parameters are linear in the context.
+    r"""An affine map of each element, :math:`u = e^a (x - \mu - m)`, linear in the context.
 
-    Starts as the identity.
+    :math:`\mu` and m do the same, but learn differently, see :meth:`split`. All start near 0.
 
     Args:
         features: E.
         context: K.
     """
 
+    freedom = 4.0
+    """Of the Student's t by which the first location learns."""
+
     def __init__(self, features: int, context: int) -> None:
         super().__init__()
-        self.hyper = nn.Linear(context, 2 * features)
+        self.hyper = nn.Linear(context, 4 * features)
         with torch.no_grad():
-            self.hyper.weight *= 0.01
+            self.hyper.weight.mul_(0.01)
             self.hyper.bias.zero_()
 
     def forward(self, c: Tensor) -> DependentTransform:
         """The transform for a context (rows, K)."""
-        shift, scale = self.hyper(c).chunk(2, -1)
-        return DependentTransform(MonotonicAffineTransform(shift, scale), 1)
+        mu, m, a, _ = self.hyper(c).chunk(4, -1)
+        return self._affine(mu + m, a)
+
+    def split(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        r"""For training: the map with :math:`\mu` held fixed, and what :math:`\mu` learns by.
+
+        Args:
+            x: (rows, E).
+            c: (rows, K).
+
+        Returns:
+            u (rows, E) and the log-determinant (rows,), through which m and a learn, and the
+            elements' summed log density, up to constants, under Student's t about :math:`\mu` with
+            a scale of its own (rows,).
+        """
+        mu, m, a, own = self.hyper(c).chunk(4, -1)
+        u, log_det = self._affine(mu.detach() + m, a).call_and_ladj(x)
+        alone, log_scale = self._affine(mu, own).call_and_ladj(x)
+        misfit = 0.5 * (self.freedom + 1) * (alone**2 / self.freedom).log1p().sum(-1)
+        return u, log_det, log_scale - misfit
+
+    @staticmethod
+    def _affine(location: Tensor, a: Tensor) -> DependentTransform:
+        made = MonotonicAffineTransform(torch.zeros_like(location), a)
+        made.shift = -location * made.scale
+        return DependentTransform(made, 1)
 
 
 class ActNorm(LazyTransform):
