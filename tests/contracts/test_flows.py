@@ -30,6 +30,8 @@ VARIANTS = {
 }
 SOLVED = {"cnf": 1e-3, "ffjord": 1e-3}
 """Relative errors of what is solved in steps, which is not exact in any precision."""
+LONG = ("naf", "umnn", "bpf", "ffjord")
+"""Their contract takes a while: roots for every element, or many steps."""
 AUTOREGRESSIVE = ["maf", "nsf", "quadratic_spline", "naf", "umnn", "sospf", "bpf", "bnaf"]
 AUTOREGRESSIVE += ["maf, recurrent", "nsf, recurrent"]
 
@@ -67,7 +69,10 @@ def test_inverse_and_log_determinant(name, event, cond):
         assert abs(exact - log_det[row]) < SOLVED.get(name, 1e-8) * (1 + abs(exact))
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in LONG else []) for name in VARIANTS],
+)
 def test_conforms(name):
     """Contract of all models: among it a gradient to every parameter, and in one dimension a
     density that integrates to one."""

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from tsgen import TempFlowEstimator, load
+from tsgen.encoders import LSTMEncoder
 from tsgen.estimators.options import read_value
 from tsgen.estimators.registry import estimators
 from tsgen.models.flows import flows
@@ -42,7 +43,7 @@ def test_every_flow_is_a_forecaster(flow, tmp_path):
 
 
 @pytest.mark.parametrize("decoding", ["step", "horizon"])
-@pytest.mark.parametrize("encoder", ["lstm", "transformer"])
+@pytest.mark.parametrize("encoder", [partial(LSTMEncoder, hidden_size=8), "transformer"])
 def test_conforms(encoder, decoding):
     check_estimator(TempFlowEstimator, encoder=encoder, decoding=decoding, flow="realnvp")
 
