@@ -241,7 +241,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
                 module = self.create_lightning_module(self._build_forecaster(layout))
             else:
                 module = self._continue(from_predictor, spec, shape, lags)
-            if module.forecaster.model.partial == "drop" and not spec.complete_steps:
+            if module.forecaster.model.partial == "drop" and not spec.whole_steps:
                 raise ValueError(
                     f"{type(self).__name__}: target: at no step are all {spec.num_channels} "
                     "channels observed, and this model learns from such steps only; drop or fill "

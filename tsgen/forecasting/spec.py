@@ -36,7 +36,7 @@ class DataSpec(Options):
         cardinality: number of categories of each static categorical covariate.
         tau: typical size of each channel, for links.
         whole: whether all target values are whole numbers.
-        complete_steps: steps at which every channel is observed.
+        whole_steps: steps at which every channel is observed.
     """
 
     freq: str
@@ -55,7 +55,7 @@ class DataSpec(Options):
     cardinality: tuple[int, ...] = ()
     tau: tuple[float, ...] = (1.0,)
     whole: bool = False
-    complete_steps: int = 1
+    whole_steps: int = 1
 
     @property
     def is_panel(self) -> bool:
@@ -209,7 +209,7 @@ def infer_spec(
         cardinality=tuple(int(c) for c in cardinality),
         tau=typical_size(support, size_sum, size_count),
         whole=whole,
-        complete_steps=complete,
+        whole_steps=complete,
     )
 
 

@@ -181,7 +181,7 @@ class BNAF(Flow):
         self,
         event_shape: tuple[int, ...],
         cond_shape: tuple[int, ...],
-        num_blocks: int = 2,
+        num_blocks: int = 4,
         units: tuple[int, ...] = (8, 8),
         hidden: tuple[int, ...] = (100,),
         direction: Direction = "density",
