@@ -346,7 +346,7 @@ class CNFFlow(Flow):
         self,
         event_shape: tuple[int, ...],
         cond_shape: tuple[int, ...],
-        hidden: tuple[int, ...] = (32, 32),
+        hidden: tuple[int, ...] = (64, 64),
         atol: float = 1e-5,
         rtol: float = 1e-4,
         max_num_steps: int = 1000,
