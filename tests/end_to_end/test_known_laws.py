@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tsgen import GaussianEstimator, StudentTEstimator, TimeGradEstimator
+from tsgen import (
+    GaussianEstimator,
+    StudentTEstimator,
+    TempFlowEstimator,
+    TimeGradEstimator,
+)
 from tsgen.data.synthetic import VAR, CovariateLaw, ornstein_uhlenbeck
 from tsgen.diffusion import DPMSolverPP
 from tsgen.evaluation import compare, fair_crps
@@ -59,9 +64,13 @@ def test_gaussian_learns_the_law(law):
     assert_exact(compare(LAWS[law], predictor, WINDOWS, HISTORY, seed=100))
 
 
+def tempflow(horizon=HORIZON, **options):
+    return TempFlowEstimator(horizon, **{**COMMON, **options})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("law", LAWS)
-@pytest.mark.parametrize("make", [timegrad, student])
+@pytest.mark.parametrize("make", [timegrad, student, tempflow])
 def test_every_family_learns_the_law(make, law):
     predictor = make().train(LAWS[law].dataset(SERIES, 200, seed=1), seed=0)
     assert_exact(compare(LAWS[law], predictor, WINDOWS, HISTORY, seed=100))

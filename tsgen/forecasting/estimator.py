@@ -200,15 +200,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         seed: int | None = None,
     ) -> GenerativePredictor:
         """Go on training a predictor's network, with its input statistics, on other data."""
-        return self.train_model(
-            training_data,
-            validation_data,
-            predictor,
-            shuffle_buffer_length,
-            cache_data,
-            ckpt_path,
-            seed,
-        ).predictor
+        options = (shuffle_buffer_length, cache_data, ckpt_path, seed)
+        return self.train_model(training_data, validation_data, predictor, *options).predictor
 
     def train_model(
         self,
@@ -228,10 +221,10 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         device = usable_device(self.device)
         spec = infer_spec(training_data, self.prediction_length, self.support)
         if from_predictor is not None:
-            spec = from_predictor.spec
+            spec = from_predictor.spec.replace(whole=spec.whole, whole_steps=spec.whole_steps)
         shape, lags = self._window(spec)
         transformation = self.create_transformation(spec, shape)
-        streamed = not hasattr(training_data, "__len__") or _size(spec) > self.memory_limit
+        streamed = not hasattr(training_data, "__len__") or spec.num_bytes > self.memory_limit
         entries: Iterable[Entry] = transformation.apply(training_data, is_train=True)
         entries = entries if streamed else list(entries)
         with seeded(seed):
@@ -241,12 +234,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
                 module = self.create_lightning_module(self._build_forecaster(layout))
             else:
                 module = self._continue(from_predictor, spec, shape, lags)
-            if module.forecaster.model.partial == "drop" and not spec.whole_steps:
-                raise ValueError(
-                    f"{type(self).__name__}: target: at no step are all {spec.num_channels} "
-                    "channels observed, and this model learns from such steps only; drop or fill "
-                    "channels, or use one that handles missing values (gaussian, timegrad)"
-                )
+            if module.forecaster.model.partial == "drop":
+                spec.require_whole_steps(type(self).__name__)
             training: Iterable
             if streamed:
                 training = StreamedWindows(
@@ -409,9 +398,3 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             "seed": seed,
             "validation": validation is not None,
         }
-
-
-def _size(spec: DataSpec) -> int:
-    """Bytes that the transformed data take as tensors."""
-    features = len(spec.known_mean) + len(spec.past_mean) + 16
-    return spec.num_steps * (13 * spec.num_channels + 4 * features)

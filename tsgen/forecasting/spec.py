@@ -66,6 +66,21 @@ class DataSpec(Options):
         """
         return self.num_series > 1
 
+    @property
+    def num_bytes(self) -> int:
+        """What the transformed data take as tensors."""
+        features = len(self.known_mean) + len(self.past_mean) + 16
+        return self.num_steps * (13 * self.num_channels + 4 * features)
+
+    def require_whole_steps(self, name: str) -> None:
+        """Raise ``ValueError``, for an estimator's name, if no step has all channels observed."""
+        if not self.whole_steps:
+            raise ValueError(
+                f"{name}: target: at no step are all {self.num_channels} channels observed, and "
+                "this model learns from such steps only; drop or fill channels, or use one that "
+                "handles missing values (gaussian, timegrad)"
+            )
+
 
 def read_entry(entry: Entry, index: int = 0) -> Entry:
     """Arrays of an entry with their ranks checked.

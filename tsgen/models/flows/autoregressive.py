@@ -22,8 +22,6 @@ class MAF(LayeredFlow):
     :class:`LayeredFlow`.
     """
 
-    inversion: ClassVar[str] = "one step per element"
-
 
 class IAF(MAF):
     """Inverse autoregressive flow (Kingma et al. 2016, arXiv 1606.04934, eq 10-14).
@@ -60,7 +58,6 @@ class NAF(MAF):
     """
 
     function: ClassVar[type[Univariate]] = Neural
-    inversion: ClassVar[str] = "one root per element"
 
 
 class UMNNFlow(NAF):

@@ -39,7 +39,7 @@ class Flow(GenerativeModel):
         direction: which way the layers run from x to z.
     """
 
-    inversion: ClassVar[str] = "one pass"
+    inversion: str = "one pass"
     """What the costly direction takes."""
     trains_inverted: ClassVar[bool] = True
     """Whether the inversion has gradients cheap enough to train by maximum likelihood."""

@@ -173,7 +173,7 @@ class BNAF(Flow):
             elements, or the direction is "sampling".
     """
 
-    inversion: ClassVar[str] = "one root per flow and element"
+    inversion: str = "one root per flow and element"
     trains_inverted: ClassVar[bool] = False
     max_elements: ClassVar[int | None] = 512
 

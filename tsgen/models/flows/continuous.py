@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -200,7 +200,7 @@ class FFJORDFlow(Flow):
         direction: which way time runs.
     """
 
-    inversion: ClassVar[str] = "as many steps backwards"
+    inversion: str = "as many steps backwards"
 
     def __init__(
         self,
@@ -340,7 +340,7 @@ class CNFFlow(Flow):
         direction: which way time runs.
     """
 
-    inversion: ClassVar[str] = "as many steps backwards"
+    inversion: str = "as many steps backwards"
 
     def __init__(
         self,

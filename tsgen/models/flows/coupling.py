@@ -46,4 +46,3 @@ class FlowPP(RealNVP):
     """
 
     function: ClassVar[type[Univariate]] = LogisticMixture
-    inversion: ClassVar[str] = "one root per block"

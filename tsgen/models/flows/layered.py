@@ -1,5 +1,6 @@
 """Coupling and autoregressive flows: one class, told apart by three choices."""
 
+import math
 from typing import ClassVar, Literal
 
 from zuko.lazy import LazyTransform
@@ -88,12 +89,20 @@ class LayeredFlow(Flow):
                 layers.append(autoregressive(features, size, function, hidden))
             else:
                 layers.append(Recurrent(features, size, function, hidden))
-        self.is_autoregressive = kind != "coupling"
+        what = "root" if self.function.numeric else "step"
+        if kind != "coupling":
+            self.inversion = f"one {what} per element"
+        elif self.function.numeric:
+            self.inversion = "one root per block"
+        self.held = sum(hidden) + 4 * features * sum(map(math.prod, function.shapes))
         self.compose(*layers, location_scale=location_scale)
 
     @property
     def one_pass(self) -> str:
         """What takes a single pass: "both", "density" or "sampling"."""
-        if self.function.numeric or self.is_autoregressive:
-            return self.direction
-        return "both"
+        return "both" if self.inversion == "one pass" else self.direction
+
+    @property
+    def working_size(self) -> int:
+        """Numbers held per sample: a block's hidden units and its functions' parameters."""
+        return super().working_size + self.held

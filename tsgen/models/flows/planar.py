@@ -158,7 +158,7 @@ class PlanarFlow(AmortisedFlow):
         ValueError: if an option is below 1, or the direction is "sampling".
     """
 
-    inversion: ClassVar[str] = "one root per layer"
+    inversion: str = "one root per layer"
 
     def __init__(
         self,
@@ -204,7 +204,7 @@ class RadialFlow(AmortisedFlow):
         ValueError: if an option is below 1, or the direction is "sampling".
     """
 
-    inversion: ClassVar[str] = "a quadratic equation per layer"
+    inversion: str = "a quadratic equation per layer"
 
     def __init__(
         self,

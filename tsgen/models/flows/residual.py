@@ -216,7 +216,7 @@ class ResidualFlow(Flow):
         direction: must be ``"density"``.
     """
 
-    inversion: ClassVar[str] = "fixed point"
+    inversion: str = "fixed point"
     trains_inverted: ClassVar[bool] = False
 
     def __init__(

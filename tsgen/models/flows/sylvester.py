@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -145,7 +145,7 @@ class SylvesterFlow(AmortisedFlow):
             for ``"triangular"``.
     """
 
-    inversion: ClassVar[str] = "one root per layer and column of Q"
+    inversion: str = "one root per layer and column of Q"
 
     def __init__(
         self,
