@@ -179,9 +179,13 @@ def test_dequantised_whole_numbers_come_back(support):
 
 @pytest.mark.parametrize("support", WHOLE)
 def test_the_slope_of_dequantised_numbers_is_the_derivative(support):
+    """At the support's ends, too, from which values reach half a unit further."""
     link = Link(support, (5.0,), whole=support != "count")
-    u = torch.rand(5, 1).double().requires_grad_()
-    z, log_slope = link.forward(torch.full((5, 1), 4.0).double(), u)
+    low, high = support if isinstance(support, tuple) else (1.0 if support == "positive" else 0, 9)
+    y = [4.0, 4.0, *(end for end in (low, high) if math.isfinite(end))]
+    y = torch.tensor([v for v in y for _ in range(5)]).double()[:, None]
+    u = torch.linspace(0.02, 0.98, 5).repeat(len(y) // 5)[:, None].double().requires_grad_()
+    z, log_slope = link.forward(y, u)
     (slope,) = torch.autograd.grad(z.sum(), u)
     assert torch.allclose(log_slope, slope.abs().log(), atol=1e-6)
 

@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 from tsgen import TempFlowEstimator, load
+from tsgen.data import rolling
 from tsgen.encoders import LSTMEncoder
 from tsgen.estimators.options import read_value
 from tsgen.estimators.registry import estimators
+from tsgen.evaluation import backtest
 from tsgen.models.flows import flows
 from tsgen.testing import check_estimator
 
@@ -87,6 +89,13 @@ def test_whole_numbers_stay_whole(support, dequantisation, decoding, tmp_path):
     predictor.serialize(tmp_path)
     (again,) = load(tmp_path).predict(data(values), num_samples=20, seed=1)
     assert np.array_equal(forecast.samples, again.samples)
+
+
+def test_backtests_report_the_bound():
+    predictor = TempFlowEstimator(3, **QUICK).train(data(counts()), seed=0)
+    scores = backtest(predictor, data(counts()), windows=2, seed=0).scores
+    windows = rolling(data(counts()), 2, 3)
+    assert scores["log_score"] == pytest.approx(-predictor.log_prob(windows).mean() / 6)
 
 
 def test_missing_values_do_not_make_numbers_fractions():
