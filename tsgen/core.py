@@ -90,7 +90,9 @@ def _validate(cls: type) -> None:
                 hint = (
                     f"did you mean {near[0]!r}?" if near else f"the options are {', '.join(names)}"
                 )
-                raise ValueError(f"{cls.__name__} has no option {name!r} (given {value!r}); {hint}")
+                raise ValueError(
+                    f"{type(self).__name__} has no option {name!r} (given {value!r}); {hint}"
+                )
         try:
             checked(self, *args, **kwargs)
         except ValidationError as error:
@@ -99,7 +101,7 @@ def _validate(cls: type) -> None:
                 name = str(item["loc"][0])
                 value = f"={given[name]!r}" if name in given else ""
                 lines.append(f"{name}{value}: {item['msg']}" if name != "__root__" else item["msg"])
-            raise ValueError(f"{cls.__name__}: {'; '.join(lines)}") from None
+            raise ValueError(f"{type(self).__name__}: {'; '.join(lines)}") from None
 
     wrapper.Model = checked.Model  # type: ignore[attr-defined]
     cls.__init__ = wrapper  # type: ignore[misc]

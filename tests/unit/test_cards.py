@@ -2,6 +2,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -207,3 +208,17 @@ def test_cards_are_packed_into_the_wheel():
     for path in kept.glob("*.toml"):
         assert (packed / path.name).read_text() == path.read_text()
     assert setup["packages"]["find"]["include"] == ["tsgen*"]
+
+
+def test_what_a_card_advises_does_not_turn_a_model_into_another():
+    """A card's encoder is for models that leave it open; a Transformer's name keeps its own."""
+    from tsgen.cli.benchmark import _tasks
+
+    card = cards["eia_demand_hourly"]
+    data = SimpleNamespace(card=card, prediction_length=3)
+    transformer, maf = _tasks(data, ["transformer_maf", "maf"], [], [], plain=False, quiet=True)
+    assert transformer.estimator.encoder == "transformer"
+    assert maf.estimator.encoder.keywords == {"hidden_size": 256, "output_size": 256}
+    given = ["transformer_maf.encoder=lstm"]
+    (other,) = _tasks(data, ["transformer_maf"], [], given, plain=False, quiet=True)
+    assert other.estimator.encoder == "lstm"

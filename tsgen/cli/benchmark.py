@@ -164,7 +164,9 @@ def _tasks(
             low = lowest_of(data.card.support)
             options = ({"low": low} if low is not None else {}) | options
         elif data.card is not None and not plain and issubclass(kind, GenerativeEstimator):
-            options = read_texts(data.card.options_for(name)) | options
+            own = getattr(estimators[name], "keywords", {})  # what makes the name this model
+            advised = read_texts(data.card.options_for(name))
+            options = {k: v for k, v in advised.items() if k not in own} | options
         estimator = estimators[name](data.prediction_length, **options)
         if isinstance(estimator, GenerativeEstimator):
             estimator = estimator.replace(verbose=not quiet)
