@@ -10,6 +10,7 @@ _LAZY = {
     "GaussianEstimator": "tsgen.estimators",
     "GenerativeEstimator": "tsgen.forecasting.estimator",
     "StudentTEstimator": "tsgen.estimators",
+    "TFDPMEstimator": "tsgen.estimators",
     "TempFlowEstimator": "tsgen.estimators",
     "TimeGradEstimator": "tsgen.estimators",
     "load": "tsgen.saving",

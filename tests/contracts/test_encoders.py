@@ -6,7 +6,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from tsgen.core import seeded
-from tsgen.encoders import GRUEncoder, HistoryEncoder, LSTMEncoder, TransformerEncoder, encoders
+from tsgen.encoders import (
+    GRUEncoder,
+    HistoryEncoder,
+    LSTMEncoder,
+    PatternEncoder,
+    TransformerEncoder,
+    encoders,
+)
 from tsgen.encoders.base import select_rows
 from tsgen.testing import check_encoder
 from tsgen.testing.common import reload
@@ -31,6 +38,26 @@ def assert_near(one, two):
 @pytest.mark.parametrize("layers", [1, 2])
 def test_conforms(encoder, layers):
     check_encoder(encoder, num_layers=layers)
+
+
+@pytest.mark.parametrize("temporal", ["gru", "tcn", "attention", "none"])
+@pytest.mark.parametrize("graph", [True, False])
+def test_patterns_conform(temporal, graph):
+    options = {"temporal": temporal, "graph": graph, "hidden_size": 8, "features": 4}
+    check_encoder(PatternEncoder, num_channels=2, window=2, neighbours=1, **options)
+
+
+def test_patterns_need_their_window():
+    with pytest.raises(ValueError, match="input_size=5 must be at least .* = 6"):
+        PatternEncoder(5, num_channels=2, window=3)
+
+
+@pytest.mark.parametrize("temporal", ["gru", "tcn", "attention"])
+def test_temporal_patterns_see_the_order_of_rows(temporal):
+    encoder = PatternEncoder(6, 2, 3, temporal, graph=False, hidden_size=8).eval()
+    rows = noise(1, 1, 6).float()
+    swapped = rows.unflatten(2, (3, 2)).flip(2).flatten(2)
+    assert (encoder(rows)[0] - encoder(swapped)[0]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize(

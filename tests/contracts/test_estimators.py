@@ -5,8 +5,9 @@ import pytest
 from tests.contracts.outside_family import RectifiedFlowEstimator
 from tests.contracts.two_player import TinyGANEstimator
 from tsgen import ComposedEstimator, GaussianEstimator, StudentTEstimator, TimeGradEstimator
-from tsgen.diffusion import LinearSchedule
+from tsgen.diffusion import DDIM, LinearSchedule
 from tsgen.encoders import LSTMEncoder
+from tsgen.estimators.tfdpm import TFDPMEstimator
 from tsgen.models import StudentT
 from tsgen.testing import check_estimator
 
@@ -22,6 +23,18 @@ def test_heads_conform(estimator, decoding):
 @pytest.mark.parametrize("decoding", ["step", "horizon"])
 def test_timegrad_conforms(decoding):
     check_estimator(TimeGradEstimator, decoding=decoding, schedule=FEW)
+
+
+@pytest.mark.parametrize("decoding", ["step", "horizon"])
+def test_tfdpm_conforms(decoding):
+    options = {"window": 3, "hidden_size": 8, "features": 4, "layers": 1, "schedule": FEW}
+    options |= {"lags_seq": None, "context_length": None, "sampler": DDIM(5)}
+    check_estimator(TFDPMEstimator, decoding=decoding, **options)
+
+
+def test_tfdpm_sets_its_lags():
+    with pytest.raises(ValueError, match=r"lags_seq=\(1, 24\) is set by window=8; leave it out"):
+        TFDPMEstimator(prediction_length=1, lags_seq=(1, 24))
 
 
 @pytest.mark.parametrize("scaling", ["standard", "robust", "anchored", "none"])

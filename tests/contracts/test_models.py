@@ -1,9 +1,12 @@
+from functools import partial
+
 import pytest
 
 from tests.contracts.outside_family import RectifiedFlow
 from tests.contracts.two_player import TinyGAN
-from tsgen.diffusion import DPMSolverPP, LinearSchedule
+from tsgen.diffusion import CosineSchedule, DPMSolverPP, LinearSchedule
 from tsgen.models import DDPM, Gaussian, StudentT
+from tsgen.nets import DenseDenoiser
 from tsgen.testing import check_model
 
 HEADS = [
@@ -39,6 +42,31 @@ def test_ddpm_options_conform():
         sampler=DPMSolverPP(5),
         fit=False,
         **options,
+    )
+
+
+def test_dense_ddpm_conforms():
+    check_model(
+        DDPM,
+        schedule=CosineSchedule(20),
+        target="v",
+        sampler=DPMSolverPP(5),
+        network=partial(DenseDenoiser, hidden=16, layers=2),
+        continuous=True,
+        fit=False,
+    )
+
+
+@pytest.mark.slow
+def test_dense_ddpm_learns():
+    check_model(
+        DDPM,
+        events=(),
+        schedule=CosineSchedule(),
+        target="v",
+        sampler=DPMSolverPP(20),
+        network=partial(DenseDenoiser, hidden=64),
+        continuous=True,
     )
 
 

@@ -5,7 +5,14 @@ import torch
 from diffusers import DDPMScheduler
 
 from tsgen.core import seeded
-from tsgen.diffusion import DDIM, Ancestral, CosineSchedule, DPMSolverPP, LinearSchedule
+from tsgen.diffusion import (
+    DDIM,
+    Ancestral,
+    CosineSchedule,
+    DPMSolverPP,
+    GivenSteps,
+    LinearSchedule,
+)
 from tsgen.testing import check_sampler, gaussian_denoiser
 
 LIKE = torch.zeros((), dtype=torch.float64)
@@ -14,6 +21,23 @@ LIKE = torch.zeros((), dtype=torch.float64)
 @pytest.mark.parametrize("sampler", [Ancestral(), DDIM(), DDIM(eta=0.5), DPMSolverPP()])
 def test_conforms(sampler):
     check_sampler(sampler)
+
+
+def test_given_steps_are_the_chain_where_they_are_its_levels():
+    schedule = LinearSchedule(50, beta_end=0.3)
+    levels = tuple(schedule.alpha(schedule.times()[1:]).flip(0).tolist())
+    denoise = gaussian_denoiser(0.7, 0.3, schedule)
+    with seeded(1):
+        chain = Ancestral().sample(denoise, (50, 1), schedule, like=LIKE)
+    with seeded(1):
+        given = GivenSteps(levels=levels).sample(denoise, (50, 1), schedule, like=LIKE)
+    assert torch.allclose(chain, given, atol=1e-9)
+
+
+@pytest.mark.parametrize("levels", [(), (0.5, 0.4), (0.0, 0.5), (0.5, 1.0), (0.5, 0.5)])
+def test_given_steps_must_rise(levels):
+    with pytest.raises(ValueError, match=r"levels=.* must rise and lie in \(0, 1\)"):
+        GivenSteps(levels=levels)
 
 
 def test_ancestral_is_the_closed_form_chain():

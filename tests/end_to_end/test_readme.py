@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -32,9 +33,31 @@ def test_quick_start(tmp_path, monkeypatch, capsys):
     # a sine of size 5 or 8 plus noise of standard deviation 1 or 1.4: a forecast that follows the
     # sine has a fair CRPS of .56 to .8 over a mean of 25
     assert 0.02 < names["result"].scores["fair_crps"] < 0.04
-    exec(compile(programs()[1], "README.md", "exec"), names)
+    exec(compile(programs()[2], "README.md", "exec"), names)
     assert "DieboldMariano" in capsys.readouterr().out
-    assert len(programs()) == 2
+    assert len(programs()) == 3
+
+
+def test_detection(tmp_path, monkeypatch):
+    """A sum of two channels that is broken, found by a model that trains for seconds."""
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).normal(size=(5000, 3))
+    x[:, 2] = x[:, 0] + x[:, 1]
+    frame = pd.DataFrame(
+        x, columns=list("abc"), index=pd.date_range("2024", periods=3000, freq="h")
+    )
+    log = frame[4500:].copy()
+    log.iloc[300:320, 2] += 4
+    names = {"normal": frame[:1500], "other_normal": frame[1500:4500], "log": log}
+    names |= {"row": log.iloc[0], "time": log.index[0]}
+    names["quick"] = tsgen.TFDPMEstimator(
+        1, window=2, hidden_size=32, layers=1, max_epochs=10, verbose=False
+    )
+    code = programs()[1].replace("TFDPMDetector(", "TFDPMDetector(estimator=quick, ")
+    exec(compile(code, "README.md", "exec"), names)
+    alarms = names["alarms"]
+    assert ((alarms["start"] <= log.index[319]) & (alarms["end"] >= log.index[300])).any()
+    assert names["alarm"] is None
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """Diffusion numerics without learnable parameters: schedules, parameterisations, samplers."""
 
 from tsgen.diffusion.parameterization import Parameterization
-from tsgen.diffusion.samplers import DDIM, Ancestral, DPMSolverPP, Sampler
+from tsgen.diffusion.samplers import DDIM, Ancestral, DPMSolverPP, GivenSteps, Sampler
 from tsgen.diffusion.schedules import (
     CosineSchedule,
     LinearSchedule,
@@ -14,6 +14,7 @@ __all__ = [
     "Ancestral",
     "CosineSchedule",
     "DPMSolverPP",
+    "GivenSteps",
     "LinearSchedule",
     "Parameterization",
     "QuadraticSchedule",

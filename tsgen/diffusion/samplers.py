@@ -140,6 +140,39 @@ class Ancestral(DDIM):
     eta: float = 1.0
 
 
+class GivenSteps(Ancestral):
+    r"""The reverse chain through noise levels that were chosen for it.
+
+    Args:
+        levels: the factors :math:`\alpha` of the signal, rising, the noisiest first; a step to the
+            data comes after the last.
+        num_steps: their number, which need not be given.
+        eta: 1 is the ancestral chain.
+    """
+
+    levels: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the levels."""
+        super().__post_init__()
+        rising = all(a < b for a, b in zip(self.levels, self.levels[1:], strict=False))
+        if not self.levels or not rising or self.levels[0] <= 0 or self.levels[-1] >= 1:
+            raise ValueError(
+                f"{type(self).__name__}: levels={self.levels} must rise and lie in (0, 1)"
+            )
+        if self.num_steps not in (None, len(self.levels)):
+            raise ValueError(
+                f"{type(self).__name__}: num_steps={self.num_steps} is not the number of levels, "
+                f"{len(self.levels)}"
+            )
+
+    def times(self, schedule: Schedule) -> Tensor:
+        """The times at which the schedule has these levels, then 0."""
+        alpha = torch.tensor(self.levels, dtype=torch.float64)
+        times = schedule.time(alpha.log() - 0.5 * torch.log1p(-(alpha**2)))
+        return torch.cat([times, torch.zeros(1, dtype=torch.float64)])
+
+
 class DPMSolverPP(Sampler):
     r"""DPM-Solver++(2M): two-step exponential integrator of the probability-flow ODE.
 

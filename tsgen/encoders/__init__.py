@@ -2,6 +2,7 @@
 
 from tsgen.core import Registry
 from tsgen.encoders.base import HistoryEncoder, State
+from tsgen.encoders.pattern import PatternEncoder
 from tsgen.encoders.recurrent import GRUEncoder, LSTMEncoder
 from tsgen.encoders.transformer import TransformerEncoder
 
@@ -13,6 +14,7 @@ __all__ = [
     "GRUEncoder",
     "HistoryEncoder",
     "LSTMEncoder",
+    "PatternEncoder",
     "State",
     "TransformerEncoder",
     "encoders",

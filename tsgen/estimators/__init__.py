@@ -13,6 +13,7 @@ from tsgen.estimators.composed import ComposedEstimator
 from tsgen.estimators.distribution import GaussianEstimator, StudentTEstimator
 from tsgen.estimators.peers import PeerEstimator
 from tsgen.estimators.tempflow import TempFlowEstimator
+from tsgen.estimators.tfdpm import TFDPMEstimator
 from tsgen.estimators.timegrad import TimeGradEstimator
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "RidgeEstimator",
     "SeasonalNaiveEstimator",
     "StudentTEstimator",
+    "TFDPMEstimator",
     "TempFlowEstimator",
     "TimeGradEstimator",
     "VAREstimator",

@@ -17,6 +17,7 @@ from tsgen.estimators.baselines import (
 from tsgen.estimators.distribution import GaussianEstimator, StudentTEstimator
 from tsgen.estimators.peers import PeerEstimator
 from tsgen.estimators.tempflow import TempFlowEstimator
+from tsgen.estimators.tfdpm import TFDPMEstimator
 from tsgen.estimators.timegrad import TimeGradEstimator
 from tsgen.models.flows import flows
 
@@ -55,6 +56,7 @@ estimators: Registry[Estimator] = Registry(
         "lowrank": partial(GaussianEstimator, covariance="low_rank"),
         "student_t": StudentTEstimator,
         "timegrad": TimeGradEstimator,
+        "tfdpm": TFDPMEstimator,
         "tempflow": TempFlowEstimator,
         "transformer_maf": partial(TempFlowEstimator, encoder="transformer"),
         "transformer_realnvp": partial(TempFlowEstimator, flow="realnvp", encoder="transformer"),

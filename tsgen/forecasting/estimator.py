@@ -146,6 +146,10 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     ) -> GenerativeModel:
         """The family's model."""
 
+    def build_encoder(self, layout: InputLayout) -> HistoryEncoder:
+        """From the inputs of a layout to conditioning."""
+        return encoders.build(self.encoder, layout.input_size)
+
     def link(self, spec: DataSpec) -> Link:
         """The bijection between the data's support and the real line."""
         return Link(self.support, spec.tau)
@@ -363,7 +367,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
 
     def _build_forecaster(self, layout: InputLayout) -> Forecaster:
         decoding = decodings[self.decoding]
-        encoder: HistoryEncoder = encoders.build(self.encoder, layout.input_size)
+        encoder = self.build_encoder(layout)
         event_shape, cond_shape = decoding.shapes(layout, encoder.output_size)
         model = self.build_model(event_shape, cond_shape)
         seen = (*cond_shape[:-1], cond_shape[-1] + event_shape[-1])

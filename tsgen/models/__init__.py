@@ -4,5 +4,14 @@ from tsgen.models.base import GenerativeModel
 from tsgen.models.ddpm import DDPM
 from tsgen.models.distribution import Gaussian, StudentT
 from tsgen.models.flows import Flow
+from tsgen.models.schedule_network import ScheduleNetwork, search_steps
 
-__all__ = ["DDPM", "Flow", "Gaussian", "GenerativeModel", "StudentT"]
+__all__ = [
+    "DDPM",
+    "Flow",
+    "Gaussian",
+    "GenerativeModel",
+    "ScheduleNetwork",
+    "StudentT",
+    "search_steps",
+]

@@ -1,12 +1,15 @@
 """Denoising diffusion probabilistic model."""
 
+import functools
 import math
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from tsgen.diffusion import Ancestral, LinearSchedule, Parameterization, Sampler, Schedule
+from tsgen.diffusion.samplers import Denoiser
 from tsgen.models.base import GenerativeModel
 from tsgen.nets import DilatedResidualNet
 
@@ -35,6 +38,11 @@ class DDPM(GenerativeModel):
         residual_channels: width of the blocks.
         dilation_cycle: dilations 1, 2, ... repeat after this many blocks.
         cond_channels: conditioning features per position that reach the blocks.
+        network: another network, a class or ``functools.partial`` that takes ``event_shape`` and
+            ``cond_shape`` and has the methods of ``DilatedResidualNet``; the four options before
+            are TimeGrad's network's.
+        continuous: whether training draws any time in (0, 1], not only the N steps, so that the
+            model knows every noise level.
     """
 
     partial: ClassVar[Literal["elements", "marginal", "drop"]] = "elements"
@@ -56,6 +64,8 @@ class DDPM(GenerativeModel):
         residual_channels: int = 8,
         dilation_cycle: int = 2,
         cond_channels: int = 1,
+        network: Callable | None = None,
+        continuous: bool = False,
     ) -> None:
         super().__init__(event_shape, cond_shape)
         sampler.times(schedule)  # a sampler with more steps than the schedule has is refused here
@@ -65,15 +75,16 @@ class DDPM(GenerativeModel):
             "l2": torch.nn.MSELoss, "l1": torch.nn.L1Loss, "huber": torch.nn.SmoothL1Loss
         }[loss_type](reduction="none")  # fmt: skip
         self.min_snr = min_snr
-        self.net = DilatedResidualNet(
-            tuple(event_shape),
-            tuple(cond_shape),
+        self.continuous = continuous
+        build = network or functools.partial(
+            DilatedResidualNet,
             layers=residual_layers,
             channels=residual_channels,
             dilation_cycle=dilation_cycle,
             cond_channels=cond_channels,
             max_frequency=float(max(schedule.num_steps, 16)),
         )
+        self.net = build(tuple(event_shape), tuple(cond_shape))
         times = schedule.times()[1:]
         self.register_buffer("times", times, persistent=False)
         self.register_buffer("alphas", schedule.alpha(times), persistent=False)
@@ -81,21 +92,24 @@ class DDPM(GenerativeModel):
 
     @property
     def working_size(self) -> int:
-        """Conditioning of every block plus a handful of activations."""
-        positions = self.event_shape[0]
-        return positions * self.net.channels * (2 * self.net.layers + 12)
+        """What the network holds per row."""
+        return self.net.working_size
 
     def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
         """Denoising error of each example at a random step, mean over its elements, (*batch,)."""
         batch = self._batch(cond, x)
         x, cond = x.reshape(-1, *self.event_shape), cond.reshape(-1, *self.cond_shape)
-        n = torch.randint(self.schedule.num_steps, (len(x),), device=x.device)
-        wide = (-1, *[1] * len(self.event_shape))
-        alpha, sigma = (v[n].to(x.dtype).view(wide) for v in (self.alphas, self.sigmas))
+        if self.continuous:
+            t = 1 - torch.rand(len(x), dtype=self.times.dtype, device=x.device)
+            levels = self.schedule.alpha(t), self.schedule.sigma(t)
+        else:
+            n = torch.randint(self.schedule.num_steps, (len(x),), device=x.device)
+            t, levels = self.times[n], (self.alphas[n], self.sigmas[n])
+        alpha, sigma = (v.to(x.dtype).view(-1, *[1] * len(self.event_shape)) for v in levels)
         eps = torch.randn_like(x)
         noised = alpha * x + sigma * eps
         mask = None if observed is None else observed.reshape(x.shape).to(x.dtype)
-        output = self.net(noised, self.net.embed(self.times[n]), self.net.condition(cond), mask)
+        output = self.net(noised, self.net.embed(t), self.net.condition(cond), mask)
         error = self.distance(output, self.parameterization.of(x, eps, alpha, sigma))
         if mask is not None:
             error = error * mask
@@ -118,10 +132,26 @@ class DDPM(GenerativeModel):
             count, *[-1] * (1 + len(self.cond_shape))
         )
         rows = rows.reshape(-1, *self.cond_shape)
-        conditioning = list(self.net.condition(rows))
+        denoise = self.denoiser(rows)
+        x = self.sampler.sample(denoise, (len(rows), *self.event_shape), self.schedule, like=cond)
+        return x.view(*sample_shape, *batch, *self.event_shape)
+
+    def denoiser(self, cond: Tensor, observed: Tensor | None = None) -> Denoiser:
+        """The estimate of clean events from noised ones, for a conditioning (rows, *cond_shape).
+
+        What depends on the conditioning, or on the sampler's times, is computed once.
+
+        Args:
+            cond: (rows, *cond_shape).
+            observed: elements the estimate may look at, (rows, *event_shape); ``None`` is all.
+
+        Returns:
+            ``denoise(x, t)`` of (rows, *event_shape) and a time in (0, 1].
+        """
+        conditioning = list(self.net.condition(cond))
 
         def at(times: Tensor) -> list[tuple[float, float, Tensor]]:
-            embedded = self.net.embed(times.to(cond.device)).split(1, 2)
+            embedded = self.net.embed(times.to(cond.device)).split(1, self.net.row_axis)
             alpha, sigma = self.schedule.alpha(times), self.schedule.sigma(times)
             return list(zip(alpha.tolist(), sigma.tolist(), embedded, strict=True))
 
@@ -130,11 +160,10 @@ class DDPM(GenerativeModel):
 
         def denoise(x: Tensor, t: float) -> Tensor:
             alpha, sigma, embedded = ready.get(t) or at(torch.tensor([t], dtype=torch.float64))[0]
-            output = self.net(x, embedded, conditioning)
+            output = self.net(x, embedded, conditioning, observed)
             return self.parameterization.to_x0(output, x, alpha, sigma)
 
-        x = self.sampler.sample(denoise, (len(rows), *self.event_shape), self.schedule, like=cond)
-        return x.view(*sample_shape, *batch, *self.event_shape)
+        return denoise
 
     def use_sampler(self, sampler: Sampler) -> None:
         """Draw with another sampler from now on.

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +62,7 @@ class DilatedResidualNet(nn.Module):
     """
 
     frequencies: Tensor
+    row_axis: ClassVar[int] = 2
 
     def __init__(
         self,
@@ -110,6 +111,11 @@ class DilatedResidualNet(nn.Module):
         self.output = _Shift(channels, features)
         nn.init.kaiming_normal_(self.input.weight)
         nn.init.zeros_(self.output.weight)
+
+    @property
+    def working_size(self) -> int:
+        """Numbers held per row: conditioning of every block and a handful of activations."""
+        return self.positions * self.channels * (2 * self.layers + 12)
 
     def condition(self, cond: Tensor) -> Iterator[Tensor]:
         """What each block adds for a conditioning (rows, *cond_shape), in turn.

@@ -1,0 +1,327 @@
+"""One body over every detector."""
+
+import copy
+import functools
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tsgen import GaussianEstimator, TempFlowEstimator
+from tsgen.anomaly import detector as detector_module
+from tsgen.anomaly.baselines import (
+    AR1Detector,
+    IsolationForestDetector,
+    MahalanobisDetector,
+    PCADetector,
+    VARDetector,
+)
+from tsgen.anomaly.detector import Detector
+from tsgen.anomaly.events import AlarmPolicy
+from tsgen.anomaly.forecast import ForecastDetector
+from tsgen.anomaly.readout import Readout
+from tsgen.anomaly.scorers import NegativeLogLikelihood, SampleScore
+from tsgen.anomaly.tfdpm import TFDPMDetector
+from tsgen.encoders import GRUEncoder
+from tsgen.estimators.tfdpm import TFDPMEstimator
+
+NAMES = list("abcd")
+QUICK = {"verbose": False, "max_epochs": 2, "num_batches_per_epoch": 10, "device": "cpu"}
+SMALL = functools.partial(GRUEncoder, hidden_size=8, output_size=8)
+GAUSSIAN = GaussianEstimator(1, context_length=4, encoder=SMALL, **QUICK)
+
+MADE = {
+    "windowed_pca": lambda: PCADetector(window=5, components=6),
+    "pca_max": lambda: PCADetector(window=1, components=1, readout=Readout("mean", join="max")),
+    "ar1": lambda: AR1Detector(readout=Readout("gaussian", smooth=3)),
+    "var": lambda: VARDetector(readout=Readout("dynamic", join="top", smooth=70, history=40)),
+    "mahalanobis": lambda: MahalanobisDetector(readout=Readout(smooth=4)),
+    "forest": lambda: IsolationForestDetector(trees=20, attribute=True),
+    "gaussian_nll": lambda: ForecastDetector(
+        estimator=GAUSSIAN, scorer=NegativeLogLikelihood(num_samples=8)
+    ),
+    "gaussian_energy": lambda: ForecastDetector(
+        estimator=GAUSSIAN, scorer=SampleScore("energy", num_samples=8)
+    ),
+    "horizon_crps": lambda: ForecastDetector(
+        estimator=GaussianEstimator(
+            3, context_length=4, encoder=SMALL, decoding="horizon", **QUICK
+        ),
+        scorer=SampleScore("crps", num_samples=8),
+    ),
+    "flow": lambda: ForecastDetector(
+        estimator=TempFlowEstimator(1, flow="realnvp", context_length=4, encoder=SMALL, **QUICK),
+        scorer=NegativeLogLikelihood(num_samples=8),
+    ),
+    "tfdpm": lambda: TFDPMDetector(
+        estimator=TFDPMEstimator(1, window=4, hidden_size=16, layers=1, features=4, **QUICK)
+    ),
+}
+every = pytest.mark.parametrize("name", MADE)
+
+
+def law(rows, seed):
+    """Three correlated AR(1) channels and the sum of two of them."""
+    random = np.random.default_rng(seed)
+    x = np.zeros((rows, 4))
+    for t in range(1, rows):
+        x[t] = 0.8 * x[t - 1] + random.normal(size=4)
+    x[:, 3] = x[:, 0] + x[:, 1] + 0.1 * random.normal(size=rows)
+    return x + 5
+
+
+def frame(values, start="2024-01-01"):
+    return pd.DataFrame(
+        values, columns=NAMES, index=pd.date_range(start, periods=len(values), freq="min")
+    )
+
+
+@functools.cache
+def fitted(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return MADE[name]().fit(frame(law(400, 0)))
+
+
+def ready(name):
+    """A detector of its own, whose stream is at its start."""
+    made = copy.deepcopy(fitted(name))
+    made.reset()
+    return made
+
+
+def make_log():
+    """With a fault, missing cells, a row of nothing and a gap."""
+    log = frame(law(130, 1), "2024-02-01")
+    log.iloc[60:70, 3] += 9
+    log.iloc[20:23, 1] = np.nan
+    log.iloc[30] = np.nan
+    return log.drop(log.index[100:104])
+
+
+LOG = make_log()
+
+
+def clear_threshold(scores):
+    """In the widest gap among the highest scores, so that rounding decides nothing."""
+    ordered = np.sort(scores[np.isfinite(scores)])[-15:]
+    widest = np.diff(ordered[:-3]).argmax()
+    return float(ordered[widest : widest + 2].mean())
+
+
+@every
+def test_scores_do_not_know_what_comes_later(name):
+    made = ready(name)
+    scores = made.decision_function(LOG)
+    changed = LOG.copy()
+    changed.iloc[80:] += 50
+    np.testing.assert_allclose(made.decision_function(changed)[:80], scores[:80], rtol=1e-5)
+    np.testing.assert_allclose(made.decision_function(LOG.iloc[:50]), scores[:50], rtol=1e-5)
+
+
+@every
+def test_runs_do_not_know_each_other(name):
+    made = ready(name)
+    parts = [LOG.iloc[:60], LOG.iloc[60:]]
+    alone = np.concatenate([made.decision_function(part) for part in parts])
+    np.testing.assert_array_equal(made.decision_function(parts), alone)
+
+
+@every
+def test_a_bigger_fault_scores_higher_and_its_channel_leads(name):
+    made = ready(name)
+    normal = frame(law(60, 2))
+    peaks, faulty = [], normal
+    for size in (0, 3, 8):
+        faulty = normal.copy()
+        faulty.iloc[40:45, 2] += size
+        peaks.append(made.decision_function(faulty)[40])
+    assert peaks[0] < peaks[1] < peaks[2]
+    shares = made.explain(faulty, (faulty.index[40], faulty.index[40]))
+    assert shares.index[0] == "c"
+    assert made.score_channels(faulty)[40].argmax() == 2
+
+
+@every
+def test_a_stream_is_the_batch(name, tmp_path):
+    """With missing cells, rows and steps, late rows, and a restart in the middle of it."""
+    made = ready(name)
+    scores = made.decision_function(LOG)
+    made.threshold_ = clear_threshold(scores)
+    made.reset()
+    heard, found = [], []
+    for i, (time, row) in enumerate(LOG.iterrows()):
+        if i == 65:
+            made.save(tmp_path)
+            made = Detector.load(tmp_path)
+        heard.append(made.update(row if i % 2 else row.to_dict(), time))
+        found.append(made.stream_.score)
+        if i == 50:
+            assert made.update(row + 100, LOG.index[10]) is None
+            assert made.stream_.late == 1
+    np.testing.assert_allclose(found, scores, rtol=1e-5, atol=1e-7)
+    events = made.detect(LOG)
+    raised = [alarm for alarm in heard if alarm is not None and alarm.state == "raised"]
+    ended = [alarm for alarm in heard if alarm is not None and alarm.state == "ended"]
+    assert len(events) > 0
+    assert [alarm.time for alarm in raised] == list(events["raised"])
+    assert [alarm.start for alarm in raised] == list(events["start"])
+    np.testing.assert_allclose([a.score for a in ended], events["score"][: len(ended)], rtol=1e-5)
+
+
+@every
+def test_what_is_missing_has_no_score(name):
+    made = ready(name)
+    channels = made.score_channels(LOG)
+    assert (np.isnan(channels) == LOG.isna()).all(None)
+    scores = made.decision_function(LOG)
+    assert np.isnan(scores[30]) and np.isfinite(np.delete(scores, 30)).all()
+    dead = LOG.copy()
+    dead["b"] = np.nan
+    assert np.isfinite(np.delete(made.decision_function(dead), 30)).all()
+
+
+@every
+def test_scoring_does_not_learn(name):
+    made = ready(name)
+    before = made.decision_function(LOG)
+    for time, row in LOG.iloc[50:90].iterrows():
+        made.update(row, time)
+    made.predict(LOG)
+    made.detect(LOG)
+    np.testing.assert_array_equal(made.decision_function(LOG), before)
+
+
+@every
+def test_pieces_do_not_show(name, monkeypatch):
+    made = ready(name)
+    long = frame(law(1500, 3))
+    whole = made.decision_function(long)
+    monkeypatch.setattr(detector_module, "_CHUNK", 1)
+    np.testing.assert_allclose(made.decision_function(long), whole, rtol=1e-4, atol=1e-6)
+
+
+@every
+def test_saved_is_loaded(name, tmp_path):
+    made = ready(name)
+    made.calibrate(frame(law(600, 4)), false_alarms_per_day=20, block=10)
+    made.save(tmp_path)
+    again = Detector.load(tmp_path)
+    assert again == made and again.threshold_ == made.threshold_
+    np.testing.assert_allclose(again.decision_function(LOG), made.decision_function(LOG), rtol=1e-6)
+    np.testing.assert_array_equal(again.predict(LOG), made.predict(LOG))
+    pd.testing.assert_frame_equal(
+        again.detect(LOG).drop(columns="channels"), made.detect(LOG).drop(columns="channels")
+    )
+    assert again.detect(LOG)["p_value"].between(0, 1).all()
+
+
+@every
+def test_kinds_of_data(name):
+    made = ready(name)
+    log = frame(law(60, 5))
+    scores = made.decision_function(log)
+    entry = {"start": pd.Period(log.index[0], freq="min"), "target": log.to_numpy().T}
+    for same in (
+        log.to_numpy(),
+        [entry],
+        log[NAMES[::-1]],
+        log.set_axis(log.index.to_period("min")),
+    ):
+        np.testing.assert_allclose(made.decision_function(same), scores, rtol=1e-6)
+
+
+@every
+def test_learnt_state(name):
+    made = fitted(name)
+    assert set(np.unique(made.labels_)) <= {0, 1}
+    assert len(made.labels_) == len(made.decision_scores_) == 400
+    assert made.predict(LOG).dtype == int
+    share = np.mean(made.decision_scores_ >= made.threshold_)
+    assert share <= 0.02
+
+
+def test_forecasters_keep_what_is_theirs():
+    """The detector takes over scaling, calendar and lags, and nothing else."""
+    used = ForecastDetector(estimator=GAUSSIAN.replace(lr=0.02)).prepared()
+    assert (used.scaling, used.time_features, used.lags_seq) == ("none", (), (1,))
+    assert (used.lr, used.context_length, used.prediction_length) == (0.02, 4, 1)
+
+
+def test_two_long_runs_are_not_joined():
+    """A window never holds rows of two runs."""
+    runs = [frame(law(150, 6)), frame(law(150, 7) + 40)]
+    made = PCADetector(window=4, components=5).fit(runs)
+    assert made.decision_function(runs).max() < 30
+
+
+def test_still_channels_that_move_are_found():
+    values = law(300, 8)
+    values[:, 1], values[:, 2] = 1.0, 0.003
+    made = PCADetector(window=1, components=0.9, readout=Readout("mean")).fit(frame(values))
+    moved = frame(law(50, 9))
+    moved["b"], moved["c"] = 1.0, 0.003
+    moved.iloc[20, 1] = 0.0
+    moved.iloc[30, 2] = 0.004
+    assert np.argsort(made.decision_function(moved))[-2:].tolist() in ([20, 30], [30, 20])
+    assert made.explain(moved, (moved.index[20], moved.index[20])).index[0] == "b"
+    assert made.explain(moved, (moved.index[30], moved.index[30])).index[0] == "c"
+
+
+def test_the_budget_is_kept():
+    """Alarms of fresh data lie within the Poisson interval of the rate asked, calibration's too."""
+    made = AR1Detector(readout=Readout("mean", smooth=5), policy=AlarmPolicy(merge_gap=5))
+    made.fit(frame(law(4000, 10)))
+    found = made.calibrate(frame(law(20_000, 11)), false_alarms_per_day=5)
+    fresh = frame(law(20_000, 12))
+    expected = 5 * len(fresh) / 1440
+    assert expected > 60
+    count = len(made.detect(fresh))
+    # both counts are Poisson: the difference has the variance of two
+    assert abs(count - expected) < 3 * np.sqrt(2 * expected), (count, expected, found)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (LOG.rename(columns={"b": "x"}), "missing b; unknown x"),
+        (LOG.assign(b=["?"] * len(LOG)), r"column 'b', row 2024-02-01 00:00:00: '\?' is no number"),
+        (LOG.iloc[::-1], "times must increase: row 1"),
+        (LOG.iloc[[0, 1, 1]], "row 2, 2024-02-01 00:01:00, comes twice"),
+        (LOG.assign(Attack=0), "column 'Attack' looks like a label"),
+        (LOG.replace(LOG.iloc[5, 1], np.inf), "column 'b', row 5: the value is infinite"),
+        (LOG.iloc[:0], "expected at least a row"),
+        (np.zeros((5, 3)), "data has 3 channels; expected 4"),
+        (np.array([["a"] * 4]), "expected numbers"),
+        ("log.csv", "data is a str"),
+    ],
+)
+def test_bad_logs(data, message):
+    with pytest.raises(ValueError, match=message):
+        fitted("ar1").decision_function(data)
+
+
+def test_bad_starts(tmp_path):
+    with pytest.raises(ValueError, match="has not been fitted"):
+        AR1Detector().decision_function(LOG)
+    with pytest.raises(ValueError, match="the log has 10 rows; expected at least 20"):
+        AR1Detector().fit(law(10, 0))
+    with pytest.raises(ValueError, match="column 'b' holds no value at all"):
+        AR1Detector().fit(LOG.assign(b=np.nan))
+    with pytest.raises(ValueError, match="rows_per_day is needed"):
+        AR1Detector().fit(law(100, 0)).calibrate(law(100, 1), false_alarms_per_day=1)
+    with pytest.raises(ValueError, match="estimator=None must be an estimator"):
+        ForecastDetector()
+    with pytest.raises(ValueError, match="needs a diffusion model; this is a Gaussian"):
+        TFDPMDetector.scorer.check(fitted("gaussian_nll").model_)
+    with pytest.raises(ValueError, match="holds no detector"):
+        Detector.load(tmp_path)
+    with pytest.raises(ValueError, match="window=0 must be at least 1"):
+        PCADetector(window=0)
+    with pytest.raises(ValueError, match="components=20 must be fewer than"):
+        PCADetector(window=5, components=20).fit(law(100, 0))
+    with pytest.raises(ValueError, match="unknown channels: x"):
+        ready("ar1").update({"x": 1.0})
+    with pytest.raises(ValueError, match=r"the row has shape \(3,\)"):
+        ready("ar1").update(np.zeros(3))

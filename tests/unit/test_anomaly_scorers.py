@@ -1,0 +1,187 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tsgen import GaussianEstimator
+from tsgen.anomaly.baselines import AR1Detector, VARDetector
+from tsgen.anomaly.log import read_runs
+from tsgen.anomaly.readout import Readout
+from tsgen.anomaly.scorers import DenoisingError, NegativeLogLikelihood, SampleScore
+from tsgen.anomaly.tfdpm import TFDPMDetector
+from tsgen.core import seeded
+from tsgen.diffusion import CosineSchedule, GivenSteps
+from tsgen.estimators.tfdpm import TFDPMEstimator
+from tsgen.models import DDPM, Gaussian
+
+QUICK = {"verbose": False, "device": "cpu"}
+
+
+class ExactDDPM(DDPM):
+    """Knows that x is N(cond, .25)."""
+
+    def denoiser(self, cond, observed=None):
+        def denoise(x, t):
+            time = torch.tensor(t, dtype=torch.float64)
+            alpha, sigma = self.schedule.alpha(time).item(), self.schedule.sigma(time).item()
+            gain = alpha * 0.25 / (alpha**2 * 0.25 + sigma**2)
+            return cond + gain * (x - alpha * cond)
+
+        return denoise
+
+
+def test_denoising_error_of_a_known_law():
+    """Noises of opposite sign cancel in a linear denoiser: e = ((1 - alpha gain) (x - cond))^2."""
+    model = ExactDDPM((2,), (2,), schedule=CosineSchedule())
+    x, cond = torch.randn(5, 2), torch.randn(5, 2)
+    found = DenoisingError(levels=(0.3, 0.9)).errors(model, x, cond, torch.ones_like(x))
+    expected = torch.stack([(r**2 / (0.25 + r**2) * (x - cond)) ** 2 for r in (0.3, 0.9)]).mean(0)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def gaussian():
+    with seeded(0):
+        model = Gaussian((3,), (2,), covariance="full").eval()
+        return model, torch.randn(6, 3), torch.randn(6, 2)
+
+
+def test_the_mean_of_the_channels_is_the_likelihood(gaussian):
+    model, x, cond = gaussian
+    with torch.no_grad():
+        found = NegativeLogLikelihood().errors(model, x, cond, torch.ones_like(x))
+        torch.testing.assert_close(found.sum(1), -model.log_prob(x, cond))
+
+
+def test_likelihood_of_what_was_observed(gaussian):
+    """The marginal density; the mean is over the channels that were observed."""
+    model, x, cond = gaussian
+    mask = torch.ones_like(x)
+    mask[:, 1] = 0
+    with torch.no_grad():
+        found = NegativeLogLikelihood().errors(model, x, cond, mask)
+        torch.testing.assert_close((found * mask).sum(1), -model.log_prob(x, cond, mask))
+
+
+@pytest.mark.parametrize("kind", ["crps", "energy", "residual"])
+def test_sample_scores_are_their_definitions(gaussian, kind):
+    model, x, cond = gaussian
+    with torch.no_grad():
+        found = SampleScore(kind, 20).errors(model, x, cond, torch.ones_like(x))
+        for i in range(len(x)):
+            with seeded(0):
+                s = model.sample(cond[i : i + 1], (20,))[:, 0]
+            if kind == "residual":
+                expected = (x[i] - s.mean(0)) ** 2 / (s.var(0) + 0.01)
+                torch.testing.assert_close(found[i], expected, rtol=1e-4, atol=1e-5)
+            elif kind == "crps":
+                pairs = (s[:, None] - s[None]).abs().sum((0, 1)) / (2 * 20 * 19)
+                expected = (s - x[i]).abs().mean(0) - pairs
+                torch.testing.assert_close(found[i], expected, rtol=1e-4, atol=1e-5)
+            else:
+                pairs = torch.cdist(s, s).sum() / (2 * 20 * 19)
+                expected = (s - x[i]).norm(dim=1).mean() - pairs
+                torch.testing.assert_close(found[i].sum(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_row_does_not_know_the_others(gaussian):
+    model, x, cond = gaussian
+    for scorer in (SampleScore("energy", 8), NegativeLogLikelihood(8)):
+        with torch.no_grad():
+            whole = scorer.errors(model, x, cond, torch.ones_like(x))
+            one = scorer.errors(model, x[2:3], cond[2:3], torch.ones(1, 3))
+        torch.testing.assert_close(one[0], whole[2])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: DenoisingError(levels=()), r"levels=\(\) must be numbers above 0"),
+        (lambda: DenoisingError(levels=(0.0,)), r"levels=\(0.0,\) must be"),
+        (lambda: DenoisingError(draws=3), "draws=3 must be even"),
+        (lambda: SampleScore(num_samples=1), "num_samples=1 must be at least 2"),
+        (lambda: NegativeLogLikelihood().check(DDPM((1,), (1,))), "needs a density; DDPM has none"),
+    ],
+)
+def test_bad_scorers(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+# --- a law whose parts break one at a time ------------------------------------------------------
+
+
+def coupled(rows, seed, break_dependence=()):
+    """Six AR(1) channels with standard normal marginals, in pairs of correlation .95.
+
+    Inside ``break_dependence`` the second of each pair goes its own way, by the same AR(1) law.
+    """
+    random = np.random.default_rng(seed)
+    shared, own, other = (random.normal(size=(rows, 3)) for _ in range(3))
+    driver = np.where(np.isin(np.arange(rows), break_dependence)[:, None], other, 0.95 * shared
+                      + math.sqrt(1 - 0.95**2) * own)  # fmt: skip
+    x = np.zeros((rows, 6))
+    for t in range(1, rows):
+        x[t] = 0.6 * x[t - 1] + 0.8 * np.concatenate([shared[t], driver[t]])
+    return pd.DataFrame(x)
+
+
+def ratio(scores, inside):
+    """AUC-ROC: a random row inside scores above one outside."""
+    ranks = scores.argsort().argsort()
+    count = len(inside)
+    outside = len(scores) - count
+    return (ranks[inside].sum() - count * (count - 1) / 2) / (count * outside)
+
+
+@pytest.fixture(scope="module")
+def tfdpm():
+    estimator = TFDPMEstimator(
+        1, window=4, hidden_size=64, layers=2, features=8, max_epochs=12, **QUICK
+    )
+    return TFDPMDetector(estimator=estimator, readout=Readout("mean", smooth=6)).fit(
+        coupled(4000, 0)
+    )
+
+
+def test_a_change_of_dependence_alone_is_seen(tfdpm):
+    """Marginals and autocorrelations stay: what looks at channels one by one sees nothing."""
+    inside = np.arange(600, 900)
+    log = coupled(1200, 1, inside)
+    found = ratio(tfdpm.decision_function(log), inside)
+    alone = AR1Detector(readout=Readout("mean", smooth=6)).fit(coupled(4000, 0))
+    blind = ratio(alone.decision_function(log), inside)
+    assert found > 0.95, found
+    assert abs(blind - 0.5) < 0.15, blind
+
+
+def test_a_law_of_its_own_steps(tfdpm):
+    """Few steps are found, kept with the detector, and sample as well as the solver's twenty."""
+    normal = coupled(2000, 2)
+    before = tfdpm.model_.sampler
+    scorer = SampleScore("energy", 20)
+    made = tfdpm.replace(scorer=scorer)
+    for name in ("names_", "period_", "center_", "scale_", "moments_", "predictor_", "threshold_"):
+        setattr(made, name, getattr(tfdpm, name))
+    run = made._prepare(read_runs(normal)[0])[0]
+    piece = slice(0, 300 + made.memory)
+    full = made._errors(run.values[piece], run.observed[piece]).mean()
+    found = made.learn_steps(normal, most=10, batches=400, grid=5)
+    assert isinstance(found, GivenSteps) and 2 <= len(found.levels) <= 10
+    few = made._errors(run.values[piece], run.observed[piece]).mean()
+    made.model_.use_sampler(before)
+    assert few < 1.05 * full, (few, full)
+
+
+def test_var_sees_it_in_part():
+    """A linear model of a row from the row before: the pairs' joint noise is beyond it."""
+    inside = np.arange(600, 900)
+    made = VARDetector(readout=Readout("mean", smooth=6)).fit(coupled(4000, 0))
+    assert ratio(made.decision_function(coupled(1200, 1, inside)), inside) < 0.65
+
+
+def test_only_its_own_estimator():
+    with pytest.raises(ValueError, match="must be a TFDPMEstimator"):
+        TFDPMDetector(estimator=GaussianEstimator(1))

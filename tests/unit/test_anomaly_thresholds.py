@@ -1,0 +1,125 @@
+import json
+
+import numpy as np
+import pytest
+from scipy.signal import lfilter
+from scipy.stats import genpareto
+
+from tsgen.anomaly.events import AlarmPolicy, find_events
+from tsgen.anomaly.thresholds import Calibration, MADThreshold, QuantileThreshold, calibrate
+
+DAY = 1440
+
+
+def white(days, seed):
+    return np.abs(np.random.default_rng(seed).normal(size=days * DAY))
+
+
+def heavy(days, seed):
+    return np.abs(np.random.default_rng(seed).standard_t(3, size=days * DAY))
+
+
+def slow(days, seed):
+    noise = np.random.default_rng(seed).normal(size=days * DAY)
+    return np.abs(lfilter([(1 - 0.9**2) ** 0.5], [1, -0.9], noise))
+
+
+def test_quantile_and_mad():
+    scores = np.arange(1001.0)
+    scores[5] = np.nan
+    assert QuantileThreshold(0.9).fit(np.arange(1001.0)) == 900
+    assert MADThreshold(2.0).fit(np.arange(1001.0)) == pytest.approx(500 + 2 * 1.4826 * 250)
+    assert np.isfinite(QuantileThreshold().fit(scores))
+
+
+@pytest.mark.parametrize("law", [white, heavy, slow])
+@pytest.mark.parametrize("method", ["pot", "conformal"])
+@pytest.mark.parametrize("policy", [AlarmPolicy(), AlarmPolicy(min_duration=2, merge_gap=5)])
+def test_the_budget_is_kept_in_alarms(law, method, policy):
+    """Both counts are Poisson, so their difference has the variance of the two together."""
+    days, fresh, asked = 60, 60, 1.0
+    options = {"false_alarms_per_day": asked, "rows_per_day": DAY, "policy": policy}
+    found = calibrate(law(days, 0), method=method, **options)
+    count = len(find_events(law(fresh, 1), found.threshold, policy))
+    limit = 3 * np.sqrt(asked * fresh + (asked * fresh) ** 2 / (asked * days))
+    assert abs(count - asked * fresh) < limit + 0.15 * asked * fresh * (policy.min_duration > 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", [white, heavy, slow])
+def test_the_tail_extrapolates(law):
+    """Ten days of normal data, an alarm in two days: mean of the realised over 20 repetitions."""
+    ratios = []
+    for seed in range(20):
+        found = calibrate(law(10, seed), false_alarms_per_day=0.5, rows_per_day=DAY)
+        assert found.extrapolated
+        ratios.append(len(find_events(law(100, 100 + seed), found.threshold)) / 50)
+    print(f"{law.__name__}: {np.mean(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    assert 0.6 < np.mean(ratios) < 1.4
+
+
+def test_p_values_of_an_exponential_tail():
+    """Near the level; farther off the 50 peaks leave the shape, and so the tail, open."""
+    scores = np.random.default_rng(0).exponential(size=40 * DAY)
+    found = calibrate(scores, false_alarms_per_day=1, rows_per_day=DAY, block=10)
+    for score in (7.5, 9.0):
+        exact = 1 - (1 - np.exp(-score)) ** 10
+        assert abs(np.log(found.p_value(score) / exact)) < np.log(3)
+    assert found.p_value(50.0) < found.p_value(20.0) < found.p_value(10.0) <= 1
+
+
+def test_the_tail_of_a_known_pareto_law():
+    scores = genpareto.rvs(0.3, size=60 * DAY, random_state=np.random.default_rng(3))
+    found = calibrate(scores, false_alarms_per_day=0.05, rows_per_day=DAY, block=10)
+    exact = genpareto.isf(0.05 / DAY, 0.3)
+    assert found.extrapolated
+    assert 0.6 * exact < found.threshold < 1.8 * exact
+
+
+def test_what_is_known_of_a_calibration():
+    found = calibrate(white(60, 0), false_alarms_per_day=1, rows_per_day=DAY)
+    assert not found.extrapolated
+    assert found.seen == len(find_events(white(60, 0), found.threshold)) <= 60
+    assert found.low < 1 < found.high * 1.05
+    assert Calibration.from_state_dict(json.loads(json.dumps(found.state_dict()))) == found
+
+
+def test_missing_scores_are_left_out():
+    scores = white(30, 0)
+    spoilt = np.insert(scores, 100, np.full(5, np.nan))
+    options = {"false_alarms_per_day": 1, "rows_per_day": DAY}
+    assert calibrate(spoilt, **options).threshold == pytest.approx(
+        calibrate(scores, **options).threshold
+    )
+
+
+@pytest.mark.parametrize(
+    ("scores", "options", "message"),
+    [
+        (
+            white(3, 0),
+            {"false_alarms_per_day": 0},
+            "false_alarms_per_day=0 must be a number above 0",
+        ),
+        (white(3, 0), {"rows_per_day": -1}, "rows_per_day=-1 must be a number above 0"),
+        (white(3, 0), {"method": "spot"}, "method='spot' must be 'pot' or 'conformal'"),
+        (white(3, 0), {"block": 0}, "block=0 must be at least 1"),
+        (white(1, 0)[:90], {}, r"have 9 blocks of 10 rows .* at least 20 are needed"),
+        (np.append(white(1, 0), np.inf), {}, "infinite"),
+        (np.full(100, np.nan), {}, "all missing"),
+        (
+            white(3, 0),
+            {"method": "conformal", "false_alarms_per_day": 0.1},
+            r"needs at least 1[0-9.]* days of normal data, there are 3; method='pot' extrapolates",
+        ),
+    ],
+)
+def test_bad_input(scores, options, message):
+    with pytest.raises(ValueError, match=message):
+        calibrate(scores, **{"false_alarms_per_day": 1, "rows_per_day": DAY, **options})
+
+
+@pytest.mark.parametrize("threshold", [lambda: QuantileThreshold(1.0), lambda: MADThreshold(0.0)])
+def test_options_out_of_range(threshold):
+    with pytest.raises(ValueError, match=r"must lie in|must be above"):
+        threshold()

@@ -1,0 +1,48 @@
+"""Detection of attacks and faults in the logs of plants."""
+
+from tsgen.anomaly.baselines import (
+    AR1Detector,
+    IsolationForestDetector,
+    MahalanobisDetector,
+    PCADetector,
+    VARDetector,
+)
+from tsgen.anomaly.detector import Detector
+from tsgen.anomaly.events import AlarmPolicy, Event, find_events
+from tsgen.anomaly.forecast import ForecastDetector
+from tsgen.anomaly.readout import Readout
+from tsgen.anomaly.scorers import DenoisingError, NegativeLogLikelihood, SampleScore, Scorer
+from tsgen.anomaly.stream import Alarm
+from tsgen.anomaly.tfdpm import TFDPMDetector
+from tsgen.anomaly.thresholds import (
+    Calibration,
+    MADThreshold,
+    QuantileThreshold,
+    Threshold,
+    calibrate,
+)
+
+__all__ = [
+    "AR1Detector",
+    "Alarm",
+    "AlarmPolicy",
+    "Calibration",
+    "DenoisingError",
+    "Detector",
+    "Event",
+    "ForecastDetector",
+    "IsolationForestDetector",
+    "MADThreshold",
+    "MahalanobisDetector",
+    "NegativeLogLikelihood",
+    "PCADetector",
+    "QuantileThreshold",
+    "Readout",
+    "SampleScore",
+    "Scorer",
+    "TFDPMDetector",
+    "Threshold",
+    "VARDetector",
+    "calibrate",
+    "find_events",
+]

@@ -1,0 +1,13 @@
+"""Detectors to measure others against."""
+
+from tsgen.anomaly.baselines.linear import AR1Detector, VARDetector
+from tsgen.anomaly.baselines.pca import PCADetector
+from tsgen.anomaly.baselines.simple import IsolationForestDetector, MahalanobisDetector
+
+__all__ = [
+    "AR1Detector",
+    "IsolationForestDetector",
+    "MahalanobisDetector",
+    "PCADetector",
+    "VARDetector",
+]

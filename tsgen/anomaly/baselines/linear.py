@@ -1,0 +1,78 @@
+"""Linear prediction of a row from the row before it."""
+
+import numpy as np
+from sklearn.linear_model import Ridge
+
+from tsgen.anomaly.detector import Detector, Run
+from tsgen.anomaly.readout import Readout
+
+
+class AR1Detector(Detector):
+    r"""Each channel from its own last value: :math:`e_t = (x_t - a - b x_{t-1})^2`.
+
+    Least squares by channel.
+
+    Args:
+        readout: squared errors by the channel's mean in training, mean over the channels.
+        threshold: where alarms begin.
+        policy: how scores become alarms.
+    """
+
+    readout: Readout = Readout("mean")  # noqa: RUF009
+
+    learned = ("intercept_", "slope_")
+
+    @property
+    def memory(self) -> int:
+        """One row."""
+        return 1
+
+    def _learn(self, runs: list[Run]) -> None:
+        before, after = _steps(runs)
+        mean, then = before.mean(0), after.mean(0)
+        spread = ((before - mean) ** 2).sum(0)
+        together = ((before - mean) * (after - then)).sum(0)
+        self.slope_ = np.where(spread > 0, together / np.maximum(spread, 1e-300), 0.0)
+        self.intercept_ = then - self.slope_ * mean
+
+    def _errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        return (values[1:] - self.intercept_ - self.slope_ * values[:-1]) ** 2
+
+
+class VARDetector(Detector):
+    r"""All channels from all channels' last values, by ridge regression (scikit-learn).
+
+    Args:
+        readout: squared errors by the channel's mean in training, mean over the channels.
+        threshold: where alarms begin.
+        policy: how scores become alarms.
+        penalty: of the squared coefficients.
+    """
+
+    readout: Readout = Readout("mean")  # noqa: RUF009
+    penalty: float = 10.0
+
+    learned = ("intercept_", "coefficients_")
+
+    def __post_init__(self) -> None:
+        """Check the penalty."""
+        if not self.penalty >= 0:
+            raise ValueError(f"VARDetector: penalty={self.penalty} must be at least 0")
+
+    @property
+    def memory(self) -> int:
+        """One row."""
+        return 1
+
+    def _learn(self, runs: list[Run]) -> None:
+        fitted = Ridge(self.penalty).fit(*_steps(runs))
+        self.intercept_, self.coefficients_ = fitted.intercept_, fitted.coef_
+
+    def _errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        return (values[1:] - self.intercept_ - values[:-1] @ self.coefficients_.T) ** 2
+
+
+def _steps(runs: list[Run]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and the rows after them."""
+    before = np.concatenate([run.values[:-1] for run in runs])
+    return before, np.concatenate([run.values[1:] for run in runs])

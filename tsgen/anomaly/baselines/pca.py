@@ -1,0 +1,90 @@
+"""Principal components of rows and of windows."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tsgen.anomaly.detector import Detector, Run
+
+_PIECE = 4096  # windows held at a time
+
+
+class PCADetector(Detector):
+    r"""What principal components of a window of rows leave unexplained.
+
+    With the components :math:`P` of the flattened windows :math:`w` of the training data, the error
+    of a channel is the mean over the window's rows of its squared residual in
+    :math:`w - \bar w - P P^T (w - \bar w)`; over the channels' mean it is the Q statistic of
+    process monitoring (Jackson, Mudholkar 1979), divided by its size. ``window=1`` is plain PCA.
+    Only the windows' covariance is held, never all windows.
+
+    Args:
+        readout: how scores are read off the errors.
+        threshold: where alarms begin.
+        policy: how scores become alarms.
+        window: rows.
+        components: how many, or as a share in (0, 1) the variance that they explain.
+    """
+
+    window: int = 8
+    components: int | float = 100
+
+    learned = ("mean_", "components_")
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        name = type(self).__name__
+        if self.window < 1:
+            raise ValueError(f"{name}: window={self.window} must be at least 1")
+        share = isinstance(self.components, float)
+        if not (0 < self.components < 1 if share else self.components >= 1):
+            raise ValueError(
+                f"{name}: components={self.components} must be a whole number above 0 or a share "
+                "of the variance in (0, 1)"
+            )
+
+    @property
+    def memory(self) -> int:
+        """The window's rows but the last."""
+        return self.window - 1
+
+    def _learn(self, runs: list[Run]) -> None:
+        size = self.window * runs[0].values.shape[1]
+        if not isinstance(self.components, float) and self.components >= size:
+            raise ValueError(
+                f"{type(self).__name__}: components={self.components} must be fewer than window x "
+                f"channels = {size}"
+            )
+        total, outer, count = np.zeros(size), np.zeros((size, size)), 0
+        for run in runs:
+            for windows in self._windows(run.values):
+                total += windows.sum(0)
+                outer += windows.T @ windows
+                count += len(windows)
+        self.mean_ = total / count
+        variances, vectors = np.linalg.eigh(outer / count - np.outer(self.mean_, self.mean_))
+        variances, vectors = variances[::-1].clip(0), vectors[:, ::-1]
+        if isinstance(self.components, float):
+            explained = variances.cumsum() / variances.sum()
+            kept = int(np.searchsorted(explained, self.components, side="right")) + 1
+        else:
+            kept = self.components
+        self.components_ = np.ascontiguousarray(vectors[:, :kept])
+
+    def _errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        found = []
+        seen = self._windows(observed.astype(float))
+        for windows, mask in zip(self._windows(values), seen, strict=True):
+            centred = windows - self.mean_
+            residual = centred - (centred @ self.components_) @ self.components_.T
+            shape = (len(windows), self.window, -1)
+            squares, weights = (residual**2 * mask).reshape(shape), mask.reshape(shape)
+            found.append(squares.sum(1) / np.maximum(weights.sum(1), 1))
+        return np.concatenate(found)
+
+    def _windows(self, values: np.ndarray) -> Iterator[np.ndarray]:
+        """Flattened windows of (T, C), a piece at a time, (n, window x C)."""
+        views = np.lib.stride_tricks.sliding_window_view(values, self.window, axis=0)
+        for first in range(0, len(views), _PIECE):
+            piece = views[first : first + _PIECE]
+            yield piece.transpose(0, 2, 1).reshape(len(piece), -1)

@@ -1,0 +1,355 @@
+"""The face of every detector."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import pandas as pd
+from gluonts.core.serde import decode, encode
+
+from tsgen._version import __version__
+from tsgen.anomaly.events import AlarmPolicy, Event, find_events, flags
+from tsgen.anomaly.log import Data, Log, read_runs
+from tsgen.anomaly.readout import Readout, carry_forward, share
+from tsgen.anomaly.stream import Alarm, Stream
+from tsgen.anomaly.thresholds import Calibration, QuantileThreshold, Threshold, calibrate
+from tsgen.core import Options
+
+_CHUNK = 2**21  # numbers of a log that are worked on at a time
+
+
+@dataclass
+class Run:
+    """A log on an even grid, standardised, its gaps filled.
+
+    Args:
+        values: (T, C), gaps carried forward; 0, the training's mean, before the first value.
+        observed: (T, C), where a value was recorded.
+    """
+
+    values: np.ndarray
+    observed: np.ndarray
+
+
+class Detector(Options, ABC):
+    """Learns what is normal and scores how strange each row of a log is; **higher is stranger**.
+
+    The methods are those of PyOD. (scikit-learn's outlier detectors have the opposite sign.) A
+    score depends on the row and on :attr:`reach` rows before it, never on later ones, and a stream
+    (:meth:`update`) has the scores of the batch. Channels are standardised by the training's mean
+    and deviation. Cells that are missing (NaN) have no error; a row of which nothing was recorded
+    has no score (NaN).
+
+    Args:
+        readout: how scores are read off the errors.
+        threshold: where alarms begin, learnt from the training scores, on which a detector is at
+            its best: :meth:`calibrate` on other normal data before trusting it.
+        policy: how scores above the threshold become alarms.
+    """
+
+    readout: Readout = Readout()  # noqa: RUF009 (immutable)
+    threshold: Threshold = QuantileThreshold()  # noqa: RUF009
+    policy: AlarmPolicy = AlarmPolicy()  # noqa: RUF009
+
+    learned: ClassVar[tuple[str, ...]] = ()
+    """Names of the arrays that :meth:`_learn` sets; they are saved and loaded."""
+
+    @property
+    @abstractmethod
+    def memory(self) -> int:
+        """Rows before a row that its errors depend on."""
+
+    @abstractmethod
+    def _learn(self, runs: list[Run]) -> None:
+        """Learn from normal runs; set attributes that end in an underscore."""
+
+    def _fresh(self, lengths: list[int]) -> np.ndarray:
+        """Which rows of all runs, (T,), tell what is usual: those a model has not learnt."""
+        return np.ones(sum(lengths), dtype=bool)
+
+    @abstractmethod
+    def _errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        """Errors (T, C) of the last T rows of (memory + T, C); at least 0, higher is stranger."""
+
+    # --- learning -----------------------------------------------------------------------------
+
+    def fit(self, data: Data, y: None = None) -> Self:
+        """Learn from normal data.
+
+        Args:
+            data: a DataFrame, an array (T, C), a GluonTS data set, or a list of runs.
+            y: ignored; there for pipelines.
+
+        Raises:
+            ValueError: for data that cannot be read (see ``read_runs``) or too few rows.
+        """
+        logs = read_runs(data)
+        needed = max(2 * (self.memory + 1), 20)
+        if max(len(log.values) for log in logs) < needed:
+            raise ValueError(
+                f"{type(self).__name__}: the log has {max(len(log.values) for log in logs)} rows; "
+                f"expected at least {needed}"
+            )
+        self.names_ = logs[0].names
+        periods = [log.period for log in logs if log.period is not None]
+        self.period_ = float(np.median(periods)) if periods else None
+        self._measure(np.concatenate([log.values for log in logs]))
+        runs = [self._prepare(log)[0] for log in logs]
+        self._learn(runs)
+        errors = [self._run_errors(run) for run in runs]
+        fresh = self._fresh([len(error) for error in errors])
+        self.moments_ = self.readout.fit(np.concatenate(errors)[fresh])
+        scores = [self.readout.total(self.readout.channels(e, self.moments_)) for e in errors]
+        self.decision_scores_ = np.concatenate(scores)
+        self.threshold_ = float(self.threshold.fit(self.decision_scores_[fresh]))
+        self.calibration_: Calibration | None = None
+        self.labels_ = np.concatenate([self._flag(score) for score in scores])
+        self.reset()
+        return self
+
+    def calibrate(
+        self,
+        normal: Data,
+        *,
+        false_alarms_per_day: float,
+        method: Literal["pot", "conformal"] = "pot",
+        block: int | None = None,
+        rows_per_day: float | None = None,
+    ) -> Calibration:
+        """Set the threshold so that normal data raise so many alarms a day.
+
+        Args:
+            normal: data without attacks that were not learnt from.
+            false_alarms_per_day: alarms, not rows.
+            method: "pot" or "conformal"; see ``calibrate`` in ``tsgen.anomaly.thresholds``.
+            block: rows of a block; chosen by the scores' autocorrelation if not given.
+            rows_per_day: needed where the data have no times.
+        """
+        self._require_fit()
+        if rows_per_day is None:
+            if self.period_ is None:
+                raise ValueError("rows_per_day is needed: the training data had no times")
+            rows_per_day = 86400 / self.period_
+        scores = [self.readout.total(part) for part in self._run_channels(self._read(normal))]
+        edges = np.cumsum([len(score) for score in scores])[:-1]
+        self.calibration_ = calibrate(
+            np.concatenate(scores), false_alarms_per_day=false_alarms_per_day,
+            rows_per_day=rows_per_day, policy=self.policy, method=method, block=block,
+            boundaries=edges.tolist(),
+        )  # fmt: skip
+        self.threshold_ = self.calibration_.threshold
+        self.reset()
+        return self.calibration_
+
+    # --- scoring a log ------------------------------------------------------------------------
+
+    @property
+    def reach(self) -> int:
+        """Rows before a row that its score depends on."""
+        return self.memory + self.readout.memory
+
+    def score_channels(self, data: Data) -> np.ndarray:
+        """How strange each channel is, (T, C); NaN where it was not recorded."""
+        return np.concatenate(self._run_channels(self._read(data)))
+
+    def decision_function(self, data: Data) -> np.ndarray:
+        """The score of each row, (T,); **higher is stranger**; NaN where nothing was recorded."""
+        return self.readout.total(self.score_channels(data))
+
+    def score_samples(self, data: Data) -> np.ndarray:
+        """The same as :meth:`decision_function`."""
+        return self.decision_function(data)
+
+    def predict(self, data: Data) -> np.ndarray:
+        """1 for the rows of an alarm, 0 for others, (T,)."""
+        parts = [
+            self._flag(self.readout.total(part)) for part in self._run_channels(self._read(data))
+        ]
+        return np.concatenate(parts).astype(int)
+
+    def detect(self, data: Data) -> pd.DataFrame:
+        """The alarms, one a row.
+
+        Returns:
+            ``start`` (the first row above the threshold), ``raised`` (when an operator would have
+            heard of it), ``end`` (its last row), ``peak``, each a time or a row number; ``score``
+            at the peak; ``p_value``, the probability that a block of normal rows reaches that score
+            (NaN before :meth:`calibrate`); ``channels``, a dictionary of the shares that channels
+            have in it from start to end, highest first.
+        """
+        found, offset = [], 0
+        logs = self._read(data)
+        for log, channels in zip(logs, self._run_channels(logs), strict=True):
+            index = log.times if log.times is not None else offset + np.arange(len(channels))
+            for event in self._events(self.readout.total(channels)):
+                shares = share(channels[event.start : event.stop], self.names_)
+                found.append(
+                    {
+                        "start": index[event.start], "end": index[event.stop - 1],
+                        "raised": index[event.raised], "peak": index[event.peak],
+                        "score": event.score, "p_value": self.p_value(event.score),
+                        "channels": shares,
+                    }
+                )  # fmt: skip
+            offset += len(channels)
+        columns = ["start", "end", "raised", "peak", "score", "p_value", "channels"]
+        return pd.DataFrame(found, columns=columns)
+
+    def explain(self, data: Data, event: Any, until: Any = None) -> pd.Series:
+        """The channels' shares in an event, highest first, from its onset to now.
+
+        Args:
+            data: the log that holds it, one run.
+            event: a row of :meth:`detect`, or a pair (start, end) of times or row numbers.
+            until: "now", if the event is still going on; its end by default.
+        """
+        logs = self._read(data)
+        if len(logs) != 1:
+            raise ValueError(f"data holds {len(logs)} runs; expected the one with the event")
+        named = isinstance(event, pd.Series | Mapping)
+        start, end = (event["start"], event["end"]) if named else event
+        index = logs[0].times if logs[0].times is not None else pd.RangeIndex(len(logs[0].values))
+        inside = (index >= start) & (index <= (end if until is None else until))
+        if not np.any(inside):
+            raise ValueError(
+                f"event {start} to {end} lies outside the data ({index[0]} to {index[-1]})"
+            )
+        channels = self._run_channels(logs)[0]
+        return pd.Series(share(channels[inside], self.names_), dtype=float)
+
+    def p_value(self, score: float) -> float:
+        """Probability that a block of normal rows reaches a score; NaN before calibration."""
+        return float("nan") if self.calibration_ is None else self.calibration_.p_value(score)
+
+    # --- scoring a stream ---------------------------------------------------------------------
+
+    def update(self, row: Any, time: Any = None) -> Alarm | None:
+        """Take the next row of a stream.
+
+        Args:
+            row: (C,), a Series or a dictionary by channel; NaN or absent where a sensor is missing.
+            time: of the row; steps left out since the last row count as missing rows.
+
+        Returns:
+            An alarm when one is raised, and once more when it ends; otherwise ``None``. The score
+            is ``stream_.score``. Nothing is learnt.
+        """
+        self._require_fit()
+        return self.stream_.update(row, time)
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self.stream_ = Stream(self)
+
+    # --- keeping ------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Write the detector and the state of its stream into a folder: JSON and arrays."""
+        self._require_fit()
+        path = Path(path)
+        path.mkdir(parents=True, exist_ok=True)
+        about = {
+            "tsgen": __version__, "detector": encode(self), "names": list(self.names_),
+            "period": self.period_, "threshold": self.threshold_,
+        }  # fmt: skip
+        arrays = {name: getattr(self, name) for name in ("center_", "scale_", "moments_")}
+        arrays |= {name: np.asarray(getattr(self, name)) for name in self.learned}
+        if self.calibration_ is not None:
+            about["calibration"] = self.calibration_.state_dict()
+        about["stream"], buffers = self.stream_.state()
+        arrays |= {f"stream.{name}": value for name, value in buffers.items()}
+        np.savez(path / "arrays.npz", **arrays)
+        (path / "detector.json").write_text(json.dumps(about, indent=1))
+
+    @staticmethod
+    def load(path: str | Path) -> "Detector":
+        """Read a detector from a folder; its stream goes on where it was saved."""
+        path = Path(path)
+        try:
+            about = json.loads((path / "detector.json").read_text())
+        except FileNotFoundError:
+            raise ValueError(
+                f"{str(path)!r} holds no detector (detector.json is missing)"
+            ) from None
+        detector: Detector = decode(about["detector"])
+        with np.load(path / "arrays.npz", allow_pickle=False) as arrays:
+            for name in ("center_", "scale_", "moments_", *detector.learned):
+                setattr(detector, name, arrays[name])
+            buffers = {k[7:]: arrays[k] for k in arrays.files if k.startswith("stream.")}
+        detector.names_, detector.period_ = tuple(about["names"]), about["period"]
+        detector.threshold_ = about["threshold"]
+        kept = about.get("calibration")
+        detector.calibration_ = None if kept is None else Calibration.from_state_dict(kept)
+        detector._restore(path)
+        detector.reset()
+        detector.stream_.restore(about["stream"], buffers)
+        return detector
+
+    def _restore(self, path: Path) -> None:
+        """Rebuild what is not an array; called by :meth:`load` once the arrays are there."""
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _require_fit(self) -> None:
+        if not hasattr(self, "threshold_"):
+            raise ValueError(f"{type(self).__name__} has not been fitted; call fit(data) first")
+
+    def _measure(self, values: np.ndarray) -> None:
+        """Mean and deviation of each channel.
+
+        A channel that never moved has the deviation 1 if it holds whole numbers (a switch), else a
+        hundredth of its value: that it starts to move is a finding.
+        """
+        seen = np.isfinite(values)
+        count = seen.sum(0)
+        if not count.all():
+            name = self.names_[int(np.argmin(count))]
+            raise ValueError(f"column {name!r} holds no value at all: leave it out")
+        self.center_ = np.where(seen, values, 0.0).sum(0) / count
+        spread = np.sqrt((np.where(seen, values - self.center_, 0.0) ** 2).sum(0) / count)
+        still = spread <= 1e-9 * np.maximum(1.0, np.abs(self.center_))
+        whole = np.isclose(self.center_, np.round(self.center_), rtol=1e-9, atol=1e-9)
+        least = np.where(whole, 1.0, 0.01 * np.abs(self.center_))
+        self.scale_ = np.where(still, least, spread)
+
+    def _prepare(self, log: Log) -> tuple[Run, np.ndarray]:
+        """A run on an even grid and the numbers of the log's rows on it."""
+        rows = log.rows(self.period_, self.reach + 1)
+        values = np.full((int(rows[-1]) + 1, log.values.shape[1]), np.nan)
+        values[rows] = (log.values - self.center_) / self.scale_
+        observed = np.isfinite(values)
+        return Run(carry_forward(values, observed), observed), rows
+
+    def _run_errors(self, run: Run) -> np.ndarray:
+        """Errors (T, C) of a run, NaN where nothing was observed, in pieces of bounded memory."""
+        before = np.zeros((self.memory, run.values.shape[1]))
+        values = np.concatenate([before, run.values])
+        observed = np.concatenate([before.astype(bool), run.observed])
+        size = max(1024, _CHUNK // (values.shape[1] * (self.memory + 1)))
+        parts = []
+        for first in range(0, len(run.values), size):
+            piece = slice(first, min(first + size, len(run.values)) + self.memory)
+            parts.append(self._errors(values[piece], observed[piece]))
+        return np.where(run.observed, np.concatenate(parts), np.nan)
+
+    def _read(self, data: Data) -> list[Log]:
+        self._require_fit()
+        return read_runs(data, self.names_)
+
+    def _run_channels(self, logs: list[Log]) -> list[np.ndarray]:
+        """Channel scores (T, C) of each run."""
+        found = []
+        for log in logs:
+            run, rows = self._prepare(log)
+            found.append(self.readout.channels(self._run_errors(run), self.moments_)[rows])
+        return found
+
+    def _events(self, scores: np.ndarray) -> list[Event]:
+        return find_events(scores, self.threshold_, self.policy)
+
+    def _flag(self, scores: np.ndarray) -> np.ndarray:
+        return flags(self._events(scores), len(scores)).astype(int)

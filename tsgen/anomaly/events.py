@@ -1,0 +1,188 @@
+"""Alarms: when a score is high for long enough, and when that is over."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from tsgen.core import Options
+
+
+class AlarmPolicy(Options):
+    """How scores above a threshold become alarms; all in rows, all causal.
+
+    Args:
+        release: an alarm ends only when the score falls below ``threshold - (1 - release) *
+            |threshold|``, in (0, 1]; 1 has no hysteresis.
+        min_duration: rows at or above the threshold, in one excursion, before an alarm is raised.
+        merge_gap: an excursion survives so many rows below the release level.
+        cool_down: rows after an alarm's end in which none is raised.
+    """
+
+    release: float = 1.0
+    min_duration: int = 1
+    merge_gap: int = 0
+    cool_down: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not 0 < self.release <= 1:
+            raise ValueError(f"AlarmPolicy: release={self.release} must lie in (0, 1]")
+        for field, least in (("min_duration", 1), ("merge_gap", 0), ("cool_down", 0)):
+            if getattr(self, field) < least:
+                raise ValueError(
+                    f"AlarmPolicy: {field}={getattr(self, field)} must be at least {least}"
+                )
+
+
+@dataclass(frozen=True)
+class Event:
+    """One alarm.
+
+    Args:
+        start: its onset, the excursion's first row at or above the threshold.
+        raised: the row at which an operator hears of it.
+        stop: the row after its last one above the release level.
+        peak: the row of its highest score.
+        score: the score there.
+    """
+
+    start: int
+    raised: int
+    stop: int
+    peak: int
+    score: float
+
+
+class AlarmState:
+    """What the alarms of one stream depend on; the one place of the alarms' logic.
+
+    An excursion begins at a row at or above the threshold and lasts while rows are at or above the
+    release level, but for ``merge_gap`` rows. A row without a score (NaN) counts neither as above
+    nor as below: it only lets a cool-down run on.
+
+    Args:
+        threshold: alarms begin here.
+        policy: and become alarms by this.
+    """
+
+    def __init__(self, threshold: float, policy: AlarmPolicy | None = None) -> None:
+        self.threshold, self.policy = threshold, policy or AlarmPolicy()
+        self.release = threshold - (1 - self.policy.release) * abs(threshold)
+        self.row = 0
+        self.onset: int | None = None
+        self.raised: int | None = None
+        self.count = self.below = self.wait = 0
+        self.last = self.peak = 0
+        self.peak_score = -np.inf
+
+    @property
+    def active(self) -> bool:
+        """Whether an alarm is on."""
+        return self.raised is not None
+
+    def update(self, score: float) -> Literal["raised", "ended"] | None:
+        """Take the next score and tell what changed.
+
+        "ended" comes when the excursion is over, ``merge_gap`` rows after its last row.
+        """
+        row, self.row = self.row, self.row + 1
+        ready = self.wait == 0
+        self.wait = max(self.wait - 1, 0)
+        if np.isnan(score):
+            return None
+        if self.onset is None:
+            if score < self.threshold or not ready:
+                return None
+            self.onset, self.count, self.below, self.peak_score = row, 0, 0, -np.inf
+        if score > self.peak_score:
+            self.peak, self.peak_score = row, float(score)
+        if score >= self.release:
+            self.last, self.below = row, 0
+            self.count += int(score >= self.threshold)
+            if self.raised is None and self.count >= self.policy.min_duration:
+                self.raised = row
+                return "raised"
+            return None
+        self.below += 1
+        if self.below <= self.policy.merge_gap:
+            return None
+        return self._end()
+
+    def _end(self) -> Literal["ended"] | None:
+        was, self.onset, self.raised = self.active, None, None
+        if was:
+            self.wait = self.policy.cool_down
+            return "ended"
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values from which :meth:`load_state_dict` goes on."""
+        left_out = ("threshold", "policy", "release")
+        kept = {k: v for k, v in vars(self).items() if k not in left_out}
+        kept["peak_score"] = None if np.isinf(self.peak_score) else self.peak_score
+        return kept
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        vars(self).update(state)
+        self.peak_score = -np.inf if state["peak_score"] is None else state["peak_score"]
+
+
+def find_events(
+    scores: np.ndarray,
+    threshold: float,
+    policy: AlarmPolicy | None = None,
+    *,
+    boundaries: Iterable[int] = (),
+) -> list[Event]:
+    """The alarms of a series of scores (T,), as :class:`AlarmState` raises them.
+
+    Args:
+        scores: higher is stranger; NaN where there is none.
+        threshold: alarms begin here.
+        policy: how scores become alarms.
+        boundaries: rows at which another run starts; no event crosses them.
+    """
+    scores = np.asarray(scores, dtype=float)
+    edges = [0, *sorted(set(boundaries) - {0, len(scores)}), len(scores)]
+    found: list[Event] = []
+    for first, last in zip(edges[:-1], edges[1:], strict=True):
+        found += _events(scores[first:last], first, AlarmState(threshold, policy))
+    return found
+
+
+def _events(scores: np.ndarray, offset: int, state: AlarmState) -> list[Event]:
+    found: list[Event] = []
+    begins = np.flatnonzero(scores >= state.threshold)
+    row = 0
+    while row < len(scores):
+        if state.onset is None:  # nothing happens before the next row above the threshold
+            where = np.searchsorted(begins, row)
+            following = int(begins[where]) if where < len(begins) else len(scores)
+            state.wait = max(state.wait - (following - row), 0)
+            state.row = row = following
+            if row == len(scores):
+                break
+        before = (state.onset, state.raised, state.last, state.peak, state.peak_score)
+        if state.update(scores[row]) == "ended":
+            found.append(_event(before, offset))
+        row += 1
+    if state.active:
+        ends = (state.onset, state.raised, state.last, state.peak, state.peak_score)
+        found.append(_event(ends, offset))
+    return found
+
+
+def _event(state: tuple, offset: int) -> Event:
+    onset, raised, last, peak, score = state
+    return Event(onset + offset, raised + offset, last + 1 + offset, peak + offset, score)
+
+
+def flags(events: Iterable[Event], length: int) -> np.ndarray:
+    """True for the rows of alarms from when they are raised, (length,)."""
+    on = np.zeros(length, dtype=bool)
+    for event in events:
+        on[event.raised : event.stop] = True
+    return on

@@ -1,0 +1,149 @@
+"""How a score is read off errors: normalised by channel, joined over channels, smoothed in time."""
+
+from typing import Literal
+
+import numpy as np
+from scipy.special import log_ndtr
+
+from tsgen.core import Options
+
+_LEAST = 1e-4  # of errors in the training's units: channels that were predicted perfectly
+
+
+class Readout(Options):
+    r"""From errors :math:`e_{tc} \ge 0` to a score for each row; causal, of finite memory.
+
+    What reads the errors matters more than what makes them (Garg et al. 2021, arXiv 2109.11428).
+    Errors are squared where a detector says so.
+
+    Args:
+        normalise: "none"; "mean" divides by the channel's mean error in training; "gaussian" takes
+            minus the logarithm of the upper tail probability of a normal law whose mean and
+            deviation are the training's; "dynamic" lets them be those of the last ``history`` rows
+            (Garg et al.'s Gauss-D), which never see the row itself.
+        join: "mean" over the channels, "max", or "top" for the mean of the ``top`` highest.
+        top: channels that "top" takes.
+        smooth: rows of the trailing mean of each channel, before the join.
+        history: rows of "dynamic".
+    """
+
+    normalise: Literal["none", "mean", "gaussian", "dynamic"] = "none"
+    join: Literal["mean", "max", "top"] = "mean"
+    top: int = 3
+    smooth: int = 1
+    history: int = 1000
+
+    def __post_init__(self) -> None:
+        """Check the numbers of rows and channels."""
+        for field in ("top", "smooth", "history"):
+            if getattr(self, field) < 1:
+                raise ValueError(
+                    f"{type(self).__name__}: {field}={getattr(self, field)} must be at least 1"
+                )
+
+    @property
+    def memory(self) -> int:
+        """Rows before a row that its score depends on."""
+        return self.smooth - 1 + (self.history if self.normalise == "dynamic" else 0)
+
+    def fit(self, errors: np.ndarray) -> np.ndarray:
+        """Mean and deviation of each channel's errors (T, C), NaN where unknown: (2, C)."""
+        seen = np.isfinite(errors)
+        count = np.maximum(seen.sum(0), 1)
+        mean = np.where(seen, errors, 0.0).sum(0) / count
+        deviation = np.sqrt((np.where(seen, errors - mean, 0.0) ** 2).sum(0) / count)
+        return np.stack([mean, deviation])
+
+    def channels(self, errors: np.ndarray, moments: np.ndarray, skip: int = 0) -> np.ndarray:
+        """Normalised and smoothed errors, (T - skip, C).
+
+        Args:
+            errors: (T, C), NaN where unknown; these stay NaN.
+            moments: from :meth:`fit`.
+            skip: leading rows that are there only to be looked back at.
+        """
+        seen = np.isfinite(errors)
+        mean, deviation = moments
+        if self.normalise == "mean":
+            scored = errors / np.maximum(mean, _LEAST)
+        elif self.normalise == "none":
+            scored = errors
+        else:
+            if self.normalise == "dynamic":
+                mean, deviation = self._dynamic(errors, seen, moments)
+            # a floor, so that a channel that was predicted perfectly does not fill the page
+            deviation = np.maximum(deviation, 0.1 * moments[1] + _LEAST)
+            scored = -log_ndtr(-(np.where(seen, errors, 0.0) - mean) / deviation)
+        scored = np.where(seen, scored, 0.0)
+        total, count = _trailing(scored, self.smooth), _trailing(seen.astype(float), self.smooth)
+        with np.errstate(invalid="ignore"):
+            smooth = np.where(seen, total / np.maximum(count, 1), np.nan)
+        return smooth[skip:]
+
+    def total(self, channels: np.ndarray) -> np.ndarray:
+        """The score of each row (T,) from (T, C); NaN where no channel is known."""
+        seen = np.isfinite(channels)
+        known = seen.any(1)
+        if self.join == "mean":
+            score = np.where(seen, channels, 0.0).sum(1) / np.maximum(seen.sum(1), 1)
+        else:
+            ranked = np.sort(np.where(seen, channels, -np.inf), axis=1)[:, ::-1]
+            ranked = ranked[:, : 1 if self.join == "max" else self.top]
+            finite = np.isfinite(ranked)
+            score = np.where(finite, ranked, 0.0).sum(1) / np.maximum(finite.sum(1), 1)
+        return np.where(known, score, np.nan)
+
+    def _dynamic(
+        self, errors: np.ndarray, seen: np.ndarray, moments: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Moments of the rows before each row; the training's count like ``history`` rows fewer."""
+        before = np.where(seen, errors - moments[0], 0.0)
+        count = _before(seen.astype(float), self.history)
+        weight = np.clip(1 - count / self.history, 0, 1) * self.history
+        first, second = _before(before, self.history), _before(before**2, self.history)
+        mean = first / (count + weight)
+        variance = (second + weight * moments[1] ** 2) / (count + weight) - mean**2
+        return moments[0] + mean, np.sqrt(np.maximum(variance, 0))
+
+
+def _trailing(values: np.ndarray, rows: int) -> np.ndarray:
+    """Sums (T, C) over the last so many rows, this one included.
+
+    Each is the end of one block of so many rows and the beginning of the next, so that nothing
+    outside the window leaves a rounding error.
+    """
+    if rows == 1:
+        return values
+    length, channels = values.shape
+    blocks = -(-length // rows) + 1
+    padded = np.zeros((blocks, rows, channels))
+    padded.reshape(-1, channels)[rows : rows + length] = values
+    begun = padded.cumsum(1).reshape(-1, channels)[rows : rows + length]
+    ends = padded[:, ::-1].cumsum(1)[:, ::-1].reshape(-1, channels)[1 : 1 + length]
+    whole = np.arange(1, length + 1) % rows == 0  # the window is a block
+    return np.where(whole[:, None], begun, begun + ends)
+
+
+def _before(values: np.ndarray, rows: int) -> np.ndarray:
+    """Sums over so many rows before this one."""
+    return np.concatenate([np.zeros((1, values.shape[1])), _trailing(values, rows)[:-1]])
+
+
+def carry_forward(
+    values: np.ndarray, observed: np.ndarray, last: np.ndarray | None = None
+) -> np.ndarray:
+    """Fill gaps of (T, C) with the last value, ``last`` (C,) or 0 before the first."""
+    start = np.zeros((1, values.shape[1])) if last is None else last[None]
+    extended = np.concatenate([start, np.where(observed, values, 0.0)])
+    known = np.concatenate([np.ones_like(start, dtype=bool), observed])
+    where = np.maximum.accumulate(np.where(known, np.arange(len(extended))[:, None], 0), axis=0)
+    return np.take_along_axis(extended, where, axis=0)[1:]
+
+
+def share(channels: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
+    """The channels' shares in (T, C) scores, highest first."""
+    seen = np.isfinite(channels)
+    mean = np.where(seen, channels, 0.0).sum(0) / np.maximum(seen.sum(0), 1)
+    mean = mean / max(float(mean.sum()), 1e-300)
+    order = np.argsort(-mean, kind="stable")
+    return {names[i]: float(mean[i]) for i in order}

@@ -1,0 +1,178 @@
+"""Errors of an observation under a conditional model p(x | cond)."""
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from tsgen.core import Options, seeded
+from tsgen.models import DDPM, GenerativeModel
+
+_FEW = 32  # rows, up to which a network's calls cost more than its arithmetic
+
+
+class Scorer(Options, ABC):
+    """How far an observation is from what a model expects, for each channel; higher is stranger.
+
+    Scores are deterministic: random numbers are drawn once, and every row meets the same ones. So a
+    row's score does not depend on which rows are scored with it.
+    """
+
+    def check(self, model: GenerativeModel) -> None:
+        """Raise ``ValueError`` for a model that cannot be scored so."""
+
+    @abstractmethod
+    def errors(self, model: GenerativeModel, x: Tensor, cond: Tensor, observed: Tensor) -> Tensor:
+        """Errors (B, *event_shape).
+
+        Args:
+            model: p(x | cond).
+            x: (B, *event_shape), of order one.
+            cond: (B, *cond_shape).
+            observed: 1 where x was observed, like x.
+        """
+
+
+class DenoisingError(Scorer):
+    r"""What a diffusion model would change in an observation that was blurred a little.
+
+    .. math:: e = \frac{1}{K} \sum_k \left(x - \frac{1}{M} \sum_m
+              \hat x_0(\alpha_k x + \sigma_k \varepsilon_m, t_k)\right)^2
+
+    Noise of the size :math:`\sigma_k / \alpha_k` hides what is smaller; the denoiser puts the row
+    where rows with such a past, and channels with such companions, belong. It is the score
+    :math:`\nabla \log p_\sigma`, up to a factor: the estimate is
+    :math:`x + \sigma^2 \nabla \log p_\sigma(x)` (Tweedie; Vincent 2011). Noises come in pairs of
+    opposite sign.
+
+    Args:
+        levels: noise to signal, :math:`\sigma_k / \alpha_k`, in the training's deviations.
+        draws: M, even.
+    """
+
+    levels: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8)
+    draws: int = 8
+
+    def __post_init__(self) -> None:
+        """Check the levels."""
+        if not self.levels or min(self.levels) <= 0:
+            raise ValueError(f"DenoisingError: levels={self.levels} must be numbers above 0")
+        if self.draws < 2 or self.draws % 2:
+            raise ValueError(f"DenoisingError: draws={self.draws} must be even and at least 2")
+
+    def check(self, model: GenerativeModel) -> None:
+        """Only diffusion models can denoise."""
+        if not isinstance(model, DDPM):
+            raise ValueError(
+                f"scorer DenoisingError needs a diffusion model; this is a {type(model).__name__}"
+            )
+
+    def errors(self, model: GenerativeModel, x: Tensor, cond: Tensor, observed: Tensor) -> Tensor:
+        """Squared change of each element, mean over the levels; see :class:`Scorer`."""
+        assert isinstance(model, DDPM)
+        count = self.draws if len(x) <= _FEW else 1  # of draws that go through the network at once
+        rows = (count, *[1] * (cond.dim() - 1))
+        mask = None if observed.all() else observed.repeat(count, *[1] * (x.dim() - 1))
+        denoise = model.denoiser(cond.repeat(rows), mask)
+        wanted = -torch.tensor(self.levels, dtype=torch.float64).log()
+        times = model.schedule.time(wanted)
+        alphas, sigmas = model.schedule.alpha(times), model.schedule.sigma(times)
+        with seeded(0):  # on the CPU, so that all devices see the same noise
+            half = torch.randn(self.draws // 2, *model.event_shape)
+        noise = torch.cat([half, -half]).to(x)
+        total = torch.zeros_like(x)
+        for t, alpha, sigma in zip(times.tolist(), alphas.tolist(), sigmas.tolist(), strict=True):
+            clean = torch.zeros_like(x)
+            for eps in noise.split(count):
+                noised = alpha * x + sigma * eps[:, None]
+                found = denoise(noised.flatten(0, 1), t).view(count, *x.shape)
+                clean = clean + found.sum(0)
+            total = total + (x - clean / len(noise)) ** 2
+        return total / len(self.levels)
+
+
+class NegativeLogLikelihood(Scorer):
+    """Minus the log density of the row, exact or its bound, as the model has it.
+
+    A joint density has no parts that belong to channels. The channels get equal parts of it, plus
+    how much their own squared residuals, from the mean of samples in deviations of samples, exceed
+    those of the mean channel. So the mean over the channels is exact, and their order is that of
+    the residuals.
+
+    Args:
+        num_samples: for the residuals.
+    """
+
+    num_samples: int = 64
+
+    def check(self, model: GenerativeModel) -> None:
+        """The model needs a density."""
+        if model.has_log_prob == "none":
+            raise ValueError(
+                f"scorer NegativeLogLikelihood needs a density; {type(model).__name__} has none: "
+                "use SampleScore or DenoisingError"
+            )
+
+    def errors(self, model: GenerativeModel, x: Tensor, cond: Tensor, observed: Tensor) -> Tensor:
+        """See :class:`Scorer`."""
+        joint = -model.log_prob(x, cond, None if observed.all() else observed)
+        shares = SampleScore("residual", self.num_samples).errors(model, x, cond, observed)
+        count = observed.flatten(1).sum(1).clamp_min(1)
+        wide = (-1, *[1] * (x.dim() - 1))
+        mean = ((shares * observed).flatten(1).sum(1) / count).view(wide)
+        return (joint / count).view(wide) + shares - mean
+
+
+class SampleScore(Scorer):
+    r"""Samples :math:`X_1, \dots, X_S` of a model against the observation.
+
+    ========  ================================================================================
+    crps      :math:`\frac1S \sum |X_s - x| - \frac{1}{2 S (S-1)} \sum |X_s - X_r|` by channel
+    energy    the energy score, the same with norms over the channels; the channels get equal
+              parts, plus how much their own CRPS exceeds the mean channel's
+    residual  :math:`(x - \bar X)^2 / (\mathrm{Var} X + .01)` by channel
+    ========  ================================================================================
+
+    Args:
+        kind: "crps", "energy" or "residual".
+        num_samples: S.
+    """
+
+    kind: Literal["crps", "energy", "residual"] = "crps"
+    num_samples: int = 64
+
+    def __post_init__(self) -> None:
+        """Check the number of samples."""
+        if self.num_samples < 2:
+            raise ValueError(f"SampleScore: num_samples={self.num_samples} must be at least 2")
+
+    def errors(self, model: GenerativeModel, x: Tensor, cond: Tensor, observed: Tensor) -> Tensor:
+        """See :class:`Scorer`."""
+        samples = _samples(model, cond, self.num_samples)
+        if self.kind == "residual":
+            return (x - samples.mean(0)) ** 2 / (samples.var(0) + 0.01)
+        count = self.num_samples
+        ranked = samples.sort(0).values
+        weight = torch.arange(1 - count, count, 2, device=x.device).to(x)
+        spread = torch.tensordot(weight, ranked, 1) / (count * (count - 1))
+        crps = (samples - x).abs().mean(0) - spread
+        if self.kind == "crps":
+            return crps
+        gaps = ((samples - x) * observed).flatten(2)
+        flat = (samples * observed).flatten(2)
+        pairs = torch.cdist(flat.transpose(0, 1), flat.transpose(0, 1)).sum((1, 2))
+        energy = gaps.norm(dim=2).mean(0) - pairs / (2 * count * (count - 1))
+        number = observed.flatten(1).sum(1).clamp_min(1)
+        wide = (-1, *[1] * (x.dim() - 1))
+        mean = ((crps * observed).flatten(1).sum(1) / number).view(wide)
+        return (energy / number).view(wide) + crps - mean
+
+
+def _samples(model: GenerativeModel, cond: Tensor, count: int) -> Tensor:
+    """Samples (S, B, *event_shape), row by row, so that each row meets the same random numbers."""
+    rows = []
+    for row in cond.split(1):
+        with seeded(0):
+            rows.append(model.sample(row, (count,)))
+    return torch.cat(rows, 1)

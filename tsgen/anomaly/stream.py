@@ -1,0 +1,156 @@
+"""Scoring a log row by row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tsgen.anomaly.events import AlarmState
+from tsgen.anomaly.log import missing_rows
+from tsgen.anomaly.readout import share
+
+if TYPE_CHECKING:
+    from tsgen.anomaly.detector import Detector
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """What an operator hears.
+
+    Args:
+        state: "raised" or "ended".
+        time: of the row that caused it, or its number.
+        start: of the first row above the threshold.
+        score: the highest score so far.
+        p_value: probability that a block of normal rows reaches it; NaN without calibration.
+        channels: shares of the channels in the event from its start to now, highest first.
+    """
+
+    state: str
+    time: Any
+    start: Any
+    score: float
+    p_value: float
+    channels: dict[str, float]
+
+
+class Stream:
+    """The rows a detector has to remember, and the alarm that is on.
+
+    Scores are those of the batch: the detector sees the same rows.
+    """
+
+    def __init__(self, detector: "Detector") -> None:
+        channels = len(detector.names_)
+        self.detector = detector
+        self.values = np.zeros((detector.memory, channels))
+        self.observed = np.zeros((detector.memory, channels), dtype=bool)
+        self.errors = np.full((detector.readout.memory, channels), np.nan)
+        self.last = np.zeros(channels)
+        self.sums, self.counts = np.zeros(channels), np.zeros(channels)
+        self.alarm = AlarmState(detector.threshold_, detector.policy)
+        self.time: pd.Timestamp | None = None
+        self.start: Any = None
+        self.rows = self.late = 0
+        self.score = float("nan")
+
+    def update(self, row: Any, time: Any = None) -> Alarm | None:
+        """Take a row; see :meth:`Detector.update`.
+
+        A row that is not later than the last one is left out and counted in ``late``.
+        """
+        detector = self.detector
+        values = (self._read(row) - detector.center_) / detector.scale_
+        if time is not None:
+            time = pd.Timestamp(time)
+            if self.time is not None:
+                seconds = (time - self.time).total_seconds()
+                if seconds <= 0:
+                    self.late += 1
+                    return None
+                if detector.period_ is not None:
+                    for _ in range(missing_rows(seconds, detector.period_, detector.reach + 1)):
+                        self._score(np.full_like(values, np.nan))
+            self.time = time
+        channels = self._score(values)
+        label = self.rows if time is None else time
+        self.rows += 1
+        self.score = float(detector.readout.total(channels[None])[0])
+        return self._alarm(channels, label)
+
+    def _alarm(self, channels: np.ndarray, label: Any) -> Alarm | None:
+        detector = self.detector
+        change = self.alarm.update(self.score)
+        if self.alarm.onset is None and change is None:
+            self._forget()
+            return None
+        if self.start is None:
+            self.start = label
+        seen = np.isfinite(channels)
+        self.sums += np.where(seen, channels, 0.0)
+        self.counts += seen
+        if change is None:
+            return None
+        shares = share((self.sums / np.maximum(self.counts, 1))[None], detector.names_)
+        peak = float(self.alarm.peak_score)
+        alarm = Alarm(change, label, self.start, peak, detector.p_value(peak), shares)
+        if change == "ended":
+            self._forget()
+        return alarm
+
+    def _forget(self) -> None:
+        """There is no excursion."""
+        self.sums[:], self.counts[:], self.start = 0, 0, None
+
+    def _score(self, values: np.ndarray) -> np.ndarray:
+        """Channel scores (C,) of one standardised row."""
+        detector = self.detector
+        observed = np.isfinite(values)
+        self.last = np.where(observed, values, self.last)
+        seen = np.concatenate([self.values, self.last[None]])
+        mask = np.concatenate([self.observed, observed[None]])
+        error = np.where(observed, detector._errors(seen, mask), np.nan)
+        errors = np.concatenate([self.errors, error])
+        self.values, self.observed, self.errors = seen[1:], mask[1:], errors[1:]
+        return detector.readout.channels(errors, detector.moments_, len(errors) - 1)[0]
+
+    def _read(self, row: Any) -> np.ndarray:
+        names = self.detector.names_
+        if isinstance(row, pd.Series):
+            row = row.to_dict()
+        if isinstance(row, Mapping):
+            extra = [str(name) for name in row if str(name) not in names]
+            if extra:
+                raise ValueError(f"the row has unknown channels: {', '.join(extra)}")
+            found = {str(name): value for name, value in row.items()}
+            values = np.array([found.get(name, np.nan) for name in names], dtype=float)
+        else:
+            values = np.asarray(row, dtype=float)
+        if values.shape != (len(names),):
+            raise ValueError(f"the row has shape {values.shape}; expected ({len(names)},)")
+        if np.isinf(values).any():
+            raise ValueError(f"column {names[int(np.argmax(np.isinf(values)))]!r} is infinite")
+        return values
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What goes on after :meth:`restore`: plain values and arrays."""
+        start = self.start
+        plain = {
+            "time": None if self.time is None else self.time.isoformat(),
+            "start": start.isoformat() if isinstance(start, pd.Timestamp) else start,
+            "rows": self.rows, "late": self.late, "alarm": self.alarm.state_dict(),
+        }  # fmt: skip
+        kept = ("values", "observed", "errors", "last", "sums", "counts")
+        return plain, {name: getattr(self, name) for name in kept}
+
+    def restore(self, plain: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Go on from :meth:`state`."""
+        for name, value in arrays.items():
+            setattr(self, name, value)
+        self.time = None if plain["time"] is None else pd.Timestamp(plain["time"])
+        start = plain["start"]
+        self.start = pd.Timestamp(start) if isinstance(start, str) else start
+        self.rows, self.late = plain["rows"], plain["late"]
+        self.alarm.load_state_dict(plain["alarm"])

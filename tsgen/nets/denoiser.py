@@ -1,0 +1,90 @@
+"""A denoising network of dense layers, for events whose elements have no order."""
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+
+class DenseDenoiser(nn.Module):
+    """Predicts an array of the shape of a noised event, each element from all.
+
+    Residual blocks with layer normalisation, to which the diffusion time and the conditioning are
+    added. It has the methods of :class:`~tsgen.nets.DilatedResidualNet`.
+
+    Args:
+        event_shape: (C,) or (H, C).
+        cond_shape: (D,) or (H, D).
+        layers: number of residual blocks.
+        hidden: width of the blocks.
+        embedding: size of the time's embedding, half sines and half cosines.
+        max_frequency: the largest angular frequency of the embedding of t in [0, 1].
+    """
+
+    frequencies: Tensor
+    row_axis: ClassVar[int] = 0
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        cond_shape: tuple[int, ...],
+        layers: int = 3,
+        hidden: int = 256,
+        embedding: int = 32,
+        max_frequency: float = 100.0,
+    ) -> None:
+        super().__init__()
+        self.event_shape = event_shape
+        size = math.prod(event_shape)
+        self.register_buffer(
+            "frequencies",
+            torch.logspace(0, math.log10(max_frequency), embedding // 2, dtype=torch.float64),
+            persistent=False,
+        )
+        self.time_net = nn.Sequential(
+            nn.Linear(2 * (embedding // 2), hidden), nn.SiLU(), nn.Linear(hidden, hidden)
+        )
+        self.cond_net = nn.Sequential(
+            nn.Linear(math.prod(cond_shape), hidden), nn.SiLU(), nn.Linear(hidden, hidden)
+        )
+        self.input = nn.Linear(2 * size, hidden)  # the event and which of it was observed
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.LayerNorm(hidden), nn.Linear(hidden, hidden), nn.SiLU(),
+                nn.Linear(hidden, hidden),
+            )
+            for _ in range(layers)
+        )  # fmt: skip
+        self.output = nn.Linear(hidden, size)
+        nn.init.zeros_(self.output.weight)
+
+    @property
+    def working_size(self) -> int:
+        """Numbers held per row."""
+        return 6 * self.output.in_features + 4 * self.output.out_features
+
+    def condition(self, cond: Tensor) -> list[Tensor]:
+        """What a conditioning (rows, *cond_shape) adds, [(rows, hidden)]."""
+        return [self.cond_net(cond.flatten(1))]
+
+    def embed(self, t: Tensor) -> Tensor:
+        """Times (rows,) in [0, 1] -> (rows, hidden)."""
+        angles = t.double()[:, None] * self.frequencies
+        waves = torch.cat([angles.sin(), angles.cos()], -1)
+        return self.time_net(waves.to(self.output.weight.dtype))
+
+    def forward(
+        self,
+        x: Tensor,
+        time: Tensor,
+        conditioning: list[Tensor],
+        observed: Tensor | None = None,
+    ) -> Tensor:
+        """Predict, (rows, *event_shape); see :class:`~tsgen.nets.DilatedResidualNet`."""
+        flat = x.flatten(1)
+        mask = torch.ones_like(flat) if observed is None else observed.flatten(1).to(flat.dtype)
+        hidden = self.input(torch.cat([flat * mask, mask], 1)) + time + conditioning[0]
+        for block in self.blocks:
+            hidden = hidden + block(hidden)
+        return self.output(hidden).view(-1, *self.event_shape)
