@@ -44,7 +44,7 @@ def test_detection(tmp_path, monkeypatch):
     x = np.random.default_rng(0).normal(size=(5000, 3))
     x[:, 2] = x[:, 0] + x[:, 1]
     frame = pd.DataFrame(
-        x, columns=list("abc"), index=pd.date_range("2024", periods=3000, freq="h")
+        x, columns=list("abc"), index=pd.date_range("2024", periods=5000, freq="h")
     )
     log = frame[4500:].copy()
     log.iloc[300:320, 2] += 4
