@@ -23,8 +23,8 @@ def rows(scores, **options):
 
 def test_an_excursion_is_an_event():
     assert find_events(np.array([0, 2, 3, 0.5, 0, 4.0]), 1.0) == [
-        Event(1, 1, 3, 2, 3.0),
-        Event(5, 5, 6, 5, 4.0),
+        Event(1, 1, 3, 2, 3.0, 3.0),
+        Event(5, 5, 6, 5, 4.0, 4.0),
     ]
 
 
@@ -47,7 +47,8 @@ def test_short_excursions_are_no_alarms():
 
 def test_excursions_near_each_other_are_one():
     assert rows([2, 0, 0, 2, 0, 0, 0, 2], merge_gap=2) == [(0, 0, 4), (7, 7, 8)]
-    assert rows([2, 0, 2], merge_gap=1, min_duration=2) == [(0, 2, 3)]
+    assert rows([2, 0, 2], merge_gap=1, min_duration=2) == []
+    assert rows([2, 0, 2, 2], merge_gap=1, min_duration=2) == [(0, 3, 4)]
 
 
 def test_cool_down_keeps_quiet():
@@ -93,6 +94,9 @@ def test_a_stream_has_the_events_of_the_batch(policy):
         for event in expected:
             inside = scores[event.start : event.stop]
             assert event.score == np.nanmax(inside) == scores[event.peak]
+            known = inside[~np.isnan(inside)]
+            windows = np.lib.stride_tricks.sliding_window_view(known, policy.min_duration)
+            assert event.sustained == windows.min(1).max()
 
 
 def test_half_a_million_rows_take_no_time():

@@ -1,12 +1,14 @@
 """Alarms: when a score is high for long enough, and when that is over."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from tsgen.core import Options
+
+_HIGHEST = ("peak_score", "sustained")
 
 
 class AlarmPolicy(Options):
@@ -15,7 +17,8 @@ class AlarmPolicy(Options):
     Args:
         release: an alarm ends only when the score falls below ``threshold - (1 - release) *
             |threshold|``, in (0, 1]; 1 has no hysteresis.
-        min_duration: rows at or above the threshold, in one excursion, before an alarm is raised.
+        min_duration: rows at or above the threshold, one after the other, for an alarm to be raised
+            (an on-delay).
         merge_gap: an excursion survives so many rows below the release level.
         cool_down: rows after an alarm's end in which none is raised.
     """
@@ -46,6 +49,8 @@ class Event:
         stop: the row after its last one above the release level.
         peak: the row of its highest score.
         score: the score there.
+        sustained: the highest threshold at which it would have been raised: the highest of its
+            scores that ``min_duration`` rows kept up; without an on-delay, the score.
     """
 
     start: int
@@ -53,6 +58,7 @@ class Event:
     stop: int
     peak: int
     score: float
+    sustained: float
 
 
 class AlarmState:
@@ -60,7 +66,7 @@ class AlarmState:
 
     An excursion begins at a row at or above the threshold and lasts while rows are at or above the
     release level, but for ``merge_gap`` rows. A row without a score (NaN) counts neither as above
-    nor as below: it only lets a cool-down run on.
+    nor as below, and interrupts nothing: it only lets a cool-down run on.
 
     Args:
         threshold: alarms begin here.
@@ -73,14 +79,20 @@ class AlarmState:
         self.row = 0
         self.onset: int | None = None
         self.raised: int | None = None
-        self.count = self.below = self.wait = 0
+        self.above: list[float] = []  # the last scores, one after the other, above the threshold
+        self.below = self.wait = 0
         self.last = self.peak = 0
-        self.peak_score = -np.inf
+        self.peak_score = self.sustained = -np.inf
+        self.ended: Event | None = None
 
     @property
-    def active(self) -> bool:
-        """Whether an alarm is on."""
-        return self.raised is not None
+    def event(self) -> Event | None:
+        """The alarm that is on."""
+        if self.onset is None or self.raised is None:
+            return None
+        return Event(
+            self.onset, self.raised, self.last + 1, self.peak, self.peak_score, self.sustained
+        )
 
     def update(self, score: float) -> Literal["raised", "ended"] | None:
         """Take the next score and tell what changed.
@@ -95,13 +107,17 @@ class AlarmState:
         if self.onset is None:
             if score < self.threshold or not ready:
                 return None
-            self.onset, self.count, self.below, self.peak_score = row, 0, 0, -np.inf
+            self.onset, self.above, self.below = row, [], 0
+            self.peak_score = self.sustained = -np.inf
         if score > self.peak_score:
             self.peak, self.peak_score = row, float(score)
+        longest = self.policy.min_duration
+        self.above = [*self.above, float(score)][-longest:] if score >= self.threshold else []
+        if len(self.above) == longest:
+            self.sustained = max(self.sustained, min(self.above))
         if score >= self.release:
             self.last, self.below = row, 0
-            self.count += int(score >= self.threshold)
-            if self.raised is None and self.count >= self.policy.min_duration:
+            if self.raised is None and len(self.above) == longest:
                 self.raised = row
                 return "raised"
             return None
@@ -111,23 +127,23 @@ class AlarmState:
         return self._end()
 
     def _end(self) -> Literal["ended"] | None:
-        was, self.onset, self.raised = self.active, None, None
-        if was:
-            self.wait = self.policy.cool_down
-            return "ended"
-        return None
+        self.ended = self.event
+        self.onset = self.raised = None
+        if self.ended is None:
+            return None
+        self.wait = self.policy.cool_down
+        return "ended"
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values from which :meth:`load_state_dict` goes on."""
-        left_out = ("threshold", "policy", "release")
+        left_out = ("threshold", "policy", "release", "ended")
         kept = {k: v for k, v in vars(self).items() if k not in left_out}
-        kept["peak_score"] = None if np.isinf(self.peak_score) else self.peak_score
-        return kept
+        return {k: None if k in _HIGHEST and np.isinf(v) else v for k, v in kept.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
-        vars(self).update(state)
-        self.peak_score = -np.inf if state["peak_score"] is None else state["peak_score"]
+        for name, value in state.items():
+            setattr(self, name, -np.inf if name in _HIGHEST and value is None else value)
 
 
 def find_events(
@@ -165,19 +181,17 @@ def _events(scores: np.ndarray, offset: int, state: AlarmState) -> list[Event]:
             state.row = row = following
             if row == len(scores):
                 break
-        before = (state.onset, state.raised, state.last, state.peak, state.peak_score)
-        if state.update(scores[row]) == "ended":
-            found.append(_event(before, offset))
+        if state.update(scores[row]) == "ended" and state.ended is not None:
+            found.append(state.ended)
         row += 1
-    if state.active:
-        ends = (state.onset, state.raised, state.last, state.peak, state.peak_score)
-        found.append(_event(ends, offset))
-    return found
+    if state.event is not None:
+        found.append(state.event)
+    return [_later(event, offset) for event in found]
 
 
-def _event(state: tuple, offset: int) -> Event:
-    onset, raised, last, peak, score = state
-    return Event(onset + offset, raised + offset, last + 1 + offset, peak + offset, score)
+def _later(event: Event, rows: int) -> Event:
+    places = {name: getattr(event, name) + rows for name in ("start", "raised", "stop", "peak")}
+    return replace(event, **places)
 
 
 def flags(events: Iterable[Event], length: int) -> np.ndarray:

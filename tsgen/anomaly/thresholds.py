@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
-from scipy.stats import chi2, genpareto
+from scipy.stats import chi2, genpareto, rankdata
 
-from tsgen.anomaly.events import AlarmPolicy, find_events
+from tsgen.anomaly.events import AlarmPolicy, Event, find_events
 from tsgen.core import Options
 
 _ENOUGH = 10  # false alarms in the normal data, from which their number is simply counted
@@ -77,7 +77,8 @@ class Calibration:
         threshold: alarms begin here.
         asked: false alarms a day.
         seen: alarms of the normal data at the threshold.
-        low, high: 90 % Poisson interval of the rate a day, from ``seen``.
+        low, high: 90 % interval of the rate a day: Poisson's of the flocks in which alarms come
+            (several in a block), whose number is that of ``seen`` by their mean size.
         days: of normal data.
         method: "pot" or "conformal".
         block: rows of a block.
@@ -102,9 +103,10 @@ class Calibration:
     shape: float
 
     def p_value(self, score: float) -> float:
-        """Probability that a block of normal rows has an alarm of at least this score.
+        """Probability that a block of normal rows has an alarm at the threshold ``score``.
 
-        A tail that was fitted with an end is taken as exponential: no score is impossible.
+        Of an event, ask for what it sustained. A tail that was fitted with an end is taken as
+        exponential: no score is impossible.
         """
         excess = max(score - self.level, 0.0) / self.scale
         rate = self.rate * float(genpareto.sf(excess, max(self.shape, 0.0)))
@@ -214,11 +216,13 @@ def calibrate(
                 stacklevel=2,
             )
         fits = fits[::-1] if thresholds[1] > thresholds[0] else fits
-    seen = len(find_events(scores, threshold, policy, boundaries=boundaries))
-    low = chi2.ppf(0.05, 2 * seen) / 2 if seen else 0.0
-    high = chi2.ppf(0.95, 2 * seen + 2) / 2
+    alarms = find_events(scores, threshold, policy, boundaries=boundaries)
+    seen, flocks = len(alarms), _flocks(alarms, block)
+    unit = max(seen / flocks if flocks else flock, 1.0) / days
+    low = chi2.ppf(0.05, 2 * flocks) / 2 * unit if flocks else 0.0
+    high = chi2.ppf(0.95, 2 * flocks + 2) / 2 * unit
     return Calibration(
-        threshold, float(false_alarms_per_day), seen, float(low / days), float(high / days), days,
+        threshold, float(false_alarms_per_day), seen, float(low), float(high), days,
         method, int(block), block / rows_per_day, extrapolated, level, rate, *fits[0],
     )  # fmt: skip
 
@@ -235,7 +239,7 @@ def _known(scores: np.ndarray) -> np.ndarray:
 
 def _block_length(scores: np.ndarray, policy: AlarmPolicy) -> int:
     """Ten times the lag at which the ranks' autocorrelation falls to .1."""
-    ranks = np.argsort(np.argsort(scores, kind="stable"), kind="stable").astype(float)
+    ranks = rankdata(scores)
     ranks -= ranks.mean()
     size = 2 ** math.ceil(math.log2(2 * len(ranks)))
     power = np.abs(np.fft.rfft(ranks, size)) ** 2
@@ -285,21 +289,32 @@ def _inverse(level: float, rate: float, scale: float, shape: float, wanted: floa
     return level + scale * float(genpareto.isf(min(wanted / rate, 1.0), shape))
 
 
+def _flocks(alarms: Sequence[Event], block: int) -> float:
+    """How many independent alarms are worth as much: squared sum by sum of squares of blocks'."""
+    counts = np.unique([event.start // block for event in alarms], return_counts=True)[1]
+    return float(counts.sum() ** 2 / (counts**2).sum()) if len(counts) else 0.0
+
+
 def _counted(
     scores: np.ndarray, wanted: float, policy: AlarmPolicy, boundaries: Sequence[int]
 ) -> float:
-    """The lowest threshold from which on there are at most so many alarms."""
-    candidates = np.unique(_known(scores))
+    """The lowest threshold that is reached from above with at most so many alarms.
 
-    def count(threshold: float) -> int:
-        return len(find_events(scores, threshold, policy, boundaries=boundaries))
+    From the highest score down, as alarms rise in number; farther down they would merge and fall in
+    number again, until one lasts throughout.
+    """
+    ordered = np.sort(_known(scores))[::-1]
 
-    low, high = 0, len(candidates) - 1  # counts rise as thresholds fall, until excursions merge
-    while low < high:
-        middle = (low + high + 1) // 2
-        many = np.count_nonzero(scores >= candidates[middle]) > len(scores) // 2
-        if many or count(float(candidates[middle])) > wanted:
-            low = middle
-        else:
-            high = middle - 1
-    return float(candidates[low]) * (1 + 1e-12) if candidates[low] > 0 else float(candidates[low])
+    def excessive(rank: int) -> bool:
+        found = find_events(scores, float(ordered[rank]), policy, boundaries=boundaries)
+        rows = sum(event.stop - event.start for event in found)
+        return len(found) > wanted or rows > len(scores) // 2
+
+    low = high = 0
+    while high < len(ordered) - 1 and not excessive(high):
+        low, high = high, min(max(high + 1, int(high * 1.2)), len(ordered) - 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if excessive(middle) else (middle, high)
+    threshold = float(ordered[low])
+    return threshold * (1 + 1e-12) if threshold > 0 else threshold
