@@ -40,8 +40,11 @@ def test_conforms(encoder, layers):
     check_encoder(encoder, num_layers=layers)
 
 
-@pytest.mark.parametrize("temporal", ["gru", "tcn", "attention", "none"])
-@pytest.mark.parametrize("graph", [True, False])
+@pytest.mark.parametrize(
+    ("temporal", "graph"),
+    [(kind, graph) for kind in ("gru", "tcn", "attention") for graph in (True, False)]
+    + [("none", True)],
+)
 def test_patterns_conform(temporal, graph):
     options = {"temporal": temporal, "graph": graph, "hidden_size": 8, "features": 4}
     check_encoder(PatternEncoder, num_channels=2, window=2, neighbours=1, **options)
@@ -50,6 +53,8 @@ def test_patterns_conform(temporal, graph):
 def test_patterns_need_their_window():
     with pytest.raises(ValueError, match="input_size=5 must be at least .* = 6"):
         PatternEncoder(5, num_channels=2, window=3)
+    with pytest.raises(ValueError, match="temporal='none' and graph=False leave no pattern"):
+        PatternEncoder(6, num_channels=2, window=3, temporal="none", graph=False)
 
 
 @pytest.mark.parametrize("temporal", ["gru", "tcn", "attention"])

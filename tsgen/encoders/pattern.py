@@ -53,6 +53,8 @@ class PatternEncoder(HistoryEncoder):
                 f"PatternEncoder: input_size={input_size} must be at least window x num_channels = "
                 f"{window * num_channels}"
             )
+        if temporal == "none" and not graph:
+            raise ValueError("PatternEncoder: temporal='none' and graph=False leave no pattern")
         self.channels, self.window, self.kind = num_channels, window, temporal
         self.temporal = {"gru": _GRU, "tcn": _TCN, "attention": _Attention, "none": _Nothing}[
             temporal
@@ -61,13 +63,14 @@ class PatternEncoder(HistoryEncoder):
         self.graph = (
             GraphAttention(num_channels, features, neighbours, adjacency) if graph else None
         )
-        self.rest = nn.Linear(max(input_size - window * num_channels, 1), features)
-        self.output_size = features + (0 if temporal == "none" else hidden_size)
+        rest = input_size - window * num_channels
+        self.rest = nn.Linear(rest, min(rest, hidden_size)) if rest else None
+        self.output_size = min(rest, hidden_size) + (0 if temporal == "none" else hidden_size)
         self.output_size += num_channels * features if graph else 0
 
     def initial_state(self, batch_size: int) -> State:
         """Nothing, (B, 0)."""
-        return self.rest.weight.new_zeros(batch_size, 0)
+        return next(self.parameters()).new_zeros(batch_size, 0)
 
     def forward(
         self,
@@ -84,8 +87,7 @@ class PatternEncoder(HistoryEncoder):
         flat = inputs.flatten(0, 1)
         size = self.window * self.channels
         rows = flat[:, :size].unflatten(1, (self.window, self.channels)).flip(1)
-        rest = flat[:, size:] if flat.shape[1] > size else torch.ones_like(flat[:, :1])
-        found = [self.rest(rest)]
+        found = [] if self.rest is None else [self.rest(flat[:, size:])]
         if self.kind != "none":
             found.append(self.temporal(rows))
         if self.node is not None and self.graph is not None:

@@ -8,7 +8,7 @@ from tsgen.encoders import HistoryEncoder, PatternEncoder
 from tsgen.forecasting.estimator import GenerativeEstimator
 from tsgen.forecasting.layout import InputLayout
 from tsgen.models import DDPM, GenerativeModel
-from tsgen.nets import DenseDenoiser
+from tsgen.nets import DenseDenoiser, EnergyDenoiser
 
 
 class TFDPMEstimator(GenerativeEstimator):
@@ -31,6 +31,8 @@ class TFDPMEstimator(GenerativeEstimator):
         features: of each channel in the feature pattern.
         hidden_size: of the temporal pattern and of the denoiser's blocks.
         layers: residual blocks of the denoiser.
+        energy: whether the denoiser is the gradient of an energy, see
+            :class:`~tsgen.nets.EnergyDenoiser`.
         schedule: the noise schedule.
         sampler: how samples are drawn.
     """
@@ -46,6 +48,7 @@ class TFDPMEstimator(GenerativeEstimator):
     features: int = 16
     hidden_size: int = 256
     layers: int = 3
+    energy: bool = False
     schedule: Schedule = CosineSchedule()  # noqa: RUF009
     sampler: Sampler = DPMSolverPP(20)  # noqa: RUF009
 
@@ -77,12 +80,13 @@ class TFDPMEstimator(GenerativeEstimator):
         self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]
     ) -> GenerativeModel:
         """The diffusion model."""
+        network = EnergyDenoiser if self.energy else DenseDenoiser
         return DDPM(
             event_shape,
             cond_shape,
             schedule=self.schedule,
-            target="v",
+            target="eps" if self.energy else "v",
             sampler=self.sampler,
-            network=functools.partial(DenseDenoiser, layers=self.layers, hidden=self.hidden_size),
+            network=functools.partial(network, layers=self.layers, hidden=self.hidden_size),
             continuous=True,
         )

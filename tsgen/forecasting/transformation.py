@@ -26,6 +26,8 @@ from tsgen.forecasting.spec import (
     read_entry,
 )
 
+_PIECE = 2**22  # numbers of a series whose statistics are worked out at a time
+
 
 class ReadEntry(Component, MapTransformation):
     """Check an entry against the training data's specification and standardise its covariates."""
@@ -106,6 +108,16 @@ class ScaleTarget(Component, MapTransformation):
     def map_transform(self, data: Entry, is_train: bool) -> Entry:
         """Transform one entry."""
         target = data["target"]
+        count = max(1, _PIECE // target.shape[1])
+        pieces = [self._channels(target[i : i + count]) for i in range(0, len(target), count)]
+        padded = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+        for name in ("known", "covariates"):
+            padded[name] = self._pad(data[name], 0.0)
+        start = data["start"] - self.past_length
+        return {**data, **padded, "start": start}
+
+    def _channels(self, target: np.ndarray) -> dict[str, np.ndarray]:
+        """Some channels' series."""
         observed = np.isfinite(target)
         steps = np.arange(target.shape[1])
         last = np.maximum.accumulate(np.where(observed, steps, -1), axis=1)
@@ -116,20 +128,21 @@ class ScaleTarget(Component, MapTransformation):
             self.link.numpy(carried), observed, self.scaling, self.window
         )
         location = np.where(last >= 0, location, 0.0) - center
-        series = {
-            "target": (carried - center, np.nan),
-            "observed": (observed, False),
-            "location": (location, -center),
-            "scale": (scale, 1.0),
-            "known": (data["known"], 0.0),
-            "covariates": (data["covariates"], 0.0),
+        return {
+            "target": self._pad(carried - center, np.nan),
+            "observed": self._pad(observed, False),
+            "location": self._pad(location, -center),
+            "scale": self._pad(scale, 1.0),
+            "center": center[:, 0],
         }
-        padded = {}
-        for name, (values, fill) in series.items():
-            before = np.broadcast_to(fill, (len(values), 1)).repeat(self.past_length, 1)
-            kind = bool if name == "observed" else np.float32
-            padded[name] = np.concatenate([before, values], 1).astype(kind)
-        return {**data, **padded, "start": data["start"] - self.past_length, "center": center[:, 0]}
+
+    def _pad(self, values: np.ndarray, fill: float | np.ndarray) -> np.ndarray:
+        """The steps before the series, too; float32 or bool."""
+        kind = bool if values.dtype == bool else np.float32
+        padded = np.empty((len(values), self.past_length + values.shape[1]), dtype=kind)
+        padded[:, : self.past_length] = fill
+        padded[:, self.past_length :] = values
+        return padded
 
 
 def create_transformation(

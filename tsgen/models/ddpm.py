@@ -132,18 +132,21 @@ class DDPM(GenerativeModel):
             count, *[-1] * (1 + len(self.cond_shape))
         )
         rows = rows.reshape(-1, *self.cond_shape)
-        denoise = self.denoiser(rows)
+        denoise = self.denoiser(rows, times=self.sampler.times(self.schedule))
         x = self.sampler.sample(denoise, (len(rows), *self.event_shape), self.schedule, like=cond)
         return x.view(*sample_shape, *batch, *self.event_shape)
 
-    def denoiser(self, cond: Tensor, observed: Tensor | None = None) -> Denoiser:
+    def denoiser(
+        self, cond: Tensor, observed: Tensor | None = None, times: Tensor | None = None
+    ) -> Denoiser:
         """The estimate of clean events from noised ones, for a conditioning (rows, *cond_shape).
 
-        What depends on the conditioning, or on the sampler's times, is computed once.
+        What depends on the conditioning, or on times known in advance, is computed once.
 
         Args:
             cond: (rows, *cond_shape).
             observed: elements the estimate may look at, (rows, *event_shape); ``None`` is all.
+            times: at which it will be asked; others are computed when they come.
 
         Returns:
             ``denoise(x, t)`` of (rows, *event_shape) and a time in (0, 1].
@@ -155,8 +158,7 @@ class DDPM(GenerativeModel):
             alpha, sigma = self.schedule.alpha(times), self.schedule.sigma(times)
             return list(zip(alpha.tolist(), sigma.tolist(), embedded, strict=True))
 
-        times = self.sampler.times(self.schedule)
-        ready = dict(zip(times.tolist(), at(times), strict=True))
+        ready = {} if times is None else dict(zip(times.tolist(), at(times), strict=True))
 
         def denoise(x: Tensor, t: float) -> Tensor:
             alpha, sigma, embedded = ready.get(t) or at(torch.tensor([t], dtype=torch.float64))[0]

@@ -88,3 +88,40 @@ class DenseDenoiser(nn.Module):
         for block in self.blocks:
             hidden = hidden + block(hidden)
         return self.output(hidden).view(-1, *self.event_shape)
+
+
+class EnergyDenoiser(DenseDenoiser):
+    r"""The gradient of an energy :math:`E = \frac12 \lVert x - f(x, t, c) \rVert^2` by x.
+
+    Training it as a noise predictor is denoising score matching (Vincent 2011): the score of the
+    noised events is :math:`-\nabla E / \sigma_t`, so their density is
+    :math:`\exp(-E / \sigma_t)` but for a factor that x does not change. The form of E is that of
+    Salimans, Ho 2021 (Should EBMs model the energy or the score?), whose f is the network of
+    :class:`DenseDenoiser`. A step costs about three times as much.
+    """
+
+    def energies(
+        self,
+        x: Tensor,
+        time: Tensor,
+        conditioning: list[Tensor],
+        observed: Tensor | None = None,
+    ) -> Tensor:
+        """The elements' parts of E, like x; 0 where nothing was observed."""
+        parts = (x - super().forward(x, time, conditioning, observed)) ** 2 / 2
+        return parts if observed is None else parts * observed
+
+    def forward(
+        self,
+        x: Tensor,
+        time: Tensor,
+        conditioning: list[Tensor],
+        observed: Tensor | None = None,
+    ) -> Tensor:
+        """The gradient, (rows, *event_shape); see :class:`~tsgen.nets.DilatedResidualNet`."""
+        learning = torch.is_grad_enabled()
+        with torch.enable_grad():
+            x = x if x.requires_grad else x.detach().requires_grad_()
+            energy = self.energies(x, time, conditioning, observed).sum()
+            (gradient,) = torch.autograd.grad(energy, x, create_graph=learning)
+        return gradient
