@@ -98,3 +98,10 @@ def test_shares_add_up():
     assert list(shares) == ["c", "b", "a"]
     assert sum(shares.values()) == pytest.approx(1)
     assert shares["c"] == pytest.approx(0.6)
+
+
+def test_what_is_usual_of_a_channel():
+    moments = np.array([[2.0, 0.5, 0.0], [1.0, 1.0, 1.0]])
+    assert Readout().usual(moments).tolist() == [2.0, 0.5, 1e-4]
+    assert Readout("mean").usual(moments).tolist() == [1, 1, 1]
+    assert Readout().usual(moments - 1).tolist() == [1, 1, 1]

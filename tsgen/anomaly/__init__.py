@@ -5,13 +5,14 @@ from tsgen.anomaly.baselines import (
     IsolationForestDetector,
     MahalanobisDetector,
     PCADetector,
+    UAEDetector,
     VARDetector,
 )
 from tsgen.anomaly.detector import Detector
 from tsgen.anomaly.events import AlarmPolicy, Event, find_events
 from tsgen.anomaly.forecast import ForecastDetector
 from tsgen.anomaly.readout import Readout
-from tsgen.anomaly.scorers import DenoisingError, NegativeLogLikelihood, SampleScore, Scorer
+from tsgen.anomaly.scorers import DenoisingError, Energy, NegativeLogLikelihood, SampleScore, Scorer
 from tsgen.anomaly.stream import Alarm
 from tsgen.anomaly.tfdpm import TFDPMDetector
 from tsgen.anomaly.thresholds import (
@@ -29,6 +30,7 @@ __all__ = [
     "Calibration",
     "DenoisingError",
     "Detector",
+    "Energy",
     "Event",
     "ForecastDetector",
     "IsolationForestDetector",
@@ -42,6 +44,7 @@ __all__ = [
     "Scorer",
     "TFDPMDetector",
     "Threshold",
+    "UAEDetector",
     "VARDetector",
     "calibrate",
     "find_events",

@@ -13,7 +13,7 @@ from gluonts.core.serde import decode, encode
 
 from tsgen._version import __version__
 from tsgen.anomaly.events import AlarmPolicy, Event, find_events, flags
-from tsgen.anomaly.log import Data, Log, read_runs
+from tsgen.anomaly.log import Data, Log, read_runs, settled
 from tsgen.anomaly.readout import Readout, carry_forward, share
 from tsgen.anomaly.stream import Alarm, Stream
 from tsgen.anomaly.thresholds import Calibration, QuantileThreshold, Threshold, calibrate
@@ -42,7 +42,8 @@ class Detector(Options, ABC):
     score depends on the row and on :attr:`reach` rows before it, never on later ones, and a stream
     (:meth:`update`) has the scores of the batch. Channels are standardised by the training's mean
     and deviation. Cells that are missing (NaN) have no error; a row of which nothing was recorded
-    has no score (NaN).
+    has no score (NaN), nor has one if among the :attr:`memory` rows before it there is a start or a
+    gap of two rows or more: every one would end in an alarm.
 
     Args:
         readout: how scores are read off the errors.
@@ -97,12 +98,15 @@ class Detector(Options, ABC):
         self.names_ = logs[0].names
         periods = [log.period for log in logs if log.period is not None]
         self.period_ = float(np.median(periods)) if periods else None
-        self._measure(np.concatenate([log.values for log in logs]))
+        self._measure([log.values for log in logs])
         runs = [self._prepare(log)[0] for log in logs]
+        del logs
         self._learn(runs)
         errors = [self._run_errors(run) for run in runs]
         fresh = self._fresh([len(error) for error in errors])
-        self.moments_ = self.readout.fit(np.concatenate(errors)[fresh])
+        ends = np.cumsum([len(error) for error in errors])[:-1]
+        usual = [e[rows] for e, rows in zip(errors, np.split(fresh, ends), strict=True)]
+        self.moments_ = self.readout.fit(np.concatenate(usual))
         scores = [self.readout.total(self.readout.channels(e, self.moments_)) for e in errors]
         self.decision_scores_ = np.concatenate(scores)
         self.threshold_ = float(self.threshold.fit(self.decision_scores_[fresh]))
@@ -156,6 +160,15 @@ class Detector(Options, ABC):
         """How strange each channel is, (T, C); NaN where it was not recorded."""
         return np.concatenate(self._run_channels(self._read(data)))
 
+    def attribution(self, data: Data) -> np.ndarray:
+        """How much stranger each channel is than it usually is, (T, C); NaN where not recorded.
+
+        The channels' scores by their training's mean. A channel that can be predicted well need
+        not be far off to be the one that was attacked: this tells which it was, while the row's
+        score is the mean of :meth:`score_channels`.
+        """
+        return self.score_channels(data) / self.readout.usual(self.moments_)
+
     def decision_function(self, data: Data) -> np.ndarray:
         """The score of each row, (T,); **higher is stranger**; NaN where nothing was recorded."""
         return self.readout.total(self.score_channels(data))
@@ -177,22 +190,22 @@ class Detector(Options, ABC):
         Returns:
             ``start`` (the first row above the threshold), ``raised`` (when an operator would have
             heard of it), ``end`` (its last row), ``peak``, each a time or a row number; ``score``
-            at the peak; ``p_value``, the probability that a block of normal rows reaches that score
+            at the peak; ``p_value``, the probability that a block of normal rows has such an alarm
             (NaN before :meth:`calibrate`); ``channels``, a dictionary of the shares that channels
-            have in it from start to end, highest first.
+            have in :meth:`attribution` from start to end, highest first.
         """
         found, offset = [], 0
         logs = self._read(data)
         for log, channels in zip(logs, self._run_channels(logs), strict=True):
             index = log.times if log.times is not None else offset + np.arange(len(channels))
             for event in self._events(self.readout.total(channels)):
-                shares = share(channels[event.start : event.stop], self.names_)
+                relative = channels[event.start : event.stop] / self.readout.usual(self.moments_)
                 found.append(
                     {
                         "start": index[event.start], "end": index[event.stop - 1],
                         "raised": index[event.raised], "peak": index[event.peak],
-                        "score": event.score, "p_value": self.p_value(event.score),
-                        "channels": shares,
+                        "score": event.score, "p_value": self.p_value(event.sustained),
+                        "channels": share(relative, self.names_),
                     }
                 )  # fmt: skip
             offset += len(channels)
@@ -218,11 +231,11 @@ class Detector(Options, ABC):
             raise ValueError(
                 f"event {start} to {end} lies outside the data ({index[0]} to {index[-1]})"
             )
-        channels = self._run_channels(logs)[0]
-        return pd.Series(share(channels[inside], self.names_), dtype=float)
+        relative = self._run_channels(logs)[0][inside] / self.readout.usual(self.moments_)
+        return pd.Series(share(relative, self.names_), dtype=float)
 
     def p_value(self, score: float) -> float:
-        """Probability that a block of normal rows reaches a score; NaN before calibration."""
+        """Probability that a block of normal rows has an alarm at that threshold; NaN before."""
         return float("nan") if self.calibration_ is None else self.calibration_.p_value(score)
 
     # --- scoring a stream ---------------------------------------------------------------------
@@ -266,8 +279,14 @@ class Detector(Options, ABC):
         (path / "detector.json").write_text(json.dumps(about, indent=1))
 
     @staticmethod
-    def load(path: str | Path) -> "Detector":
-        """Read a detector from a folder; its stream goes on where it was saved."""
+    def load(path: str | Path, device: str | None = None) -> "Detector":
+        """Read a detector from a folder; its stream goes on where it was saved.
+
+        Args:
+            path: the folder.
+            device: where a network scores from now on; by default where it was trained, if that is
+                there.
+        """
         path = Path(path)
         try:
             about = json.loads((path / "detector.json").read_text())
@@ -284,12 +303,12 @@ class Detector(Options, ABC):
         detector.threshold_ = about["threshold"]
         kept = about.get("calibration")
         detector.calibration_ = None if kept is None else Calibration.from_state_dict(kept)
-        detector._restore(path)
+        detector._restore(path, device)
         detector.reset()
         detector.stream_.restore(about["stream"], buffers)
         return detector
 
-    def _restore(self, path: Path) -> None:
+    def _restore(self, path: Path, device: str | None) -> None:
         """Rebuild what is not an array; called by :meth:`load` once the arrays are there."""
 
     # --- inside -------------------------------------------------------------------------------
@@ -298,19 +317,19 @@ class Detector(Options, ABC):
         if not hasattr(self, "threshold_"):
             raise ValueError(f"{type(self).__name__} has not been fitted; call fit(data) first")
 
-    def _measure(self, values: np.ndarray) -> None:
-        """Mean and deviation of each channel.
+    def _measure(self, runs: list[np.ndarray]) -> None:
+        """Mean and deviation of each channel over all runs.
 
         A channel that never moved has the deviation 1 if it holds whole numbers (a switch), else a
         hundredth of its value: that it starts to move is a finding.
         """
-        seen = np.isfinite(values)
-        count = seen.sum(0)
-        if not count.all():
+        count = sum(np.isfinite(values).sum(0) for values in runs)
+        if not np.all(count):
             name = self.names_[int(np.argmin(count))]
             raise ValueError(f"column {name!r} holds no value at all: leave it out")
-        self.center_ = np.where(seen, values, 0.0).sum(0) / count
-        spread = np.sqrt((np.where(seen, values - self.center_, 0.0) ** 2).sum(0) / count)
+        self.center_ = sum(np.nansum(values, 0) for values in runs) / count
+        squares = sum(np.nansum((values - self.center_) ** 2, 0) for values in runs)
+        spread = np.sqrt(squares / count)
         still = spread <= 1e-9 * np.maximum(1.0, np.abs(self.center_))
         whole = np.isclose(self.center_, np.round(self.center_), rtol=1e-9, atol=1e-9)
         least = np.where(whole, 1.0, 0.01 * np.abs(self.center_))
@@ -330,11 +349,15 @@ class Detector(Options, ABC):
         values = np.concatenate([before, run.values])
         observed = np.concatenate([before.astype(bool), run.observed])
         size = max(1024, _CHUNK // (values.shape[1] * (self.memory + 1)))
-        parts = []
-        for first in range(0, len(run.values), size):
-            piece = slice(first, min(first + size, len(run.values)) + self.memory)
-            parts.append(self._errors(values[piece], observed[piece]))
-        return np.where(run.observed, np.concatenate(parts), np.nan)
+        errors = np.full(run.values.shape, np.nan)
+        recorded = np.concatenate([[False], observed.any(1)])
+        known = run.observed & settled(recorded, self.memory)[:, None]
+        for first in range(0, len(errors), size):
+            rows = slice(first, min(first + size, len(errors)))
+            piece = slice(first, rows.stop + self.memory)
+            found = self._errors(values[piece], observed[piece])
+            np.copyto(errors[rows], found, where=known[rows])
+        return errors
 
     def _read(self, data: Data) -> list[Log]:
         self._require_fit()

@@ -1,16 +1,21 @@
 """Any forecaster as a detector."""
 
+import functools
 from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 import torch
 
+from tsgen.anomaly.actuators import Actuators
 from tsgen.anomaly.detector import Detector, Run
 from tsgen.anomaly.scorers import NegativeLogLikelihood, Scorer
 from tsgen.forecasting.estimator import GenerativeEstimator
 from tsgen.forecasting.predictor import GenerativePredictor
 from tsgen.models import GenerativeModel
+
+_PIECES = 10
 
 
 class ForecastDetector(Detector):
@@ -30,14 +35,25 @@ class ForecastDetector(Detector):
         estimator: of any family.
         scorer: what is measured.
         seed: of the training.
-        holdout: share of the log, its end, that is not trained on: the epoch that does best there
-            is kept, and errors there tell what is usual. A network knows the rest by heart.
+        holdout: share of the log that is not trained on, the ends of ten pieces of it: the epoch
+            that does best there is kept, and errors there tell what is usual. A network knows the
+            rest by heart.
+        actuators: channels that are switched rather than measured, by name, or "auto" for those of
+            at most ten states: the model is told their states, now and in the last rows, as
+            discrete inputs. Their own error is the squared distance from the nearest state known:
+            an attack on one shows in what it drives.
+        predict_actuators: whether they are predicted like other channels all the same (then the
+            model is not told the present state).
     """
 
     estimator: GenerativeEstimator | None = None
     scorer: Scorer = NegativeLogLikelihood()  # noqa: RUF009
     seed: int | None = 0
     holdout: float = 0.2
+    actuators: tuple[str, ...] | Literal["auto"] = ()
+    predict_actuators: bool = False
+
+    learned: ClassVar[tuple[str, ...]] = ("actuators_", "states_")
 
     def __post_init__(self) -> None:
         """Check the holdout, and that there is an estimator."""
@@ -53,6 +69,7 @@ class ForecastDetector(Detector):
         """The estimator whose options are used; subclasses build their own."""
         return self.estimator
 
+    @functools.cached_property
     def prepared(self) -> GenerativeEstimator:
         """The estimator with what the detector takes over."""
         estimator = self._base()
@@ -67,32 +84,83 @@ class ForecastDetector(Detector):
     @property
     def memory(self) -> int:
         """The context, the longest lag, and the event's rows but the last."""
-        used = self.prepared()
+        used = self.prepared
         assert used.context_length is not None and used.lags_seq is not None
         return used.context_length + max(used.lags_seq) + used.prediction_length - 1
 
     def _learn(self, runs: list[Run]) -> None:
-        """Train on one long series; between runs nothing was observed for as long as it matters."""
-        used = self.prepared()
-        gap = np.full((self.memory + 1, runs[0].values.shape[1]), np.nan)
-        parts, learnt = [], 0
-        fresh = np.split(
-            self._fresh([len(run.values) for run in runs]),
-            np.cumsum([len(run.values) for run in runs])[:-1],
+        found = Actuators.find(
+            [run.values for run in runs],
+            [run.observed for run in runs],
+            self.names_,
+            self.actuators,
         )
-        for run, kept in zip(runs, fresh, strict=True):
-            parts += [gap, np.where(run.observed, run.values, np.nan)]
-            learnt += len(gap) + int((~kept).sum()) if not kept.all() else 0
-        target = np.concatenate(parts[1:]).T
-        entry = {"start": pd.Period("2000-01-01", freq="s"), "target": target, "item_id": "log"}
-        known = {**entry, "target": target[:, : learnt - len(gap)]}
-        self.predictor_: GenerativePredictor = used.train([known], [entry], seed=self.seed)
+        self.actuators_, self.states_ = found.index, found.states
+        if not len(self.predicted_):
+            raise ValueError(
+                f"{type(self).__name__}: all {len(self.names_)} channels are actuators; nothing is "
+                "left to predict: set predict_actuators=True"
+            )
+        pieces = [(run, *piece) for run in runs for piece in self._pieces(len(run.values))]
+        known = self._entry([(run, first, middle) for run, first, middle, _ in pieces])
+        held = self._entry([(run, middle, last) for run, _, middle, last in pieces])
+        self.predictor_: GenerativePredictor = self.prepared.train(
+            [{**known, "item_id": "known"}], [{**held, "item_id": "held"}], seed=self.seed
+        )
         self._check_scorer()
 
+    def _entry(self, pieces: list[tuple[Run, int, int]]) -> dict[str, Any]:
+        """One long series of rows of runs; between them, nothing for as long as it matters.
+
+        With what the model is told of actuators as known covariates.
+        """
+        gap = self.memory + 1
+        length = sum(last - first + gap for _, first, last in pieces) - gap
+        target = np.full((len(self.predicted_), length), np.nan)
+        told, start = None, 0
+        for run, first, last in pieces:
+            stop = start + last - first
+            seen = run.observed[first:last, self.predicted_]
+            np.copyto(target.T[start:stop], run.values[first:last, self.predicted_], where=seen)
+            if len(self.actuators_):
+                before = np.zeros((max(self.memory - first, 0), run.values.shape[1]))
+                past = run.values[max(first - self.memory, 0) : last]
+                states = self._told(np.concatenate([before, past]))[self.memory :]
+                told = np.zeros((states.shape[1], length)) if told is None else told
+                told[:, start:stop] = states.T
+            start = stop + gap
+        entry = {"start": pd.Period("2000-01-01", freq="s"), "target": target}
+        return entry if told is None or not len(told) else {**entry, "feat_dynamic_real": told}
+
+    @property
+    def predicted_(self) -> np.ndarray:
+        """Numbers of the channels that the model predicts."""
+        every = np.arange(len(self.names_))
+        return every if self.predict_actuators else np.setdiff1d(every, self.actuators_)
+
+    def _told(self, values: np.ndarray) -> np.ndarray:
+        """What the model is told of the actuators at each row, (T, K)."""
+        lags = self.prepared.lags_seq or (1,)
+        rows = range(1 if self.predict_actuators else 0, max(lags) + 1)
+        return Actuators(self.actuators_, self.states_).encode(values, rows)
+
     def _fresh(self, lengths: list[int]) -> np.ndarray:
-        fresh = np.zeros(sum(lengths), dtype=bool)
-        fresh[-max(round(self.holdout * len(fresh)), 1) :] = True
-        return fresh
+        fresh = []
+        for length in lengths:
+            fresh.append(np.zeros(length, dtype=bool))
+            for _, middle, last in self._pieces(length):
+                fresh[-1][middle:last] = True
+        return np.concatenate(fresh)
+
+    def _pieces(self, length: int) -> list[tuple[int, int, int]]:
+        """Where each piece of a run begins, ceases to be trained on, and ends.
+
+        Ten, if each holds out as many rows as four times an error depends on; else fewer.
+        """
+        count = int(self.holdout * length / (4 * (self.memory + 1)))
+        edges = np.linspace(0, length, min(max(count, 1), _PIECES) + 1).astype(int)
+        cuts = edges[1:] - np.maximum((self.holdout * np.diff(edges)).astype(int), 1)
+        return [(int(a), int(m), int(b)) for a, m, b in zip(edges, cuts, edges[1:], strict=False)]
 
     def _check_scorer(self) -> None:
         self.scorer.check(self.model_)
@@ -101,7 +169,15 @@ class ForecastDetector(Detector):
         with torch.no_grad():
             found = self.scorer.errors(self.model_, *self._pairs(values, observed))
         errors = found.double().cpu().numpy()
-        return errors if errors.ndim == 2 else errors.mean(1)
+        errors = errors if errors.ndim == 2 else errors.mean(1)
+        if self.predict_actuators or not len(self.actuators_):
+            return errors
+        every = np.empty((len(errors), values.shape[1]))
+        every[:, self.predicted_] = errors
+        every[:, self.actuators_] = Actuators(self.actuators_, self.states_).strangeness(
+            values[self.memory :]
+        )
+        return every
 
     @property
     def model_(self) -> GenerativeModel:
@@ -116,18 +192,22 @@ class ForecastDetector(Detector):
         forecaster = predictor.prediction_net.best_forecaster.eval()
         shape, device = predictor.shape, torch.device(predictor.device)
         context, past, horizon = shape.context_length, shape.past_length, shape.prediction_length
-        count, channels = len(values) - self.memory, values.shape[1]
-        data = torch.as_tensor(values, dtype=torch.float32, device=device)
-        seen = torch.as_tensor(observed, device=device)
+        count, channels = len(values) - self.memory, len(self.predicted_)
+        data = torch.as_tensor(values[:, self.predicted_], dtype=torch.float32, device=device)
+        seen = torch.as_tensor(observed[:, self.predicted_], device=device)
+        mean, deviation = np.array(predictor.spec.known_mean), np.array(predictor.spec.known_std)
+        told = (self._told(values) - mean) / deviation if len(self.actuators_) else values[:, :0]
+        states = torch.as_tensor(told, dtype=torch.float32, device=device)
         first = torch.arange(count, device=device)[:, None]
         index = first + torch.arange(past + horizon, device=device)
         rows, known = data[index], seen[index]
+        recent = states[index[:, past - context :]]
         none = data.new_zeros(count, context, channels)
         batch = {
             "past_target": rows[:, :past], "future_target": rows[:, past:],
             "past_observed": known[:, :past], "future_observed": known[:, past:],
             "past_location": none, "past_scale": none + 1,
-            "past_known": none[..., :0], "future_known": data.new_zeros(count, horizon, 0),
+            "past_known": recent[:, :context], "future_known": recent[:, context:],
             "past_covariates": none[..., :0], "static_real": none[:, 0, :0],
             "static_cat": none[:, 0, :0].long(), "center": none[:, 0].double(),
         }  # fmt: skip
@@ -143,5 +223,5 @@ class ForecastDetector(Detector):
         super().save(path)
         self.predictor_.serialize(Path(path) / "model")
 
-    def _restore(self, path: Path) -> None:
-        self.predictor_ = GenerativePredictor.deserialize(path / "model")
+    def _restore(self, path: Path, device: str | None) -> None:
+        self.predictor_ = GenerativePredictor.deserialize(path / "model", device)

@@ -51,6 +51,17 @@ def missing_rows(seconds: float, period: float, most: int) -> int:
     return min(max(round(seconds / period) - 1, 0), most)
 
 
+def settled(recorded: np.ndarray, memory: int) -> np.ndarray:
+    """Which of the last T rows of (memory + 1 + T,) follow enough rows of which something is known.
+
+    Of the ``memory`` rows before them, (T,), a sixteenth may be missing. A missing row right after
+    a recorded one counts as recorded: its values are carried forward.
+    """
+    total = np.concatenate([[0], np.cumsum(recorded[1:] | recorded[:-1])])
+    count = len(recorded) - memory - 1
+    return total[memory : memory + count] - total[:count] >= memory - memory // 16
+
+
 def read_runs(data: Data, names: Sequence[str] | None = None) -> list[Log]:
     """Check data and return its runs.
 

@@ -7,6 +7,7 @@ from scipy.special import log_ndtr
 
 from tsgen.core import Options
 
+_PIECE = 2**21  # numbers that are worked on at a time
 _LEAST = 1e-4  # of errors in the training's units: channels that were predicted perfectly
 
 
@@ -62,6 +63,14 @@ class Readout(Options):
             moments: from :meth:`fit`.
             skip: leading rows that are there only to be looked back at.
         """
+        width = max(1, _PIECE // len(errors))
+        found = np.empty((len(errors) - skip, errors.shape[1]))
+        for first in range(0, errors.shape[1], width):
+            columns = slice(first, first + width)
+            found[:, columns] = self._channels(errors[:, columns], moments[:, columns])[skip:]
+        return found
+
+    def _channels(self, errors: np.ndarray, moments: np.ndarray) -> np.ndarray:
         seen = np.isfinite(errors)
         mean, deviation = moments
         if self.normalise == "mean":
@@ -77,8 +86,13 @@ class Readout(Options):
         scored = np.where(seen, scored, 0.0)
         total, count = _trailing(scored, self.smooth), _trailing(seen.astype(float), self.smooth)
         with np.errstate(invalid="ignore"):
-            smooth = np.where(seen, total / np.maximum(count, 1), np.nan)
-        return smooth[skip:]
+            return np.where(seen, total / np.maximum(count, 1), np.nan)
+
+    def usual(self, moments: np.ndarray) -> np.ndarray:
+        """A channel's score in training, (C,); 1 where it is normalised, or may be below zero."""
+        if self.normalise != "none" or (moments[0] < 0).any():
+            return np.ones_like(moments[0])
+        return np.maximum(moments[0], _LEAST)
 
     def total(self, channels: np.ndarray) -> np.ndarray:
         """The score of each row (T,) from (T, C); NaN where no channel is known."""
@@ -133,15 +147,21 @@ def carry_forward(
     values: np.ndarray, observed: np.ndarray, last: np.ndarray | None = None
 ) -> np.ndarray:
     """Fill gaps of (T, C) with the last value, ``last`` (C,) or 0 before the first."""
-    start = np.zeros((1, values.shape[1])) if last is None else last[None]
-    extended = np.concatenate([start, np.where(observed, values, 0.0)])
-    known = np.concatenate([np.ones_like(start, dtype=bool), observed])
-    where = np.maximum.accumulate(np.where(known, np.arange(len(extended))[:, None], 0), axis=0)
-    return np.take_along_axis(extended, where, axis=0)[1:]
+    start = np.zeros(values.shape[1]) if last is None else last
+    width = max(1, _PIECE // len(values))
+    filled = np.empty_like(values)
+    for first in range(0, values.shape[1], width):
+        part = slice(first, first + width)
+        seen = np.concatenate([np.ones_like(observed[:1, part]), observed[:, part]])
+        extended = np.concatenate([start[None, part], values[:, part]])
+        where = np.where(seen, np.arange(len(extended))[:, None], 0)
+        rows = np.maximum.accumulate(where, axis=0)[1:]
+        filled[:, part] = np.take_along_axis(extended, rows, axis=0)
+    return filled
 
 
 def share(channels: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
-    """The channels' shares in (T, C) scores, highest first."""
+    """The channels' shares in (T, C) scores relative to what is usual, highest first."""
     seen = np.isfinite(channels)
     mean = np.where(seen, channels, 0.0).sum(0) / np.maximum(seen.sum(0), 1)
     mean = mean / max(float(mean.sum()), 1e-300)

@@ -7,6 +7,7 @@ from tsgen.anomaly.baselines import (
     IsolationForestDetector,
     MahalanobisDetector,
     PCADetector,
+    UAEDetector,
     VARDetector,
 )
 from tsgen.anomaly.detector import Detector
@@ -31,7 +32,7 @@ detectors: Registry[Detector] = Registry(
             estimator=TempFlowEstimator(1, flow="maf", context_length=24, verbose=False),
             readout=Readout(smooth=6),
         ),
-        "windowed_pca": PCADetector,
+        "windowed_pca": partial(PCADetector, components=100),
         "pca": partial(PCADetector, window=1, components=0.9),
         "pca_mean": partial(
             PCADetector, window=1, components=0.9, readout=Readout("mean", smooth=12)
@@ -39,6 +40,7 @@ detectors: Registry[Detector] = Registry(
         "ar1": AR1Detector,
         "var": VARDetector,
         "var_mean": partial(VARDetector, readout=Readout("mean", smooth=12)),
+        "uae": UAEDetector,
         "mahalanobis": MahalanobisDetector,
         "isolation_forest": IsolationForestDetector,
     },

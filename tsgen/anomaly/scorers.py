@@ -1,5 +1,6 @@
 """Errors of an observation under a conditional model p(x | cond)."""
 
+import functools
 from abc import ABC, abstractmethod
 from typing import Literal
 
@@ -7,7 +8,9 @@ import torch
 from torch import Tensor
 
 from tsgen.core import Options, seeded
+from tsgen.diffusion import Schedule
 from tsgen.models import DDPM, GenerativeModel
+from tsgen.nets import EnergyDenoiser
 
 _FEW = 32  # rows, up to which a network's calls cost more than its arithmetic
 
@@ -37,8 +40,8 @@ class Scorer(Options, ABC):
 class DenoisingError(Scorer):
     r"""What a diffusion model would change in an observation that was blurred a little.
 
-    .. math:: e = \frac{1}{K} \sum_k \left(x - \frac{1}{M} \sum_m
-              \hat x_0(\alpha_k x + \sigma_k \varepsilon_m, t_k)\right)^2
+    .. math:: e = \left( \frac{1}{K} \sum_k \left(x - \frac{1}{M} \sum_m
+              \hat x_0(\alpha_k x + \sigma_k \varepsilon_m, t_k)\right)^2 \right)^{p / 2}
 
     Noise of the size :math:`\sigma_k / \alpha_k` hides what is smaller; the denoiser puts the row
     where rows with such a past, and channels with such companions, belong. It is the score
@@ -49,10 +52,13 @@ class DenoisingError(Scorer):
     Args:
         levels: noise to signal, :math:`\sigma_k / \alpha_k`, in the training's deviations.
         draws: M, even.
+        power: p, 1 for the size of the change or 2 for its square, by which the few channels that
+            are farthest off decide.
     """
 
-    levels: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8)
+    levels: tuple[float, ...] = (0.6,)
     draws: int = 8
+    power: Literal[1, 2] = 2
 
     def __post_init__(self) -> None:
         """Check the levels."""
@@ -69,26 +75,64 @@ class DenoisingError(Scorer):
             )
 
     def errors(self, model: GenerativeModel, x: Tensor, cond: Tensor, observed: Tensor) -> Tensor:
-        """Squared change of each element, mean over the levels; see :class:`Scorer`."""
+        """The change of each element; see :class:`Scorer`."""
         assert isinstance(model, DDPM)
         count = self.draws if len(x) <= _FEW else 1  # of draws that go through the network at once
         rows = (count, *[1] * (cond.dim() - 1))
         mask = None if observed.all() else observed.repeat(count, *[1] * (x.dim() - 1))
-        denoise = model.denoiser(cond.repeat(rows), mask)
-        wanted = -torch.tensor(self.levels, dtype=torch.float64).log()
-        times = model.schedule.time(wanted)
-        alphas, sigmas = model.schedule.alpha(times), model.schedule.sigma(times)
+        times, alphas, sigmas = _steps(model.schedule, self.levels)
+        denoise = model.denoiser(cond.repeat(rows), mask, torch.tensor(times, dtype=torch.float64))
         with seeded(0):  # on the CPU, so that all devices see the same noise
             half = torch.randn(self.draws // 2, *model.event_shape)
         noise = torch.cat([half, -half]).to(x)
         total = torch.zeros_like(x)
-        for t, alpha, sigma in zip(times.tolist(), alphas.tolist(), sigmas.tolist(), strict=True):
+        for t, alpha, sigma in zip(times, alphas, sigmas, strict=True):
             clean = torch.zeros_like(x)
             for eps in noise.split(count):
                 noised = alpha * x + sigma * eps[:, None]
                 found = denoise(noised.flatten(0, 1), t).view(count, *x.shape)
                 clean = clean + found.sum(0)
             total = total + (x - clean / len(noise)) ** 2
+        square = total / len(self.levels)
+        return square if self.power == 2 else square.sqrt()
+
+
+class Energy(Scorer):
+    r"""The energy of the row, :math:`\frac1K \sum_k E(\alpha_k x, t_k) / \sigma_k`.
+
+    Up to a constant that depends on the conditioning alone, it is minus the log density of the row
+    after noise of the size :math:`\sigma_k / \alpha_k`; the channels get its parts
+    :math:`\frac12 (x - f)_c^2 / \sigma_k`. Only models whose network is an
+    :class:`~tsgen.nets.EnergyDenoiser` have one. One evaluation a level, no draws.
+
+    Args:
+        levels: noise to signal, as for :class:`DenoisingError`.
+    """
+
+    levels: tuple[float, ...] = (0.6,)
+
+    def __post_init__(self) -> None:
+        """Check the levels."""
+        if not self.levels or min(self.levels) <= 0:
+            raise ValueError(f"Energy: levels={self.levels} must be numbers above 0")
+
+    def check(self, model: GenerativeModel) -> None:
+        """The network must be the gradient of an energy."""
+        if not (isinstance(model, DDPM) and isinstance(model.net, EnergyDenoiser)):
+            raise ValueError(
+                "scorer Energy needs an energy-based diffusion model, that of TFDPMEstimator("
+                f"energy=True); this is a {type(model).__name__} of another kind"
+            )
+
+    def errors(self, model: GenerativeModel, x: Tensor, cond: Tensor, observed: Tensor) -> Tensor:
+        """See :class:`Scorer`."""
+        assert isinstance(model, DDPM) and isinstance(model.net, EnergyDenoiser)
+        net, conditioning = model.net, model.net.condition(cond)
+        times, alphas, sigmas = _steps(model.schedule, self.levels)
+        embedded = net.embed(torch.tensor(times, device=x.device)).split(1)
+        seen, total = observed.to(x.dtype), torch.zeros_like(x)
+        for step, alpha, sigma in zip(embedded, alphas, sigmas, strict=True):
+            total = total + net.energies(alpha * x, step, conditioning, seen) / sigma
         return total / len(self.levels)
 
 
@@ -167,6 +211,13 @@ class SampleScore(Scorer):
         wide = (-1, *[1] * (x.dim() - 1))
         mean = ((crps * observed).flatten(1).sum(1) / number).view(wide)
         return (energy / number).view(wide) + crps - mean
+
+
+@functools.cache
+def _steps(schedule: Schedule, levels: tuple[float, ...]) -> tuple[list[float], ...]:
+    """Times, alphas and sigmas of a schedule where noise to signal is as wanted."""
+    times = schedule.time(-torch.tensor(levels, dtype=torch.float64).log())
+    return times.tolist(), schedule.alpha(times).tolist(), schedule.sigma(times).tolist()
 
 
 def _samples(model: GenerativeModel, cond: Tensor, count: int) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tsgen.anomaly.events import AlarmState
-from tsgen.anomaly.log import missing_rows
+from tsgen.anomaly.log import missing_rows, settled
 from tsgen.anomaly.readout import share
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Alarm:
         time: of the row that caused it, or its number.
         start: of the first row above the threshold.
         score: the highest score so far.
-        p_value: probability that a block of normal rows reaches it; NaN without calibration.
+        p_value: probability that a block of normal rows has such an alarm; NaN if not calibrated.
         channels: shares of the channels in the event from its start to now, highest first.
     """
 
@@ -47,6 +47,7 @@ class Stream:
         self.detector = detector
         self.values = np.zeros((detector.memory, channels))
         self.observed = np.zeros((detector.memory, channels), dtype=bool)
+        self.recorded = np.zeros(detector.memory + 1, dtype=bool)
         self.errors = np.full((detector.readout.memory, channels), np.nan)
         self.last = np.zeros(channels)
         self.sums, self.counts = np.zeros(channels), np.zeros(channels)
@@ -89,13 +90,14 @@ class Stream:
         if self.start is None:
             self.start = label
         seen = np.isfinite(channels)
-        self.sums += np.where(seen, channels, 0.0)
+        relative = channels / detector.readout.usual(detector.moments_)
+        self.sums += np.where(seen, relative, 0.0)
         self.counts += seen
         if change is None:
             return None
         shares = share((self.sums / np.maximum(self.counts, 1))[None], detector.names_)
-        peak = float(self.alarm.peak_score)
-        alarm = Alarm(change, label, self.start, peak, detector.p_value(peak), shares)
+        peak, sustained = float(self.alarm.peak_score), float(self.alarm.sustained)
+        alarm = Alarm(change, label, self.start, peak, detector.p_value(sustained), shares)
         if change == "ended":
             self._forget()
         return alarm
@@ -111,9 +113,12 @@ class Stream:
         self.last = np.where(observed, values, self.last)
         seen = np.concatenate([self.values, self.last[None]])
         mask = np.concatenate([self.observed, observed[None]])
-        error = np.where(observed, detector._errors(seen, mask), np.nan)
+        recorded = np.append(self.recorded, observed.any())
+        known = observed & settled(recorded, detector.memory)
+        error = np.where(known, detector._errors(seen, mask), np.nan)
         errors = np.concatenate([self.errors, error])
         self.values, self.observed, self.errors = seen[1:], mask[1:], errors[1:]
+        self.recorded = recorded[1:]
         return detector.readout.channels(errors, detector.moments_, len(errors) - 1)[0]
 
     def _read(self, row: Any) -> np.ndarray:
@@ -142,7 +147,7 @@ class Stream:
             "start": start.isoformat() if isinstance(start, pd.Timestamp) else start,
             "rows": self.rows, "late": self.late, "alarm": self.alarm.state_dict(),
         }  # fmt: skip
-        kept = ("values", "observed", "errors", "last", "sums", "counts")
+        kept = ("values", "observed", "recorded", "errors", "last", "sums", "counts")
         return plain, {name: getattr(self, name) for name in kept}
 
     def restore(self, plain: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:

@@ -27,7 +27,9 @@ class TFDPMDetector(ForecastDetector):
     :meth:`learn_steps` shortens.
 
     Args:
-        readout: errors by the channel's mean in training, mean over six rows and the channels.
+        readout: mean over eight rows, as many as the window has, and over the channels, in units of
+            the channels' deviations: divided by what is usual of each, errors of channels that are
+            nearly certain would decide.
         threshold: where alarms begin.
         policy: how scores become alarms.
         estimator: with other options; by default a window of eight rows and 40 epochs.
@@ -35,7 +37,7 @@ class TFDPMDetector(ForecastDetector):
         seed: of the training.
     """
 
-    readout: Readout = Readout("mean", smooth=6)  # noqa: RUF009
+    readout: Readout = Readout(smooth=8)  # noqa: RUF009
     scorer: Scorer = DenoisingError()  # noqa: RUF009
 
     def _base(self) -> GenerativeEstimator:

@@ -23,11 +23,11 @@ class PCADetector(Detector):
         threshold: where alarms begin.
         policy: how scores become alarms.
         window: rows.
-        components: how many, or as a share in (0, 1) the variance that they explain.
+        components: how many, or as a share in (0, 1) the variance that they explain; never all.
     """
 
     window: int = 8
-    components: int | float = 100
+    components: int | float = 0.99
 
     learned = ("mean_", "components_")
 
@@ -67,6 +67,7 @@ class PCADetector(Detector):
         if isinstance(self.components, float):
             explained = variances.cumsum() / variances.sum()
             kept = int(np.searchsorted(explained, self.components, side="right")) + 1
+            kept = min(kept, size - 1)  # all would leave nothing unexplained
         else:
             kept = self.components
         self.components_ = np.ascontiguousarray(vectors[:, :kept])

@@ -76,9 +76,9 @@ class IsolationForestDetector(Detector):
         # all that the trees are likely to draw, kept so that a saved forest can be grown again
         chosen = np.random.default_rng(self.seed).permutation(len(rows))[:16384]
         self.subsample_ = rows[np.sort(chosen)]
-        self._restore(Path())
+        self._restore(Path(), None)
 
-    def _restore(self, path: Path) -> None:
+    def _restore(self, path: Path, device: str | None) -> None:
         self.forest_ = IsolationForest(n_estimators=self.trees, random_state=self.seed).fit(
             self.subsample_
         )
