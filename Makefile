@@ -1,5 +1,5 @@
 # make demo      train on real data and write demo_output/report.html
-# make test      the test suite (under 15 minutes on one thread)
+# make test      the test suite (under 15 minutes, two processes of one thread each)
 # make test-all  with the slow statistical and real-data tests
 # make lint      ruff, formatting and types
 # Everything is installed into .venv first; PYTHON chooses the interpreter (3.11 or later).
@@ -17,10 +17,10 @@ demo: $(INSTALLED)
 	$(BIN)/python -W ignore benchmarks/demo.py
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
