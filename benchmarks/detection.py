@@ -2,14 +2,13 @@
 
     python benchmarks/detection.py --data batadal --detectors pca,tfdpm --seeds 3
 
-Each learns from normal rows and scores the rest; rows go to benchmarks/results/detection.csv.
-AUC-PR is scikit-learn's average precision of the pooled scores (of smd's machines, the mean),
-``auc_pr_check`` that of the log for choosing settings. A random score and a score that is the same
-for all rows (everything flagged) are printed first: an AUC-PR is read against them. On BATADAL,
-``rc_top3`` is the share of the 14 attacks of which a target is among the three channels with the
-largest scores over the attack; alarms are those of the threshold for ``--budget`` false alarms a
-day, calibrated on the rows of dataset04 outside attacks, on the test log: how many of its attacks
-have one, after how long (median), and how many alarms a day of normal time touch none.
+Each learns from normal rows and scores the rest; rows go to benchmarks/results/detection.csv with
+the figures of ``tsgen.anomaly.metrics.measures`` (VUS-PR: window of 100 rows, step integration). A
+random score (mean of 20), a flag on all rows, and plain PCA always come first: the rest is read
+against them. Scores of several sites are pooled; of smd's machines and the spacecrafts' streams,
+figures are averaged. Alarms are those of the threshold for ``--budget`` false alarms a day,
+calibrated on the normal rows of the log for choosing settings (``auc_pr_check``, batadal only);
+without one, of the .999 quantile of the scores of normal rows that were not learnt from.
 """
 
 import argparse
@@ -21,11 +20,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from _plants import Plant, plants
+from _plants import AVERAGED, Labelled, Plant, plants
 from _record import append
-from sklearn.metrics import average_precision_score, roc_auc_score
 
-from tsgen.anomaly.detector import Detector
+from tsgen.anomaly import Detector, ForecastDetector, IsolationForestDetector, metrics
 from tsgen.anomaly.registry import detectors
 from tsgen.estimators.options import read_options
 
@@ -38,7 +36,9 @@ def main() -> None:
     parser.add_argument("--data", choices=list(plants), nargs="+", default=["batadal"])
     parser.add_argument("--detectors", default=",".join(detectors), help="names, joined by commas")
     parser.add_argument("--seeds", type=int, default=1, help="of detectors that are drawn")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--budget", type=float, default=0.1, help="false alarms a day")
+    parser.add_argument("--epochs", type=int, help="of networks; the detectors' own if not given")
     parser.add_argument("--set", action="append", default=[], help="detector.option=value")
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -47,113 +47,135 @@ def main() -> None:
     for text in args.set:
         name, _, setting = text.partition(".")
         options.setdefault(name, {}).update(read_options([setting]))
+    wanted = ["pca", *(name for name in args.detectors.split(",") if name != "pca")]
     for data in args.data:
         sites = plants[data]()
-        labels = np.concatenate([site.labels for site in sites])
-        random = np.mean(
-            [
-                average_precision_score(labels, np.random.default_rng(i).random(len(labels)))
-                for i in range(20)
-            ]
-        )
-        for name, value in (("random", random), ("everything flagged", labels.mean())):
-            append("detection.csv", {"dataset": data, "detector": name, "auc_pr": float(value)})
-        if data == "batadal":
-            score = ((sites[0].test - sites[0].train.mean()) / sites[0].train.std()).abs()
-            raw = {"dataset": data, "detector": "raw signal |z|", "rc_top3": hits(sites[0], None)}
-            append("detection.csv", raw | {"auc_pr": ranked(labels, score.mean(axis=1).to_numpy())})
-        for name in args.detectors.split(","):
+        references(data, sites)
+        for name in wanted:
             drawn = hasattr(detectors.build(name), "seed")
-            for seed in range(args.seeds if drawn else 1):
+            for seed in range(args.first, args.first + args.seeds if drawn else args.first + 1):
                 given = options.get(name, {}) | ({"seed": seed} if drawn else {})
-                append("detection.csv", measure(data, sites, name, seed, given, args.budget))
+                made = detectors.build(name, **given)
+                if args.epochs is not None and isinstance(made, ForecastDetector):
+                    made = made.replace(estimator=made.prepared.replace(max_epochs=args.epochs))
+                    given |= {"epochs": args.epochs}
+                row = {"dataset": data, "detector": name, "options": described(given), "seed": seed}
+                append("detection.csv", row | measure(data, sites, made, args.budget))
 
 
-def measure(
-    data: str, sites: list[Plant], name: str, seed: int, given: dict[str, Any], budget: float
-) -> dict[str, Any]:
-    """Fit a detector of each site and score its test log."""
-    scores, checks, fitting, scoring = [], [], 0.0, 0.0
-    row: dict[str, Any] = {}
+def references(data: str, sites: list[Plant]) -> None:
+    """What costs nothing: a random score, a flag on everything, and how far channels are off."""
+    random = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        random.append(figures(data, sites, [rng.random(len(s.test.labels)) for s in sites]))
+    mean = {name: float(np.mean([row[name] for row in random])) for name in random[0]}
+    append("detection.csv", {"dataset": data, "detector": "random"} | mean)
+    flat = [np.zeros(len(site.test.labels)) for site in sites]
+    ones = [np.ones(len(site.test.labels), dtype=int) for site in sites]
+    row = figures(data, sites, flat, ones)
+    append("detection.csv", {"dataset": data, "detector": "everything flagged"} | row)
+    raw, checks = [], []
     for site in sites:
-        detector = detectors.build(name, **given)
+        raw.append(deviations(site, site.test))
+        checks.append(None if site.check is None else deviations(site, site.check))
+    row = figures(data, sites, [found.mean(axis=1) for found in raw])
+    row |= attribution(sites, raw, checks)
+    append("detection.csv", {"dataset": data, "detector": "mean |z|"} | row)
+
+
+def deviations(site: Plant, log: Labelled) -> np.ndarray:
+    """How many of the training's deviations each channel is off its mean, (T, C)."""
+    scale = site.train.std().replace(0, 1)
+    return ((pd.concat(log.runs) - site.train.mean()) / scale).abs().to_numpy()
+
+
+def described(given: dict[str, Any]) -> str:
+    """Options as text."""
+    return " ".join(f"{k}={v}" for k, v in given.items() if k != "seed")
+
+
+def measure(data: str, sites: list[Plant], detector: Detector, budget: float) -> dict[str, Any]:
+    """Fit the detector on each site and score its test log."""
+    scores, flagged, channels, checks = [], [], [], []
+    checked: list[np.ndarray | None] = []
+    fitting = scoring = 0.0
+    period = None
+    for site in sites:
         begun = time.perf_counter()
         detector.fit(site.train)
         fitted = time.perf_counter()
-        scores.append(detector.decision_function(site.test))
+        scores.append(detector.decision_function(site.test.runs))
         scoring += time.perf_counter() - fitted
         fitting += fitted - begun
-        if site.check is not None and site.check_labels is not None:
-            checks.append(ranked(site.check_labels, detector.decision_function(site.check)))
-            row |= alarms(detector, site, budget) | {"rc_top3": hits(site, detector)}
-    labels = np.concatenate([site.labels for site in sites])
-    pooled = np.concatenate(scores)
-    overall = together(sites, scores) if data == "smd" else ranked(labels, pooled)
-    settings = " ".join(f"{k}={v}" for k, v in given.items() if k != "seed")
+        channels.append(detector.attribution(site.test.runs))
+        checked.append(None if site.check is None else detector.attribution(site.check.runs))
+        if site.check is not None:
+            found = detector.decision_function(site.check.runs)
+            checks.append(metrics.auc_pr(site.check.labels, found))
+            detector.calibrate(normal_parts(detector, site.check), false_alarms_per_day=budget)
+        flagged.append(detector.predict(site.test.runs))
+        period = detector.period_
+    rows_per_day = None if period is None else 86400 / period
+    row: dict[str, Any] = figures(data, sites, scores, flagged, rows_per_day)
+    tells = not isinstance(detector, IsolationForestDetector) or detector.attribute
+    row |= attribution(sites, channels, checked) if tells else {}
+    row |= {"auc_pr_check": float(np.mean(checks)), "budget": budget} if checks else {}
+    total = sum(len(score) for score in scores)
+    return row | {"fit_s": fitting, "rows_per_s": total / scoring}
+
+
+def figures(
+    data: str,
+    sites: list[Plant],
+    scores: list[np.ndarray],
+    flagged: list[np.ndarray] | None = None,
+    rows_per_day: float | None = None,
+) -> dict[str, float]:
+    """Metrics of all sites together, or their mean."""
+    predicted: list[Any] = [None] * len(sites) if flagged is None else flagged
+    if data in AVERAGED:
+        rows = [
+            metrics.measures(site.test.labels, score, flags, rows_per_day=rows_per_day)
+            for site, score, flags in zip(sites, scores, predicted, strict=True)
+        ]
+        return {name: float(np.nanmean([row[name] for row in rows])) for name in rows[0]}
+    runs = [run for site in sites for run in site.test.runs]
+    return metrics.measures(
+        np.concatenate([site.test.labels for site in sites]), np.concatenate(scores),
+        None if flagged is None else np.concatenate(flagged), rows_per_day=rows_per_day,
+        boundaries=np.cumsum([len(run) for run in runs])[:-1].tolist(),
+    )  # fmt: skip
+
+
+def attribution(
+    sites: list[Plant], channels: list[np.ndarray], checked: list[Any]
+) -> dict[str, float]:
+    """Of all attacks with known targets, those of the check log included."""
+    top, rates, counts = [], [], []
+    for site, of_test, of_check in zip(sites, channels, checked, strict=True):
+        for log, found in ((site.test, of_test), (site.check, of_check)):
+            if log is None or log.targets is None:
+                continue
+            events = metrics.segments(log.labels, log.boundaries)
+            top.append(metrics.rc_top_k(found, events, log.targets, 3))
+            rates.append(metrics.hit_rate(found, events, log.targets))
+            counts.append(len(events))
+    if not counts:
+        return {}
     return {
-        "dataset": data, "detector": name, "options": settings, "seed": seed,
-        "auc_pr": overall, "auc_pr_check": float(np.mean(checks)) if checks else "",
-        "auc_roc": float(roc_auc_score(labels, np.nan_to_num(pooled))), **row,
-        "fit_s": fitting, "rows_per_s": len(pooled) / scoring,
-    }  # fmt: skip
+        "rc_top3": float(np.average(top, weights=counts)),
+        "hit_rate": float(np.average(rates, weights=counts)),
+    }
 
 
-def together(sites: list[Plant], scores: list[np.ndarray]) -> float:
-    """Mean AUC-PR of sites that are machines of their own."""
-    found = [ranked(site.labels, score) for site, score in zip(sites, scores, strict=True)]
-    return float(np.mean(found))
-
-
-def ranked(labels: np.ndarray, scores: np.ndarray) -> float:
-    """AUC-PR; rows without a score come last."""
-    lowest = float(np.nanmin(scores))
-    return float(average_precision_score(labels, np.nan_to_num(scores, nan=lowest)))
-
-
-def hits(site: Plant, detector: Detector | None) -> float:
-    """Share of attacks of which a target is among the three channels with the largest scores."""
-    assert site.check is not None
-    found = []
-    for log in (site.check, site.test):
-        if detector is None:
-            channels = ((log - site.train.mean()) / site.train.std().replace(0, 1)).abs().to_numpy()
-        else:
-            channels = detector.score_channels(log)
-        for start, end, targets in site.events:
-            inside = (log.index >= start) & (log.index <= end)
-            if inside.any():
-                mean = np.nanmean(channels[inside], axis=0)
-                top = [log.columns[i] for i in np.argsort(-mean)[:3]]
-                found.append(bool(set(top) & set(targets)))
-    return float(np.mean(found))
-
-
-def alarms(detector: Detector, site: Plant, budget: float) -> dict[str, float]:
-    """What an operator hears of the test log at a threshold set on normal rows of the check log."""
-    assert site.check is not None and site.check_labels is not None
-    edges = np.flatnonzero(np.diff(site.check_labels)) + 1
-    normal = [
-        part for part, on in zip(
-            np.split(site.check, edges), np.split(site.check_labels, edges), strict=True
-        ) if not on.any() and len(part) > detector.reach + 1
-    ]  # fmt: skip
-    detector.calibrate(normal, false_alarms_per_day=budget)
-    events = detector.detect(site.test)
-    attacks = [e for e in site.events if e[0] >= site.test.index[0]]
-    delays, false = [], 0
-    for start, end, _ in attacks:
-        touching = events[(events["end"] >= start) & (events["raised"] <= end)]
-        if len(touching):
-            first = max(touching["raised"].min(), start)
-            delays.append((first - start) / pd.Timedelta("1h"))
-    for alarm_start, alarm_end in zip(events["start"], events["end"], strict=True):
-        false += not any(alarm_end >= start and alarm_start <= end for start, end, _ in attacks)
-    days = float((site.labels == 0).sum()) * (detector.period_ or 0) / 86400
-    return {
-        "budget": budget, "event_recall": len(delays) / len(attacks),
-        "delay_h": float(np.median(delays)) if delays else float("nan"),
-        "false_alarms_per_day": false / days,
-    }  # fmt: skip
+def normal_parts(detector: Detector, check: Labelled) -> list[pd.DataFrame]:
+    """The stretches of a log between attacks that are long enough to be scored."""
+    edges = np.flatnonzero(np.diff(check.labels)) + 1
+    log = check.runs[0]
+    starts, stops = [0, *edges], [*edges, len(log)]
+    parts = [log.iloc[a:b] for a, b in zip(starts, stops, strict=True) if not check.labels[a]]
+    return [part for part in parts if len(part) > detector.reach + 1]
 
 
 if __name__ == "__main__":

@@ -33,9 +33,9 @@ def test_quick_start(tmp_path, monkeypatch, capsys):
     # a sine of size 5 or 8 plus noise of standard deviation 1 or 1.4: a forecast that follows the
     # sine has a fair CRPS of .56 to .8 over a mean of 25
     assert 0.02 < names["result"].scores["fair_crps"] < 0.04
-    exec(compile(programs()[2], "README.md", "exec"), names)
+    exec(compile(programs()[3], "README.md", "exec"), names)
     assert "DieboldMariano" in capsys.readouterr().out
-    assert len(programs()) == 3
+    assert len(programs()) == 4
 
 
 def test_detection(tmp_path, monkeypatch):
@@ -58,6 +58,9 @@ def test_detection(tmp_path, monkeypatch):
     alarms = names["alarms"]
     assert ((alarms["start"] <= log.index[319]) & (alarms["end"] >= log.index[300])).any()
     assert names["alarm"] is None
+    names["labels"] = np.isin(np.arange(500), np.arange(300, 320)).astype(int)
+    exec(compile(programs()[2], "README.md", "exec"), names)
+    assert list(names["detectors"]) == ["tfdpm", "windows"]
 
 
 @pytest.mark.slow
