@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ import torch
 from tsgen import GaussianEstimator, TimeGradEstimator, load
 from tsgen.diffusion import LinearSchedule
 from tsgen.forecasting.spec import infer_spec
-from tsgen.forecasting.windows import validation_windows
+from tsgen.forecasting.windows import WindowStore, validation_windows
 
 QUICK = {
     "num_batches_per_epoch": 4,
@@ -167,6 +168,19 @@ def test_early_stopping_keeps_the_best_weights():
     )
     assert torch.equal(weights(predictor), weights(again))
     assert module.best_forecaster is module.forecaster
+
+
+def test_a_predictor_does_not_keep_the_training_data():
+    """Lightning's trainer would, as long as the predictor lives."""
+
+    def stores():
+        gc.collect()
+        return sum(isinstance(thing, WindowStore) for thing in gc.get_objects())
+
+    before = stores()
+    predictor = make().train(data(), seed=0)
+    assert stores() == before
+    assert list(predictor.predict(data()))
 
 
 def test_validation_has_many_windows_and_fixed_noise():

@@ -1,6 +1,7 @@
 """Any forecaster as a detector."""
 
 import functools
+import gc
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -107,6 +108,7 @@ class ForecastDetector(Detector):
         self.predictor_: GenerativePredictor = self.prepared.train(
             [{**known, "item_id": "known"}], [{**held, "item_id": "held"}], seed=self.seed
         )
+        gc.collect()  # what the training held is a circle of references, as large as the log
         self._check_scorer()
 
     def _entry(self, pieces: list[tuple[Run, int, int]]) -> dict[str, Any]:

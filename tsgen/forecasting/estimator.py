@@ -189,9 +189,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             ValueError: for data or options that do not fit, before training starts.
             FloatingPointError: if the loss ceases to be finite.
         """
-        return self.train_model(
-            training_data, validation_data, None, shuffle_buffer_length, cache_data, ckpt_path, seed
-        ).predictor
+        options = (shuffle_buffer_length, cache_data, ckpt_path, seed)
+        return _alone(self.train_model(training_data, validation_data, None, *options))
 
     def train_from(
         self,
@@ -205,7 +204,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     ) -> GenerativePredictor:
         """Go on training a predictor's network, with its input statistics, on other data."""
         options = (shuffle_buffer_length, cache_data, ckpt_path, seed)
-        return self.train_model(training_data, validation_data, predictor, *options).predictor
+        return _alone(self.train_model(training_data, validation_data, predictor, *options))
 
     def train_model(
         self,
@@ -402,3 +401,9 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             "seed": seed,
             "validation": validation is not None,
         }
+
+
+def _alone(output: TrainOutput) -> GenerativePredictor:
+    """The predictor without Lightning's trainer, which would keep the training data in memory."""
+    output.predictor.prediction_net.trainer = None
+    return output.predictor
