@@ -5,6 +5,7 @@ import functools
 import itertools
 import warnings
 
+import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
 import pytest
@@ -379,6 +380,11 @@ def test_bad_logs(data, message):
         fitted("ar1").decision_function(data)
 
 
+class Never(pl.Callback):
+    def on_fit_start(self, trainer, pl_module):
+        raise AssertionError("training began")
+
+
 def test_bad_starts(tmp_path):
     with pytest.raises(ValueError, match="has not been fitted"):
         AR1Detector().decision_function(LOG)
@@ -392,6 +398,17 @@ def test_bad_starts(tmp_path):
         ForecastDetector()
     with pytest.raises(ValueError, match="needs a diffusion model; this is a Gaussian"):
         TFDPMDetector.scorer.check(fitted("gaussian_nll").model_)
+    with pytest.raises(ValueError, match="window=4 must be above latent=4"):
+        UAEDetector(window=4)
+    with pytest.raises(ValueError, match="windows of 32 rows are too few"):
+        UAEDetector(holdout=0.9).fit(law(64, 0))
+    with pytest.raises(FloatingPointError, match="lower lr=1e"):
+        UAEDetector(window=6, latent=2, batches=40, lr=1e20).fit(law(100, 0))
+    with pytest.raises(ValueError, match="needs an energy-based"):  # before any training
+        TFDPMDetector(
+            estimator=TFDPMEstimator(1, window=2, trainer_kwargs={"callbacks": [Never()]}),
+            scorer=Energy(),
+        ).fit(law(100, 0))
     with pytest.raises(ValueError, match="holds no detector"):
         Detector.load(tmp_path)
     with pytest.raises(ValueError, match="window=0 must be at least 1"):

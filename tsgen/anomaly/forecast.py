@@ -12,6 +12,7 @@ import torch
 from tsgen.anomaly.actuators import Actuators
 from tsgen.anomaly.detector import Detector, Run
 from tsgen.anomaly.scorers import NegativeLogLikelihood, Scorer
+from tsgen.core import seeded
 from tsgen.forecasting.estimator import GenerativeEstimator
 from tsgen.forecasting.predictor import GenerativePredictor
 from tsgen.models import GenerativeModel
@@ -102,14 +103,17 @@ class ForecastDetector(Detector):
                 f"{type(self).__name__}: all {len(self.names_)} channels are actuators; nothing is "
                 "left to predict: set predict_actuators=True"
             )
+        used = self.prepared
+        lead = () if used.decoding == "step" else (used.prediction_length,)
+        with seeded(0):
+            self.scorer.check(used.build_model((*lead, len(self.predicted_)), (*lead, 4)))
         pieces = [(run, *piece) for run in runs for piece in self._pieces(len(run.values))]
         known = self._entry([(run, first, middle) for run, first, middle, _ in pieces])
         held = self._entry([(run, middle, last) for run, _, middle, last in pieces])
-        self.predictor_: GenerativePredictor = self.prepared.train(
+        self.predictor_: GenerativePredictor = used.train(
             [{**known, "item_id": "known"}], [{**held, "item_id": "held"}], seed=self.seed
         )
         gc.collect()  # what the training held is a circle of references, as large as the log
-        self._check_scorer()
 
     def _entry(self, pieces: list[tuple[Run, int, int]]) -> dict[str, Any]:
         """One long series of rows of runs; between them, nothing for as long as it matters.
@@ -163,9 +167,6 @@ class ForecastDetector(Detector):
         edges = np.linspace(0, length, min(max(count, 1), _PIECES) + 1).astype(int)
         cuts = edges[1:] - np.maximum((self.holdout * np.diff(edges)).astype(int), 1)
         return [(int(a), int(m), int(b)) for a, m, b in zip(edges, cuts, edges[1:], strict=False)]
-
-    def _check_scorer(self) -> None:
-        self.scorer.check(self.model_)
 
     def _errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
         with torch.no_grad():

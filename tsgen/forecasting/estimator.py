@@ -190,7 +190,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             FloatingPointError: if the loss ceases to be finite.
         """
         options = (shuffle_buffer_length, cache_data, ckpt_path, seed)
-        return _alone(self.train_model(training_data, validation_data, None, *options))
+        return self.train_model(training_data, validation_data, None, *options).predictor
 
     def train_from(
         self,
@@ -204,7 +204,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     ) -> GenerativePredictor:
         """Go on training a predictor's network, with its input statistics, on other data."""
         options = (shuffle_buffer_length, cache_data, ckpt_path, seed)
-        return _alone(self.train_model(training_data, validation_data, predictor, *options))
+        return self.train_model(training_data, validation_data, predictor, *options).predictor
 
     def train_model(
         self,
@@ -242,14 +242,11 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             training: Iterable
             if streamed:
                 training = StreamedWindows(
-                    training_data,
-                    transformation,
-                    shape,
-                    self.batch_size,
+                    training_data, transformation, shape, self.batch_size,
                     self.num_batches_per_epoch,
                     num_instances=-(-self.batch_size // spec.num_series),
                     shuffle_buffer_length=shuffle_buffer_length,
-                )
+                )  # fmt: skip
             else:
                 store = WindowStore(entries, shape, device)
                 training = RandomWindows(store, self.batch_size, self.num_batches_per_epoch)
@@ -263,17 +260,10 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
                 self.checkpoint_dir, self._fingerprint(spec, seed, validation_data), ckpt_path
             )
             trainer = fit(
-                module,
-                training,
-                validation,
-                run,
-                name=type(self).__name__,
-                max_epochs=self.max_epochs,
-                patience=self.patience,
-                device=device,
-                verbose=self.verbose,
-                trainer_kwargs=self.trainer_kwargs or {},
-            )
+                module, training, validation, run, name=type(self).__name__,
+                max_epochs=self.max_epochs, patience=self.patience, device=device,
+                verbose=self.verbose, trainer_kwargs=self.trainer_kwargs or {},
+            )  # fmt: skip
         predictor = self.create_predictor(transformation, module, shape, spec)
         predictor.history = run.history
         run.close()
@@ -401,9 +391,3 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             "seed": seed,
             "validation": validation is not None,
         }
-
-
-def _alone(output: TrainOutput) -> GenerativePredictor:
-    """The predictor without Lightning's trainer, which would keep the training data in memory."""
-    output.predictor.prediction_net.trainer = None
-    return output.predictor

@@ -318,6 +318,7 @@ def fit(
     chosen = run.best if validation is not None and run.best.exists() else run.last
     state = torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"]
     module.load_state_dict(state)
+    module.trainer = None  # it would keep the training data as long as the module lives
     return trainer
 
 

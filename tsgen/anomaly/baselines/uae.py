@@ -105,6 +105,8 @@ class UAEDetector(Detector):
                     best = found
                     for name, layer in zip(self.learned, layers, strict=True):
                         setattr(self, name, layer.detach().numpy().copy())
+        if not np.isfinite(best):
+            raise FloatingPointError(f"UAEDetector: the loss is {found}; lower lr={self.lr}")
 
     def _fresh(self, lengths: list[int]) -> np.ndarray:
         """The ends of the runs."""
