@@ -327,6 +327,34 @@ def test_components_never_explain_all():
     assert made.decision_function(np.full((1, 3), 50.0))[0] > 0
 
 
+def test_who_it_was_is_read_off_what_is_usual():
+    """A channel that is nearly certain is named though another is farther off."""
+    made = PCADetector(window=2, components=5).fit(frame(law(600, 0)))
+    log = frame(law(60, 3))
+    usual = np.maximum(made.moments_[0], 1e-4)
+    np.testing.assert_allclose(made.attribution(log), made.score_channels(log) / usual)
+    shares = made.explain(log, (log.index[20], log.index[24]))
+    mean = (made.score_channels(log)[20:25] / usual).mean(0)
+    np.testing.assert_allclose(shares[NAMES], mean / mean.sum())
+    assert usual.max() > 3 * usual.min()  # else the order would be that of the scores
+
+
+def test_p_values_are_of_what_an_alarm_sustained():
+    """In the batch and in a stream: with an on-delay a peak alone says nothing."""
+    made = AR1Detector(policy=AlarmPolicy(min_duration=3)).fit(frame(law(600, 0)))
+    made.calibrate(frame(law(2000, 1)), false_alarms_per_day=20, block=20)
+    log = frame(law(60, 2))
+    log.iloc[30:36, 1] += [6, -6, 6, -6, 3, -3]
+    (event,) = made.detect(log).to_dict("records")
+    scores = made.decision_function(log)
+    sustained = np.lib.stride_tricks.sliding_window_view(scores[30:40], 3).min(1).max()
+    assert event["p_value"] == made.p_value(sustained) > made.p_value(event["score"])
+    ended = [made.update(row, time) for time, row in log.iterrows()]
+    assert [a.p_value for a in ended if a and a.state == "ended"] == pytest.approx(
+        [event["p_value"]], rel=1e-6, abs=0
+    )
+
+
 def test_two_long_runs_are_not_joined():
     """A window never holds rows of two runs."""
     runs = [frame(law(150, 6)), frame(law(150, 7) + 40)]
