@@ -18,7 +18,7 @@ from tsgen.forecasting.layout import InputLayout, measure_statistics
 from tsgen.forecasting.module import ForecastModule
 from tsgen.forecasting.predictor import GenerativePredictor
 from tsgen.forecasting.scaling import Link, Scaling, Support
-from tsgen.forecasting.spec import DataSpec, Entry, infer_spec
+from tsgen.forecasting.spec import DataSpec, Entry, infer_spec, target_statistics
 from tsgen.forecasting.training import Run, check_trainer_kwargs, fit
 from tsgen.forecasting.transformation import create_transformation
 from tsgen.forecasting.windows import (
@@ -54,12 +54,16 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         encoder: "gru", "lstm", "transformer", or a class or ``functools.partial`` that takes
             ``input_size``.
         decoding: "step" unrolls events (C,), "horizon" draws (H, C) at once.
-        scaling: "mean", "standard", "robust", "anchored" or "none"; see ``forecasting.scaling``.
+        scaling: "mean", "standard", "robust", "anchored", "global" or "none"; see
+            ``forecasting.scaling``.
         scaling_window: steps the scaling statistics look back: "context" for the encoder's, "past"
             for as many as the network sees (the context and the longest lag), "all" for the whole
             past, or a number.
         support: where the target lives: "real", "positive", "count" or (lo, hi); samples stay
             inside.
+        min_history: steps of a series before the horizon of a training window, at least 1, or 0:
+            windows may then start a series, as imputing whole series needs, and scaling must be
+            "global" or "none", which do not look back.
         lags_seq: which earlier values the encoder sees; chosen by frequency and channels if not
             given. With anchored scaling the value before each is added, so that the change at that
             time is seen.
@@ -94,6 +98,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     scaling: Scaling = "mean"
     scaling_window: int | Literal["context", "past", "all"] = "context"
     support: Support = "real"
+    min_history: int = 1
     lags_seq: tuple[int, ...] | None = None
     time_features: tuple[Callable, ...] | None = None
     batch_size: int = 64
@@ -131,6 +136,13 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             raise ValueError(
                 f"{name}: scaling_window={self.scaling_window} must be at least 1, 'context', "
                 "'past' or 'all'"
+            )
+        if self.min_history not in (0, 1) or not (
+            self.min_history or self.scaling in ("global", "none")
+        ):
+            raise ValueError(
+                f"{name}: min_history={self.min_history} must be 1, or 0 with scaling='global' or "
+                f"'none' (now {self.scaling!r})"
             )
         if self.lags_seq is not None and (not self.lags_seq or min(self.lags_seq) < 1):
             raise ValueError(f"{name}: lags_seq={self.lags_seq} must be positive steps")
@@ -222,9 +234,12 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             The transformation, the module, Lightning's trainer and the predictor.
         """
         device = usable_device(self.device)
-        spec = infer_spec(training_data, self.prediction_length, self.support)
+        spec = infer_spec(training_data, self.prediction_length, self.support, self.min_history)
         if from_predictor is not None:
             spec = from_predictor.spec.replace(whole=spec.whole, whole_steps=spec.whole_steps)
+        elif self.scaling == "global":
+            mean, std = target_statistics(training_data, Link(self.support, spec.tau))
+            spec = spec.replace(target_mean=mean, target_std=std)
         shape, lags = self._window(spec)
         transformation = self.create_transformation(spec, shape)
         streamed = not hasattr(training_data, "__len__") or spec.num_bytes > self.memory_limit
@@ -327,7 +342,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             lags = tuple(sorted({*(lag for lag in lags if lag > 1), *(lag + 1 for lag in lags)}))
         else:
             lags = tuple(sorted(set(lags)))
-        return WindowShape(context, context + max(lags), self.prediction_length), lags
+        shape = WindowShape(context, context + max(lags), self.prediction_length, self.min_history)
+        return shape, lags
 
     def _layout(
         self,

@@ -241,7 +241,7 @@ class Forecaster(Component, nn.Module, ABC):
         ``before`` is the value carried up to the step before: where it is NaN there is nothing to
         scale by yet.
         """
-        if self.layout.scaling != "none":
+        if self.layout.scaling not in ("global", "none"):
             observed = observed & ~before.isnan()
         event = tuple(range(-len(self.model.event_shape), 0))
         noise, log_noise = self._noise(y, location, scale, cond)

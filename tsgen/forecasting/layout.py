@@ -105,6 +105,7 @@ def raw_statistics(scaling: Scaling, location: Tensor, scale: Tensor, center: Te
     r"""The scaling statistics worth telling a network, (\*, C) or (\*, 2 C), or none."""
     parts = {
         "none": [],
+        "global": [],
         "mean": [scale.log()],
         "anchored": [scale.log()],
     }.get(scaling, [scale.log(), (location + center).to(scale.dtype)])

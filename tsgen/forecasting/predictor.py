@@ -30,7 +30,7 @@ from tsgen.forecasting.windows import (
 )
 from tsgen.models import GenerativeModel
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout of a saved model; raised whenever old folders can no longer be read."""
 
 

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from tsgen.core import Options
 
-Scaling = Literal["mean", "standard", "robust", "anchored", "none"]
+Scaling = Literal["mean", "standard", "robust", "anchored", "global", "none"]
 Support = Literal["real", "positive", "count"] | tuple[float, float]
 
 
@@ -172,7 +172,11 @@ def typical_size(support: Support, sums: np.ndarray, counts: np.ndarray) -> tupl
 
 
 def running_statistics(
-    z: np.ndarray, observed: np.ndarray, kind: Scaling, window: int | None
+    z: np.ndarray,
+    observed: np.ndarray,
+    kind: Scaling,
+    window: int | None,
+    fixed: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Location and scale at each time, from the observed values of the last ``window`` steps.
 
@@ -183,6 +187,7 @@ def running_statistics(
     standard  mean                     standard deviation
     robust    median                   interquartile range / 1.349
     anchored  the last value observed  root mean square of changes between observed values
+    global    mean                     standard deviation, both of the training data
     none      0                        1
     ========  =======================  ===========================================================
 
@@ -195,6 +200,7 @@ def running_statistics(
         observed: (C, T), bool.
         kind: which.
         window: steps to look back; ``None`` is all of the past.
+        fixed: for "global", the mean and the standard deviation of each channel, (2, C).
 
     Returns:
         Location and scale, (C, T), float64.
@@ -202,6 +208,10 @@ def running_statistics(
     filled = np.nan_to_num(z)
     if kind == "none":
         return np.zeros_like(filled), np.ones_like(filled)
+    if kind == "global":
+        assert fixed is not None
+        location, scale = (np.broadcast_to(v[:, None], filled.shape) for v in fixed)
+        return location, scale
     if kind == "robust":
         location, scale = _quartiles(np.where(observed, z, np.nan), window)
         whole = scale if window is None else np.zeros_like(scale)

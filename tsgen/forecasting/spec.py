@@ -37,6 +37,7 @@ class DataSpec(Options):
         tau: typical size of each channel, for links.
         whole: whether all target values are whole numbers.
         whole_steps: steps at which every channel is observed.
+        target_mean, target_std: of each channel's linked values, for global scaling.
     """
 
     freq: str
@@ -56,6 +57,8 @@ class DataSpec(Options):
     tau: tuple[float, ...] = (1.0,)
     whole: bool = False
     whole_steps: int = 1
+    target_mean: tuple[float, ...] = ()
+    target_std: tuple[float, ...] = ()
 
     @property
     def is_panel(self) -> bool:
@@ -154,7 +157,10 @@ def _finite(value: np.ndarray, name: str, where: str, rank: int) -> np.ndarray:
 
 
 def infer_spec(
-    dataset: Iterable[Entry], prediction_length: int, support: Support = "real"
+    dataset: Iterable[Entry],
+    prediction_length: int,
+    support: Support = "real",
+    min_history: int = 1,
 ) -> DataSpec:
     """Read a data set once, check every entry and describe it.
 
@@ -179,10 +185,11 @@ def infer_spec(
             cardinality = np.zeros(len(entry.get(CATEGORY, ())))
         check_alike(entry, first)
         channels, length = entry["target"].shape
-        if length < prediction_length + 1:
+        if length < prediction_length + min_history:
             raise ValueError(
                 f"{entry['where']}: target has {length} steps; training with prediction_length="
-                f"{prediction_length} needs at least {prediction_length + 1}. Drop shorter series."
+                f"{prediction_length} needs at least {prediction_length + min_history}. Drop "
+                "shorter series."
             )
         check_covariate_length(entry, length)
         link.check(entry["target"], entry["where"])
@@ -226,6 +233,30 @@ def infer_spec(
         whole=whole,
         whole_steps=complete,
     )
+
+
+def target_statistics(
+    dataset: Iterable[Entry], link: Link
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel's observed values, mapped by a link.
+
+    A channel without spread has 1. Of a stream the first 64 entries count.
+    """
+    entries = dataset if hasattr(dataset, "__len__") else itertools.islice(dataset, _PEEK)
+    count, mean, squares = np.zeros(()), np.zeros(()), np.zeros(())
+    for raw in entries:
+        target = read_entry(raw)["target"]
+        seen = np.isfinite(target)
+        z = np.where(seen, link.numpy(target), 0.0)
+        number = seen.sum(1)
+        local = z.sum(1) / np.maximum(number, 1)
+        change, total = local - mean, np.maximum(count + number, 1)
+        within = np.where(seen, (z - local[:, None]) ** 2, 0.0).sum(1)
+        squares = squares + within + change**2 * count * number / total
+        mean, count = mean + change * number / total, count + number
+    variance = squares / np.maximum(count, 1)
+    std = np.where(variance > 1e-12 * (1 + mean**2), np.sqrt(variance), 1.0)
+    return tuple(mean.tolist()), tuple(std.tolist())
 
 
 def _origin(support: Support) -> float:

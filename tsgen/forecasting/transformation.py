@@ -102,21 +102,33 @@ class ScaleTarget(Component, MapTransformation):
     the data's own zero and 1 stand for location and scale.
     """
 
-    def __init__(self, link: Link, scaling: Scaling, window: int | None, past_length: int) -> None:
+    def __init__(
+        self,
+        link: Link,
+        scaling: Scaling,
+        window: int | None,
+        past_length: int,
+        mean: tuple[float, ...] = (),
+        std: tuple[float, ...] = (),
+    ) -> None:
         self.link, self.scaling, self.window, self.past_length = link, scaling, window, past_length
+        self.fixed = np.array([mean, std])
 
     def map_transform(self, data: Entry, is_train: bool) -> Entry:
         """Transform one entry."""
         target = data["target"]
         count = max(1, _PIECE // target.shape[1])
-        pieces = [self._channels(target[i : i + count]) for i in range(0, len(target), count)]
+        pieces = [
+            self._channels(target[i : i + count], self.fixed[:, i : i + count])
+            for i in range(0, len(target), count)
+        ]
         padded = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
         for name in ("known", "covariates"):
             padded[name] = self._pad(data[name], 0.0)
         start = data["start"] - self.past_length
         return {**data, **padded, "start": start}
 
-    def _channels(self, target: np.ndarray) -> dict[str, np.ndarray]:
+    def _channels(self, target: np.ndarray, fixed: np.ndarray) -> dict[str, np.ndarray]:
         """Some channels' series."""
         observed = np.isfinite(target)
         steps = np.arange(target.shape[1])
@@ -125,14 +137,19 @@ class ScaleTarget(Component, MapTransformation):
         first = np.take_along_axis(target, observed.argmax(1)[:, None], 1)
         center = np.nan_to_num(first) if self.link.support == "real" else np.zeros_like(first)
         location, scale = running_statistics(
-            self.link.numpy(carried), observed, self.scaling, self.window
+            self.link.numpy(carried), observed, self.scaling, self.window, fixed
         )
-        location = np.where(last >= 0, location, 0.0) - center
+        before, scale_before = -center, np.ones_like(center)
+        if self.scaling == "global":
+            before, scale_before = location[:, :1] - center, scale[:, :1]
+            location = location - center
+        else:
+            location = np.where(last >= 0, location, 0.0) - center
         return {
             "target": self._pad(carried - center, np.nan),
             "observed": self._pad(observed, False),
-            "location": self._pad(location, -center),
-            "scale": self._pad(scale, 1.0),
+            "location": self._pad(location, before),
+            "scale": self._pad(scale, scale_before),
             "center": center[:, 0],
         }
 
@@ -169,6 +186,8 @@ def create_transformation(
             ReadEntry(spec, link.support, prediction_length),
             *added,
             VstackFeatures("known", [*stacked, "known"]),
-            ScaleTarget(link, scaling, scaling_window, past_length),
+            ScaleTarget(
+                link, scaling, scaling_window, past_length, spec.target_mean, spec.target_std
+            ),
         ]
     )

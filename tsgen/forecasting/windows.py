@@ -50,17 +50,22 @@ class WindowShape(Options):
         context_length: L, steps the encoder runs over.
         past_length: P >= L, steps that lags reach back to.
         prediction_length: H.
+        min_history: steps of the series before the forecast's start that a training window has at
+            least.
     """
 
     context_length: int
     past_length: int
     prediction_length: int
+    min_history: int = 1
 
     def first(self, length: int) -> int:
         """The earliest forecast start in a series.
 
-        It has a full past if the series is long, else what there is.
+        It has a full past if the series is long, else what there is; where none is needed, any.
         """
+        if self.min_history == 0:
+            return 0
         room = length - self.prediction_length
         if room >= 2 * self.past_length:
             return self.past_length
@@ -203,10 +208,11 @@ def validation_windows(
         padded = entry["target"].shape[1]
         length = padded - shape.past_length
         last = length - shape.prediction_length
-        if last < 1:
+        if last < shape.min_history:
             raise ValueError(
-                f"validation series {entry['item_id']!r} has {length} steps, needs more than "
-                f"prediction_length={shape.prediction_length}"
+                f"validation series {entry['item_id']!r} has {length} steps, needs at least "
+                f"{shape.prediction_length + shape.min_history} for prediction_length="
+                f"{shape.prediction_length}"
             )
         start, end = trained.get(entry["item_id"], (None, 0))
         goes_on = start == entry["start"] and end < padded
@@ -237,7 +243,8 @@ class UniformWindowSampler(InstanceSampler):
         if last < first:
             raise ValueError(
                 f"a series of the stream has {length} steps; prediction_length="
-                f"{self.shape.prediction_length} needs at least {self.shape.prediction_length + 1}"
+                f"{self.shape.prediction_length} needs at least "
+                f"{self.shape.prediction_length + self.shape.min_history}"
             )
         drawn = torch.randint(first, last + 1, (self.num_instances,)).numpy()
         return drawn + self.shape.past_length

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Literal
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tsgen.diffusion import Ancestral, LinearSchedule, Parameterization, Sampler, Schedule
 from tsgen.diffusion.samplers import Denoiser
+from tsgen.diffusion.schedules import VariancePreserving
 from tsgen.models.base import GenerativeModel
 from tsgen.nets import DilatedResidualNet
 
@@ -23,7 +24,15 @@ class DDPM(GenerativeModel):
     .. math:: \lVert f(x, \varepsilon) - f_\theta(\alpha_n x + \sigma_n \varepsilon, n, c) \rVert^2,
 
     for the target f (the noise by default: eq 14 of the paper). Elements that were not observed are
-    hidden from the network, which sees what is hidden, and carry no loss.
+    hidden from the network, which sees what is hidden, and carry no loss. Where the process does
+    not keep the variance, the network sees the noised event divided by
+    :math:`\sqrt{\alpha^2 + \sigma^2}`.
+
+    With a ``given_rate`` a random part of an example's observed elements is given to the network
+    without noise and carries no loss, and what was not observed is noise around zero to it
+    (Tashiro, Song, Song, Ermon 2021, CSDI, section 4.2). Such a model draws the rest given some,
+    and, as it meets examples that are given nothing, can guide itself by the difference (Ho,
+    Salimans 2022, Classifier-free diffusion guidance).
 
     Args:
         event_shape: (C,) or (H, C).
@@ -43,13 +52,14 @@ class DDPM(GenerativeModel):
             are TimeGrad's network's.
         continuous: whether training draws any time in (0, 1], not only the N steps, so that the
             model knows every noise level.
+        given_rate: share of the training examples of which a part is given.
+        given_patterns: what may be given, with equal chances: "cells" is any elements, "channels"
+            whole channels, "steps" all up to some step. Each is given in a share that is uniform.
     """
 
     partial: ClassVar[Literal["elements", "marginal", "drop"]] = "elements"
 
     times: Tensor
-    alphas: Tensor
-    sigmas: Tensor
 
     def __init__(
         self,
@@ -66,8 +76,16 @@ class DDPM(GenerativeModel):
         cond_channels: int = 1,
         network: Callable | None = None,
         continuous: bool = False,
+        given_rate: float = 0.0,
+        given_patterns: tuple[Literal["cells", "channels", "steps"], ...] = ("cells",),
     ) -> None:
         super().__init__(event_shape, cond_shape)
+        if not 0 <= given_rate <= 1 or not given_patterns:
+            raise ValueError(
+                f"{type(self).__name__}: given_rate={given_rate} must lie in [0, 1] and "
+                f"given_patterns={given_patterns} name at least one"
+            )
+        self.given_rate, self.given_patterns = given_rate, given_patterns
         sampler.times(schedule)  # a sampler with more steps than the schedule has is refused here
         self.schedule, self.sampler = schedule, sampler
         self.parameterization = Parameterization(target)
@@ -84,11 +102,9 @@ class DDPM(GenerativeModel):
             cond_channels=cond_channels,
             max_frequency=float(max(schedule.num_steps, 16)),
         )
-        self.net = build(tuple(event_shape), tuple(cond_shape))
-        times = schedule.times()[1:]
-        self.register_buffer("times", times, persistent=False)
-        self.register_buffer("alphas", schedule.alpha(times), persistent=False)
-        self.register_buffer("sigmas", schedule.sigma(times), persistent=False)
+        extra = {"extra": 2} if given_rate else {}
+        self.net = build(tuple(event_shape), tuple(cond_shape), **extra)
+        self.register_buffer("times", schedule.times()[1:], persistent=False)
 
     @property
     def working_size(self) -> int:
@@ -99,45 +115,91 @@ class DDPM(GenerativeModel):
         """Denoising error of each example at a random step, mean over its elements, (*batch,)."""
         batch = self._batch(cond, x)
         x, cond = x.reshape(-1, *self.event_shape), cond.reshape(-1, *self.cond_shape)
-        if self.continuous:
-            t = 1 - torch.rand(len(x), dtype=self.times.dtype, device=x.device)
-            levels = self.schedule.alpha(t), self.schedule.sigma(t)
-        else:
-            n = torch.randint(self.schedule.num_steps, (len(x),), device=x.device)
-            t, levels = self.times[n], (self.alphas[n], self.sigmas[n])
-        alpha, sigma = (v.to(x.dtype).view(-1, *[1] * len(self.event_shape)) for v in levels)
+        t, weight = self._draw_times(len(x))
+        alpha, sigma = (v.to(x.dtype).view(-1, *[1] * len(self.event_shape)) for v in self._at(t))
+        mask = None if observed is None else observed.reshape(x.shape).to(x.dtype)
+        counted, given = mask, None
+        if self.given_rate:
+            x = x if mask is None else x * mask
+            given = self._draw_given(x) * (1 if mask is None else mask)
+            counted, mask = (1 if mask is None else mask) - given, None
         eps = torch.randn_like(x)
         noised = alpha * x + sigma * eps
-        mask = None if observed is None else observed.reshape(x.shape).to(x.dtype)
-        output = self.net(noised, self.net.embed(t), self.net.condition(cond), mask)
+        output = self._predict(
+            noised, (alpha, sigma), self.net.embed(t), self.net.condition(cond), mask,
+            None if given is None else (x, given),
+        )  # fmt: skip
         error = self.distance(output, self.parameterization.of(x, eps, alpha, sigma))
-        if mask is not None:
-            error = error * mask
+        if counted is not None:
+            error = error * counted
         loss = error.flatten(1).mean(1)
         if self.min_snr is not None:
-            snr = (alpha / sigma) ** 2
-            loss = (
-                loss
-                * (
-                    snr.clamp_max(self.min_snr) / self.parameterization.weight(alpha, sigma)
-                ).flatten()
-            )
-        return loss.view(batch)
+            snr = ((alpha / sigma) ** 2).clamp_max(self.min_snr)
+            loss = loss * (snr / self.parameterization.weight(alpha, sigma)).flatten()
+        return (loss if weight is None else loss * weight.to(loss.dtype)).view(batch)
+
+    def _draw_times(self, count: int) -> tuple[Tensor, Tensor | None]:
+        """Times (count,), float64, and what their losses are multiplied by, if anything."""
+        if self.continuous:
+            return 1 - torch.rand(count, dtype=self.times.dtype, device=self.times.device), None
+        return self.times[torch.randint(len(self.times), (count,), device=self.times.device)], None
+
+    def _at(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Signal's factor and noise's standard deviation."""
+        return self.schedule.alpha(t), self.schedule.sigma(t)
+
+    def _draw_given(self, x: Tensor) -> Tensor:
+        """Which elements are given, like x (rows, *event_shape), 0 or 1."""
+        rows, ones = len(x), [1] * len(self.event_shape)
+        share = torch.rand(rows, *ones, device=x.device)
+        kind = torch.randint(len(self.given_patterns), share.shape, device=x.device)
+        given = torch.rand(share.shape, device=x.device) < self.given_rate
+        steps = torch.arange(x.shape[1], device=x.device).view(-1, *ones[1:]) / x.shape[1]
+        patterns = {
+            "cells": lambda: torch.rand(x.shape, device=x.device) < share,
+            "channels": lambda: torch.rand(rows, *ones[1:], x.shape[-1], device=x.device) < share,
+            "steps": lambda: steps < share,
+        }
+        drawn = [patterns[name]() & (kind == i) for i, name in enumerate(self.given_patterns)]
+        return (given & functools.reduce(torch.logical_or, drawn)).expand(x.shape).to(x.dtype)
+
+    def _predict(
+        self,
+        x: Tensor,
+        levels: tuple[Tensor | float, Tensor | float],
+        time: Tensor,
+        conditioning: Iterable[Tensor],
+        observed: Tensor | None = None,
+        given: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """What the network says of noised events x at levels (alpha, sigma)."""
+        if not isinstance(self.schedule, VariancePreserving):
+            x = x / (levels[0] ** 2 + levels[1] ** 2) ** 0.5
+        if not self.given_rate:
+            return self.net(x, time, conditioning, observed)
+        values, mask = (torch.zeros_like(x),) * 2 if given is None else given
+        extra = torch.stack([values * mask, mask.expand(x.shape)])
+        return self.net(x * (1 - mask), time, conditioning, observed, extra)
 
     def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
         """Run the sampler, (*sample_shape, *batch, *event_shape)."""
         batch = self._batch(cond)
-        count = math.prod(sample_shape)
-        rows = cond.reshape(1, -1, *self.cond_shape).expand(
-            count, *[-1] * (1 + len(self.cond_shape))
-        )
-        rows = rows.reshape(-1, *self.cond_shape)
+        rows = self._rows(cond, math.prod(sample_shape))
         denoise = self.denoiser(rows, times=self.sampler.times(self.schedule))
         x = self.sampler.sample(denoise, (len(rows), *self.event_shape), self.schedule, like=cond)
         return x.view(*sample_shape, *batch, *self.event_shape)
 
+    def _rows(self, cond: Tensor, count: int) -> Tensor:
+        """Conditioning of so many draws for each, (count * rows, *cond_shape)."""
+        rows = cond.reshape(1, -1, *self.cond_shape)
+        return rows.expand(count, *rows.shape[1:]).reshape(-1, *self.cond_shape)
+
     def denoiser(
-        self, cond: Tensor, observed: Tensor | None = None, times: Tensor | None = None
+        self,
+        cond: Tensor,
+        observed: Tensor | None = None,
+        times: Tensor | None = None,
+        given: tuple[Tensor, Tensor] | None = None,
     ) -> Denoiser:
         """The estimate of clean events from noised ones, for a conditioning (rows, *cond_shape).
 
@@ -147,6 +209,8 @@ class DDPM(GenerativeModel):
             cond: (rows, *cond_shape).
             observed: elements the estimate may look at, (rows, *event_shape); ``None`` is all.
             times: at which it will be asked; others are computed when they come.
+            given: values without noise and which of them are given, each (rows, *event_shape);
+                only for a model with a ``given_rate``.
 
         Returns:
             ``denoise(x, t)`` of (rows, *event_shape) and a time in (0, 1].
@@ -155,14 +219,14 @@ class DDPM(GenerativeModel):
 
         def at(times: Tensor) -> list[tuple[float, float, Tensor]]:
             embedded = self.net.embed(times.to(cond.device)).split(1, self.net.row_axis)
-            alpha, sigma = self.schedule.alpha(times), self.schedule.sigma(times)
+            alpha, sigma = self._at(times)
             return list(zip(alpha.tolist(), sigma.tolist(), embedded, strict=True))
 
         ready = {} if times is None else dict(zip(times.tolist(), at(times), strict=True))
 
         def denoise(x: Tensor, t: float) -> Tensor:
             alpha, sigma, embedded = ready.get(t) or at(torch.tensor([t], dtype=torch.float64))[0]
-            output = self.net(x, embedded, conditioning, observed)
+            output = self._predict(x, (alpha, sigma), embedded, conditioning, observed, given)
             return self.parameterization.to_x0(output, x, alpha, sigma)
 
         return denoise

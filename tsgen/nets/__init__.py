@@ -1,8 +1,16 @@
 """Network building blocks that know nothing of time series or of generative models."""
 
+from tsgen.nets.axial import AxialTransformer
 from tsgen.nets.denoiser import DenseDenoiser, EnergyDenoiser
 from tsgen.nets.graph import GraphAttention
 from tsgen.nets.mlp import MLP
 from tsgen.nets.residual import DilatedResidualNet
 
-__all__ = ["MLP", "DenseDenoiser", "DilatedResidualNet", "EnergyDenoiser", "GraphAttention"]
+__all__ = [
+    "MLP",
+    "AxialTransformer",
+    "DenseDenoiser",
+    "DilatedResidualNet",
+    "EnergyDenoiser",
+    "GraphAttention",
+]

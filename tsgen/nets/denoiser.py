@@ -6,6 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from tsgen.nets.embedding import TimeEmbedding
+
 
 class DenseDenoiser(nn.Module):
     """Predicts an array of the shape of a noised event, each element from all.
@@ -20,9 +22,9 @@ class DenseDenoiser(nn.Module):
         hidden: width of the blocks.
         embedding: size of the time's embedding, half sines and half cosines.
         max_frequency: the largest angular frequency of the embedding of t in [0, 1].
+        extra: further arrays of the event's shape that are seen beside it.
     """
 
-    frequencies: Tensor
     row_axis: ClassVar[int] = 0
 
     def __init__(
@@ -33,22 +35,17 @@ class DenseDenoiser(nn.Module):
         hidden: int = 256,
         embedding: int = 32,
         max_frequency: float = 100.0,
+        extra: int = 0,
     ) -> None:
         super().__init__()
         self.event_shape = event_shape
         size = math.prod(event_shape)
-        self.register_buffer(
-            "frequencies",
-            torch.logspace(0, math.log10(max_frequency), embedding // 2, dtype=torch.float64),
-            persistent=False,
-        )
-        self.time_net = nn.Sequential(
-            nn.Linear(2 * (embedding // 2), hidden), nn.SiLU(), nn.Linear(hidden, hidden)
-        )
+        self.time_embedding = TimeEmbedding(embedding, hidden, max_frequency, activated=False)
         self.cond_net = nn.Sequential(
             nn.Linear(math.prod(cond_shape), hidden), nn.SiLU(), nn.Linear(hidden, hidden)
         )
-        self.input = nn.Linear(2 * size, hidden)  # the event and which of it was observed
+        # the event, which of it was observed, and the rest
+        self.input = nn.Linear((2 + extra) * size, hidden)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.LayerNorm(hidden), nn.Linear(hidden, hidden), nn.SiLU(),
@@ -70,9 +67,7 @@ class DenseDenoiser(nn.Module):
 
     def embed(self, t: Tensor) -> Tensor:
         """Times (rows,) in [0, 1] -> (rows, hidden)."""
-        angles = t.double()[:, None] * self.frequencies
-        waves = torch.cat([angles.sin(), angles.cos()], -1)
-        return self.time_net(waves.to(self.output.weight.dtype))
+        return self.time_embedding(t)
 
     def forward(
         self,
@@ -80,11 +75,13 @@ class DenseDenoiser(nn.Module):
         time: Tensor,
         conditioning: list[Tensor],
         observed: Tensor | None = None,
+        extra: Tensor | None = None,
     ) -> Tensor:
         """Predict, (rows, *event_shape); see :class:`~tsgen.nets.DilatedResidualNet`."""
         flat = x.flatten(1)
         mask = torch.ones_like(flat) if observed is None else observed.flatten(1).to(flat.dtype)
-        hidden = self.input(torch.cat([flat * mask, mask], 1)) + time + conditioning[0]
+        others = () if extra is None else [array.flatten(1) for array in extra]
+        hidden = self.input(torch.cat([flat * mask, mask, *others], 1)) + time + conditioning[0]
         for block in self.blocks:
             hidden = hidden + block(hidden)
         return self.output(hidden).view(-1, *self.event_shape)
@@ -106,9 +103,10 @@ class EnergyDenoiser(DenseDenoiser):
         time: Tensor,
         conditioning: list[Tensor],
         observed: Tensor | None = None,
+        extra: Tensor | None = None,
     ) -> Tensor:
         """The elements' parts of E, like x; 0 where nothing was observed."""
-        parts = (x - super().forward(x, time, conditioning, observed)) ** 2 / 2
+        parts = (x - super().forward(x, time, conditioning, observed, extra)) ** 2 / 2
         return parts if observed is None else parts * observed
 
     def forward(
@@ -117,11 +115,12 @@ class EnergyDenoiser(DenseDenoiser):
         time: Tensor,
         conditioning: list[Tensor],
         observed: Tensor | None = None,
+        extra: Tensor | None = None,
     ) -> Tensor:
         """The gradient, (rows, *event_shape); see :class:`~tsgen.nets.DilatedResidualNet`."""
         learning = torch.is_grad_enabled()
         with torch.enable_grad():
             x = x if x.requires_grad else x.detach().requires_grad_()
-            energy = self.energies(x, time, conditioning, observed).sum()
+            energy = self.energies(x, time, conditioning, observed, extra).sum()
             (gradient,) = torch.autograd.grad(energy, x, create_graph=learning)
         return gradient

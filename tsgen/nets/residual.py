@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tsgen.nets.embedding import TimeEmbedding
+
 _SLOPE = 0.4
 
 
@@ -59,9 +61,9 @@ class DilatedResidualNet(nn.Module):
         embedding: size of the time's embedding, half sines and half cosines.
         hidden: width of the time embedding's layers.
         max_frequency: the largest angular frequency of the embedding of t in [0, 1].
+        extra: further arrays of the event's shape that are seen beside it.
     """
 
-    frequencies: Tensor
     row_axis: ClassVar[int] = 2
 
     def __init__(
@@ -75,20 +77,14 @@ class DilatedResidualNet(nn.Module):
         embedding: int = 32,
         hidden: int = 64,
         max_frequency: float = 100.0,
+        extra: int = 0,
     ) -> None:
         super().__init__()
         self.event_shape, self.cond_shape = event_shape, cond_shape
         self.positions = event_shape[0]
         features = 1 if len(event_shape) == 1 else event_shape[1]
         self.channels, self.layers = channels, layers
-        self.register_buffer(
-            "frequencies",
-            torch.logspace(0, math.log10(max_frequency), embedding // 2, dtype=torch.float64),
-            persistent=False,
-        )
-        self.time_net = nn.Sequential(
-            nn.Linear(2 * (embedding // 2), hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
-        )
+        self.time_embedding = TimeEmbedding(embedding, hidden, max_frequency)
         self.time_projection = nn.Linear(hidden, layers * channels)
         self.per_step = len(cond_shape) == 2
         outputs = cond_channels if self.per_step else cond_channels * self.positions
@@ -99,7 +95,8 @@ class DilatedResidualNet(nn.Module):
             nn.LeakyReLU(_SLOPE),
         )
         self.cond_projection = nn.Linear(cond_channels, layers * 2 * channels)
-        self.input = nn.Linear(2 * features, channels)  # the event and which of it was observed
+        # the event, which of it was observed, and the rest
+        self.input = nn.Linear((2 + extra) * features, channels)
         self.convolutions = nn.ModuleList(
             _Shift(channels, 2 * channels, 2 ** (i % dilation_cycle)) for i in range(layers)
         )
@@ -134,9 +131,7 @@ class DilatedResidualNet(nn.Module):
 
     def embed(self, t: Tensor) -> Tensor:
         """Times (rows,) in [0, 1] -> (layers, channels, rows, 1)."""
-        angles = t.double()[:, None] * self.frequencies
-        waves = torch.cat([angles.sin(), angles.cos()], -1).to(self.time_projection.weight.dtype)
-        projected = self.time_projection(self.time_net(waves))
+        projected = self.time_projection(self.time_embedding(t))
         return projected.T.reshape(self.layers, self.channels, len(t), 1)
 
     def forward(
@@ -145,6 +140,7 @@ class DilatedResidualNet(nn.Module):
         time: Tensor,
         conditioning: Iterable[Tensor],
         observed: Tensor | None = None,
+        extra: Tensor | None = None,
     ) -> Tensor:
         """Predict.
 
@@ -154,20 +150,12 @@ class DilatedResidualNet(nn.Module):
             conditioning: result of :meth:`condition`; a list of it can be used many times.
             observed: 1 where ``x`` is real and 0 where it must not be looked at, like ``x``;
                 ``None`` is all ones.
+            extra: the further arrays (number, rows, *event_shape).
 
         Returns:
             (rows, *event_shape).
         """
-        flat = x[None] if x.dim() == 2 else x.permute(2, 0, 1)
-        features = len(flat)
-        weight = self.input.weight
-        if observed is None:
-            bias = self.input.bias + weight[:, features:].sum(1)
-            hidden = _mix(weight[:, :features], flat, bias)
-        else:
-            mask = observed[None] if x.dim() == 2 else observed.permute(2, 0, 1)
-            hidden = _mix(weight, torch.cat([flat * mask, mask]), self.input.bias)
-        hidden = F.leaky_relu(hidden, _SLOPE)
+        hidden = F.leaky_relu(self._enter(x, observed, extra), _SLOPE)
         skips = torch.zeros_like(hidden)
         outputs = cast(Iterable[nn.Linear], self.outputs)
         blocks = zip(self.convolutions, outputs, time, conditioning, strict=True)
@@ -183,3 +171,23 @@ class DilatedResidualNet(nn.Module):
         skips = F.leaky_relu(self.skip(skips / math.sqrt(self.layers)), _SLOPE)
         result = self.output(skips)
         return result[0] if x.dim() == 2 else result.permute(1, 2, 0)
+
+    def _enter(self, x: Tensor, observed: Tensor | None, extra: Tensor | None) -> Tensor:
+        """The first layer, (channels, rows, positions)."""
+
+        def flat(array: Tensor) -> Tensor:
+            return array[None] if array.dim() == 2 else array.permute(2, 0, 1)
+
+        event, weight, bias = flat(x), self.input.weight, self.input.bias
+        shown, hidden, others = weight.split(
+            [len(event), len(event), weight.shape[1] - 2 * len(event)], 1
+        )
+        parts, weights = [event], [shown]
+        if observed is None:
+            bias = bias + hidden.sum(1)
+        else:
+            mask = flat(observed)
+            parts, weights = [event * mask, mask], [shown, hidden]
+        if extra is not None:
+            parts, weights = [*parts, *map(flat, extra)], [*weights, others]
+        return _mix(torch.cat(weights, 1), torch.cat(parts), bias)
