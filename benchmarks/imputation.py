@@ -12,7 +12,6 @@ stopped; ``score`` writes a row to results/imputation.csv.
 """
 
 import argparse
-import functools
 import os
 import time
 from pathlib import Path
@@ -71,9 +70,7 @@ def hide(values: np.ndarray, share: float) -> np.ndarray:
 def entries(values: np.ndarray) -> list[dict]:
     """A data set of stays."""
     start = pd.Period("2000-01-01 00:00", freq="h")
-    return [
-        {"start": start, "item_id": str(i), "target": stay.T} for i, stay in enumerate(values)
-    ]
+    return [{"start": start, "item_id": str(i), "target": stay.T} for i, stay in enumerate(values)]
 
 
 def train(options: argparse.Namespace) -> None:
@@ -92,15 +89,79 @@ def train(options: argparse.Namespace) -> None:
     print(f"{time.perf_counter() - began:.0f} s, loss {predictor.history[-1]['train_loss']:.4f}")
 
 
+def crps(samples: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Sums over cells of the mean quantile loss at 19 levels and of the median's absolute error.
+
+    Args:
+        samples: (S, cells).
+        truth: (cells,).
+    """
+    levels = np.arange(0.05, 0.96, 0.05)[:, None]
+    off = truth - np.quantile(samples, levels[:, 0], axis=0)
+    loss = 2 * np.where(off >= 0, levels * off, (levels - 1) * off).mean(0)
+    return float(loss.sum()), float(np.abs(truth - np.median(samples, 0)).sum())
+
+
+def carried(stay: np.ndarray) -> np.ndarray:
+    """The last value before a hole, else the next one, else the mean: (1, hours, parameters)."""
+    return pd.DataFrame(stay).ffill().bfill().fillna(0.0).to_numpy()[None]
+
+
+def score(options: argparse.Namespace) -> None:
+    """Impute hidden values of the first patients of the test fold."""
+    values = stays()
+    test = folds(len(values))[1][: options.patients]
+    predictor = GenerativePredictor.deserialize(options.folder / "model")
+    predictor = predictor.with_sampler(SAMPLERS[options.sampler](options.steps))
+    for share in options.shares:
+        hidden = hide(values, share)[test]
+        truth = values[test]
+        holed = np.where(hidden, np.nan, truth)
+        began, number = time.perf_counter(), 0
+        sums = {name: np.zeros(2) for name in ("model", "carried", "mean")}
+        drawn = predictor.impute(entries(holed), num_samples=options.samples, seed=options.seed)
+        for i, forecast in enumerate(drawn):
+            asked = hidden[i]
+            number += int(asked.sum())
+            answers = {
+                "model": forecast.samples,
+                "carried": carried(holed[i]),
+                "mean": np.zeros((1, *asked.shape)),
+            }
+            for name, samples in answers.items():
+                sums[name] += crps(samples[:, asked], truth[i][asked])
+            print(f"{share} {i} {sums['model'][0] / np.abs(truth[: i + 1][hidden[: i + 1]]).sum()}")
+        total = np.abs(truth[hidden]).sum()
+        append(
+            "imputation.csv",
+            {
+                "data": "physionet2012_set_a", "hidden": share, "patients": len(test),
+                "cells": number, "samples": options.samples, "sampler": options.sampler,
+                "steps": options.steps, "batches": 100 * len(predictor.history),
+                "crps": sums["model"][0] / total, "crps_csdi_published": PUBLISHED[share],
+                "crps_carried": sums["carried"][0] / total, "crps_mean": sums["mean"][0] / total,
+                "mae": sums["model"][1] / number, "mae_carried": sums["carried"][1] / number,
+                "seconds": time.perf_counter() - began, "seed": options.seed,
+            },
+        )  # fmt: skip
+
+
 def main() -> None:
     """Read the options and go."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("task", choices=["train"])
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--batches", type=int, default=2500)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("task", choices=["train", "score"])
+    parser.add_argument("--folder", type=Path, required=True, help="of checkpoints and model")
+    parser.add_argument("--batches", type=int, default=3000, help="of 16 windows to train on")
+    parser.add_argument("--shares", type=float, nargs="+", default=list(PUBLISHED))
+    parser.add_argument("--patients", type=int, default=800, help="of the test fold, of 800")
+    parser.add_argument("--samples", type=int, default=100)
+    parser.add_argument("--sampler", choices=list(SAMPLERS), default="ancestral")
+    parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    train(options)
+    {"train": train, "score": score}[options.task](options)
 
 
 if __name__ == "__main__":

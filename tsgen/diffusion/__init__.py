@@ -1,5 +1,6 @@
 """Diffusion numerics without learnable parameters: schedules, parameterisations, samplers."""
 
+from tsgen.diffusion.guidance import ClassifierFree, Guidance, Reconstruction, Replacement
 from tsgen.diffusion.parameterization import Parameterization
 from tsgen.diffusion.samplers import DDIM, Ancestral, DPMSolverPP, GivenSteps, Sampler
 from tsgen.diffusion.schedules import (
@@ -12,12 +13,16 @@ from tsgen.diffusion.schedules import (
 __all__ = [
     "DDIM",
     "Ancestral",
+    "ClassifierFree",
     "CosineSchedule",
     "DPMSolverPP",
     "GivenSteps",
+    "Guidance",
     "LinearSchedule",
     "Parameterization",
     "QuadraticSchedule",
+    "Reconstruction",
+    "Replacement",
     "Sampler",
     "Schedule",
 ]

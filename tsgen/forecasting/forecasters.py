@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 from tsgen.core import Component
 from tsgen.encoders import HistoryEncoder
 from tsgen.encoders.base import select_rows
-from tsgen.forecasting.layout import InputLayout, Pairs, StreamState, raw_statistics, squash
+from tsgen.forecasting.layout import InputLayout, Known, Pairs, StreamState, raw_statistics, squash
 from tsgen.models import Flow, GenerativeModel
 
 Batch = Mapping[str, Tensor]
@@ -77,7 +77,9 @@ class Forecaster(Component, nn.Module, ABC):
         """The conditioning from the encoder's output (R, D) and known features ahead (R, H, F)."""
 
     @abstractmethod
-    def _draw(self, cond: Tensor, state: StreamState, future_known: Tensor) -> Tensor:
+    def _draw(
+        self, cond: Tensor, state: StreamState, future_known: Tensor, known: Known | None
+    ) -> Tensor:
         """One path for each row, relative to the center: (R, H, C)."""
 
     def loss(self, player: str | None = None, **batch: Tensor) -> Tensor:
@@ -138,24 +140,35 @@ class Forecaster(Component, nn.Module, ABC):
         )  # fmt: skip
         return self._condition(encoded[:, -1], future_known), state
 
-    def forward(self, num_samples: int = 100, **inputs: Tensor) -> Tensor:
-        """Sample paths (B, S, H, C), float64 where the device has it."""
+    def forward(
+        self, num_samples: int = 100, known: Known | None = None, **inputs: Tensor
+    ) -> Tensor:
+        """Sample paths (B, S, H, C), float64 where the device has it.
+
+        Args:
+            num_samples: S.
+            known: what is known of the horizons, in horizon decoding.
+            **inputs: fields of a window.
+        """
         cond, state = self.start(**inputs)
         future_known, center = inputs["future_known"], inputs["center"]
         batch = len(center)
         pieces = []
-        for rows in self._pieces(batch * num_samples, state):
-            chosen = torch.div(rows, num_samples, rounding_mode="floor").to(center.device)
+        for rows in self._pieces(batch * num_samples, state, known):
+            rows = rows.to(center.device)
+            chosen = torch.div(rows, num_samples, rounding_mode="floor")
+            part = None if known is None else known.rows(rows, num_samples)
             pieces.append(
-                self._draw(cond[chosen], select_rows(state, chosen), future_known[chosen])
+                self._draw(cond[chosen], select_rows(state, chosen), future_known[chosen], part)
             )
         paths = torch.cat(pieces).unflatten(0, (batch, num_samples))
         return paths + center[:, None, None]
 
-    def _pieces(self, total: int, state: StreamState) -> Iterator[Tensor]:
+    def _pieces(self, total: int, state: StreamState, known: Known | None) -> Iterator[Tensor]:
         kept = [state.values, *(v for v in pytree.tree_leaves(state.encoder) if v.dim() > 1)]
         memory = sum(v[0].numel() for v in kept) + self.layout.horizon * self.layout.num_channels
-        size = max(1, self.max_numbers // (self.model.working_size + 2 * memory))
+        factor = 1 if known is None or known.guidance is None else known.guidance.memory
+        size = max(1, self.max_numbers // (factor * self.model.working_size + 2 * memory))
         return iter(torch.arange(total).split(size))
 
     def _static(self, batch: Batch) -> Tensor:
@@ -300,7 +313,11 @@ class StepForecaster(Forecaster):
     def _condition(self, encoded: Tensor, future_known: Tensor) -> Tensor:
         return encoded
 
-    def _draw(self, cond: Tensor, state: StreamState, future_known: Tensor) -> Tensor:
+    def _draw(
+        self, cond: Tensor, state: StreamState, future_known: Tensor, known: Known | None
+    ) -> Tensor:
+        if known is not None:
+            raise ValueError("what is known of a horizon needs a model with decoding='horizon'")
         path = []
         for step in range(self.layout.horizon):
             y = self.link.inverse(state.location + state.scale * self.model.sample(cond))
@@ -351,9 +368,22 @@ class HorizonForecaster(Forecaster):
         steps = self.steps.expand(len(encoded), -1, -1)
         return torch.cat([repeated, future_known, steps], -1)
 
-    def _draw(self, cond: Tensor, state: StreamState, future_known: Tensor) -> Tensor:
-        x = self.model.sample(cond)
-        return self.link.inverse(state.location[:, None] + state.scale[:, None] * x)
+    def _draw(
+        self, cond: Tensor, state: StreamState, future_known: Tensor, known: Known | None
+    ) -> Tensor:
+        location, scale = state.location[:, None], state.scale[:, None]
+
+        def scaled(y: Tensor) -> Tensor:
+            return ((self.link.forward(y)[0] - location) / scale).nan_to_num(0.0)
+
+        if known is None:
+            x = self.model.sample(cond)
+        else:
+            guess = None if known.guess is None else (scaled(known.guess), known.strength)
+            x = self.model.sample_given(
+                cond, scaled(known.values), known.mask, (), known.guidance, guess
+            )
+        return self.link.inverse(location + scale * x)
 
 
 decodings: dict[str, Any] = {"step": StepForecaster, "horizon": HorizonForecaster}

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tsgen.core import Options
+from tsgen.diffusion import Guidance
 from tsgen.encoders import State
 from tsgen.forecasting.scaling import Link, Scaling
 from tsgen.forecasting.spec import Entry
@@ -50,6 +51,32 @@ class StreamState(NamedTuple):
     """Static features, (B, F'')."""
     center: Tensor
     """(B, C)."""
+
+
+class Known(NamedTuple):
+    """What is known of the horizons to be drawn, for some rows or for all (B, 1 or S, H, C)."""
+
+    values: Tensor
+    """Given values, relative to the center; of other cells they do not matter."""
+    mask: Tensor
+    """Which are given, bool."""
+    guess: Tensor | None = None
+    """Whole horizons to start from, relative to the center."""
+    strength: float = 1.0
+    """The diffusion time to which the guess is noised."""
+    guidance: Guidance | None = None
+    """How to condition on the given values."""
+
+    def rows(self, index: Tensor, samples: int) -> "Known":
+        """Of sample paths numbered series by series, (R, H, C)."""
+        series = torch.div(index, samples, rounding_mode="floor")
+        path = index % samples
+
+        def of(values: Tensor) -> Tensor:
+            return values[series, path if values.shape[1] > 1 else 0]
+
+        guess = None if self.guess is None else of(self.guess)
+        return self._replace(values=of(self.values), mask=of(self.mask), guess=guess)
 
 
 class InputLayout(Options):

@@ -10,6 +10,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tsgen.core import Component, seeded
 from tsgen.forecasting.forecasters import Forecaster
+from tsgen.forecasting.layout import Known
 
 
 class ForecastModule(Component, pl.LightningModule):
@@ -58,9 +59,11 @@ class ForecastModule(Component, pl.LightningModule):
         """The averaged network if there is one, else the trained one."""
         return self.forecaster if self.average is None else cast(Forecaster, self.average.module)
 
-    def forward(self, num_samples: int = 100, **inputs: Tensor) -> Tensor:
+    def forward(
+        self, num_samples: int = 100, known: Known | None = None, **inputs: Tensor
+    ) -> Tensor:
         """Sample paths (B, S, H, C), without gradients for the weights being needed."""
-        return self.best_forecaster(num_samples=num_samples, **inputs)
+        return self.best_forecaster(num_samples=num_samples, known=known, **inputs)
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[LRScheduler]]:
         """An Adam and, for one-cycle, a schedule per player."""

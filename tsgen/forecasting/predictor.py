@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,9 @@ from gluonts.transform import SelectFields, Transformation
 
 from tsgen._version import __version__
 from tsgen.core import Component, seeded, usable_device
-from tsgen.diffusion import Sampler
+from tsgen.diffusion import Guidance, Sampler
+from tsgen.forecasting.conditional import check_given, check_model, impute, relative
+from tsgen.forecasting.layout import Known
 from tsgen.forecasting.module import ForecastModule
 from tsgen.forecasting.scaling import Support
 from tsgen.forecasting.spec import DataSpec
@@ -82,12 +84,107 @@ class GenerativePredictor(Component, PyTorchPredictor):
         Yields:
             Forecasts with ``samples`` (S, H, C), or (S, H) for 1-D targets.
         """
+        return self._predict(dataset, self._count(num_samples), seed)
+
+    def forecast(
+        self,
+        dataset: Dataset,
+        given: Sequence[np.ndarray] | None = None,
+        nudge: Sequence[np.ndarray] | None = None,
+        strength: float = 0.5,
+        guidance: Guidance | None = None,
+        num_samples: int | None = None,
+        seed: int | None = None,
+    ) -> Iterator[SampleForecast]:
+        """Forecast as :meth:`predict` with a part of each horizon known, or from a guess.
+
+        For diffusion models with ``decoding="horizon"``.
+
+        Args:
+            dataset: entries as for :meth:`predict`.
+            given: what is known of each entry's horizon, (C, H), or (H,) for 1-D targets, NaN where
+                nothing is; it comes back in every sample path as it is.
+            nudge: for each entry a whole horizon to start from, of that shape: it is noised to the
+                level of diffusion time ``strength`` and drawn anew from there (Meng et al. 2022,
+                SDEdit), so that paths keep its coarse course.
+            strength: in (0, 1]; near 0 the guess comes back, at 1 little is left of it.
+            guidance: how to condition on what is given; see :mod:`tsgen.diffusion.guidance`. By
+                default :class:`~tsgen.diffusion.ClassifierFree` for a model that was trained with
+                ``given_rate`` and :class:`~tsgen.diffusion.Reconstruction` for others.
+            num_samples: paths per series.
+            seed: makes the samples repeatable.
+
+        Yields:
+            Forecasts with ``samples`` (S, H, C), or (S, H) for 1-D targets.
+
+        Raises:
+            ValueError: if the model cannot, or what is known does not fit the entries.
+        """
+        count = self._count(num_samples)
+        if given is None and nudge is None:
+            return self._predict(dataset, count, seed)
+        if not 0 < strength <= 1:
+            raise ValueError(f"strength={strength} must lie in (0, 1]")
+        if not hasattr(dataset, "__len__"):
+            raise ValueError("dataset must have a length; a stream has no entries to name")
+        horizons: dict[str, np.ndarray] = {}
+        for name, arrays in (("given", given), ("nudge", nudge)):
+            if arrays is not None:
+                if len(arrays) != len(dataset):
+                    raise ValueError(
+                        f"{name} has {len(arrays)} horizons for {len(dataset)} entries; each needs "
+                        "one"
+                    )
+                horizons[name] = check_given(self, name, arrays, whole=name == "nudge")
+        chosen = check_model(self, guidance)
+        return self._predict(dataset, count, seed, horizons, strength, chosen)
+
+    def impute(
+        self,
+        dataset: Dataset,
+        guidance: Guidance | None = None,
+        num_samples: int | None = None,
+        seed: int | None = None,
+    ) -> Iterator[SampleForecast]:
+        """Draw the missing values of each series; observed ones stay as they are.
+
+        For diffusion models with ``decoding="horizon"``. Series are worked through in blocks of
+        ``prediction_length`` that overlap by two thirds: a block is drawn given what was observed
+        in it and what the path holds already, and keeps all but its last third, which the next
+        block draws with more behind it. The history before a block is seen as it was observed. A
+        model that was trained with ``given_rate`` (and, for holes in a series' first step,
+        ``min_history=0``) does this best.
+
+        Args:
+            dataset: entries whose targets have NaN where a value is to be drawn.
+            guidance: as for :meth:`forecast`.
+            num_samples: paths per series.
+            seed: makes the samples repeatable.
+
+        Yields:
+            For each entry the whole series: ``samples`` (S, T, C), or (S, T), from its first step.
+
+        Raises:
+            ValueError: if the model cannot, or a value of a series' first step is missing and the
+                model needs a history.
+        """
+        return impute(self, dataset, self._count(num_samples), check_model(self, guidance), seed)
+
+    def _count(self, num_samples: int | None) -> int:
         count = self.num_samples if num_samples is None else num_samples
         if count < 1:
             raise ValueError(f"num_samples={num_samples} must be at least 1")
-        return self._predict(dataset, count, seed)
+        return count
 
-    def _predict(self, dataset: Dataset, count: int, seed: int | None) -> Iterator[SampleForecast]:
+    def _predict(
+        self,
+        dataset: Dataset,
+        count: int,
+        seed: int | None,
+        horizons: dict[str, np.ndarray] | None = None,
+        strength: float = 1.0,
+        guidance: Guidance | None = None,
+    ) -> Iterator[SampleForecast]:
         loader = InferenceDataLoader(
             dataset,
             transform=self.input_transform
@@ -100,8 +197,12 @@ class GenerativePredictor(Component, PyTorchPredictor):
         self.prediction_net.eval()
         for number, batch in enumerate(loader):
             inputs = {name: batch[name] for name in self.input_names}
+            rows = slice(number * self.batch_size, number * self.batch_size + len(batch["center"]))
+            known, given = self._known(rows, inputs, horizons, strength, guidance)
             with torch.no_grad(), seeded(seed, number):
-                paths = self.prediction_net(num_samples=count, **inputs).cpu().numpy()
+                paths = self.prediction_net(count, known, **inputs).cpu().numpy()
+            if given is not None:
+                paths = np.where(np.isnan(given), paths, given)
             for i, samples in enumerate(paths):
                 yield SampleForecast(
                     samples[..., 0] if self.spec.one_dimensional else samples,
@@ -109,6 +210,27 @@ class GenerativePredictor(Component, PyTorchPredictor):
                     item_id=batch["item_id"][i],
                     info=batch["info"][i],
                 )
+
+    def _known(
+        self,
+        rows: slice,
+        inputs: dict[str, torch.Tensor],
+        horizons: dict[str, np.ndarray] | None,
+        strength: float,
+        guidance: Guidance | None,
+    ) -> tuple[Known | None, np.ndarray | None]:
+        """What is known of a batch, and the given values (B, 1, H, C) as they are."""
+        if horizons is None or guidance is None:
+            return None, None
+        nudge = horizons["nudge"][rows][:, None] if "nudge" in horizons else None
+        given = horizons["given"][rows][:, None] if "given" in horizons else None
+        center, like = inputs["center"], inputs["past_target"]
+        values = np.full_like(nudge, np.nan) if given is None else given
+        known = relative(values, center, guidance, like)
+        if nudge is not None:
+            guess = relative(nudge, center, guidance, like).values
+            known = known._replace(guess=guess, strength=strength)
+        return known, given
 
     @property
     def support(self) -> Support:

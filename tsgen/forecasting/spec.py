@@ -243,7 +243,7 @@ def target_statistics(
     A channel without spread has 1. Of a stream the first 64 entries count.
     """
     entries = dataset if hasattr(dataset, "__len__") else itertools.islice(dataset, _PEEK)
-    count, mean, squares = np.zeros(()), np.zeros(()), np.zeros(())
+    count, mean, squares = np.zeros(1), np.zeros(1), np.zeros(1)
     for raw in entries:
         target = read_entry(raw)["target"]
         seen = np.isfinite(target)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tsgen.core import Component
-from tsgen.diffusion import Sampler
+from tsgen.diffusion import Guidance, Sampler
 
 
 class GenerativeModel(Component, nn.Module, ABC):
@@ -98,6 +98,34 @@ class GenerativeModel(Component, nn.Module, ABC):
         Returns:
             (*sample_shape, *batch, *event_shape).
         """
+
+    def sample_given(
+        self,
+        cond: Tensor,
+        values: Tensor,
+        mask: Tensor,
+        sample_shape: tuple[int, ...] = (),
+        guidance: Guidance | None = None,
+        start: tuple[Tensor, float] | None = None,
+    ) -> Tensor:
+        """Draw from p(x | cond, some elements of x); only diffusion models can.
+
+        Args:
+            cond: (*batch, *cond_shape).
+            values: the given values, (*batch, *event_shape); of other elements they do not matter.
+            mask: which are given, bool, like them; all False gives none.
+            sample_shape: how many draws for each.
+            guidance: how; the model's own choice if ``None``.
+            start: an event (*batch, *event_shape) that is noised to the level of a time in (0, 1]
+                and drawn anew from there (Meng et al. 2022, SDEdit).
+
+        Returns:
+            (*sample_shape, *batch, *event_shape); given elements are the values.
+
+        Raises:
+            NotImplementedError: if the model cannot.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot draw given a part of an event")
 
     def log_prob(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
         """Log density of each example (or a bound of it, as ``has_log_prob`` says), (*batch,).

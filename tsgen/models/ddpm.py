@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tsgen.diffusion import Ancestral, LinearSchedule, Parameterization, Sampler, Schedule
+from tsgen.diffusion.guidance import ClassifierFree, Guidance, Reconstruction
 from tsgen.diffusion.samplers import Denoiser
 from tsgen.diffusion.schedules import VariancePreserving
 from tsgen.models.base import GenerativeModel
@@ -138,6 +139,11 @@ class DDPM(GenerativeModel):
             loss = loss * (snr / self.parameterization.weight(alpha, sigma)).flatten()
         return (loss if weight is None else loss * weight.to(loss.dtype)).view(batch)
 
+    @property
+    def guidance(self) -> Guidance:
+        """How :meth:`sample_given` conditions unless it is told otherwise."""
+        return ClassifierFree() if self.given_rate else Reconstruction()
+
     def _draw_times(self, count: int) -> tuple[Tensor, Tensor | None]:
         """Times (count,), float64, and what their losses are multiplied by, if anything."""
         if self.continuous:
@@ -184,15 +190,43 @@ class DDPM(GenerativeModel):
     def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
         """Run the sampler, (*sample_shape, *batch, *event_shape)."""
         batch = self._batch(cond)
-        rows = self._rows(cond, math.prod(sample_shape))
+        rows = _repeat(cond, math.prod(sample_shape), self.cond_shape)
         denoise = self.denoiser(rows, times=self.sampler.times(self.schedule))
         x = self.sampler.sample(denoise, (len(rows), *self.event_shape), self.schedule, like=cond)
         return x.view(*sample_shape, *batch, *self.event_shape)
 
-    def _rows(self, cond: Tensor, count: int) -> Tensor:
-        """Conditioning of so many draws for each, (count * rows, *cond_shape)."""
-        rows = cond.reshape(1, -1, *self.cond_shape)
-        return rows.expand(count, *rows.shape[1:]).reshape(-1, *self.cond_shape)
+    def sample_given(
+        self,
+        cond: Tensor,
+        values: Tensor,
+        mask: Tensor,
+        sample_shape: tuple[int, ...] = (),
+        guidance: Guidance | None = None,
+        start: tuple[Tensor, float] | None = None,
+    ) -> Tensor:
+        """See :class:`GenerativeModel`; by its own training if it was given parts of events."""
+        batch, count = self._batch(cond, values), math.prod(sample_shape)
+        rows = _repeat(cond, count, self.cond_shape)
+        y, given = (_repeat(v, count, self.event_shape) for v in (values, mask.bool()))
+        y = torch.where(given, y, torch.zeros_like(y))
+        guidance = guidance or self.guidance
+        first = torch.tensor(1.0 if start is None else start[1], dtype=torch.float64)
+        times = self.sampler.times(self.schedule, float(first))
+        denoise = self.denoiser(rows, times=times)
+        if given.any():
+            learnt = self.given_rate > 0
+            known = (y, given.to(y.dtype))
+            conditional = self.denoiser(rows, times=times, given=known) if learnt else None
+            denoise = guidance.guide(denoise, self.schedule, y, given, conditional)
+        alpha, sigma = (v.item() for v in self._at(first))
+        noise = torch.randn_like(y)
+        if start is None:
+            x = self.schedule.prior_std * noise + alpha * y  # y is zero where nothing is given
+        else:
+            x = torch.where(given, y, _repeat(start[0], count, self.event_shape))
+            x = alpha * x + sigma * noise
+        x = self.sampler.sample(denoise, x.shape, self.schedule, like=cond, start=(x, float(first)))
+        return torch.where(given, y, x).view(*sample_shape, *batch, *self.event_shape)
 
     def denoiser(
         self,
@@ -239,3 +273,9 @@ class DDPM(GenerativeModel):
         """
         sampler.times(self.schedule)
         self.sampler = self.__init_args__["sampler"] = sampler
+
+
+def _repeat(values: Tensor, count: int, shape: torch.Size) -> Tensor:
+    """(*batch, *shape) -> (count * batch, *shape), whole copies of the batch one after another."""
+    rows = values.reshape(1, -1, *shape)
+    return rows.expand(count, *rows.shape[1:]).reshape(-1, *shape)

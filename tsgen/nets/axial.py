@@ -89,7 +89,7 @@ class AxialTransformer(nn.Module):
         self.skip = nn.Linear(channels, channels)
         self.output = nn.Linear(channels, 1)
         for linear in (self.input, self.skip, *self.middles, *self.outputs):
-            nn.init.kaiming_normal_(linear.weight)  # type: ignore[arg-type]
+            nn.init.kaiming_normal_(linear.weight)
         nn.init.zeros_(self.output.weight)
 
     @property

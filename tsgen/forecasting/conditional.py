@@ -1,0 +1,156 @@
+"""Sample paths of which a part is known: partly known futures, nudged forecasts, imputation."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from gluonts.dataset import Dataset
+from gluonts.model.forecast import SampleForecast
+
+from tsgen.core import seeded
+from tsgen.diffusion import Guidance
+from tsgen.forecasting.layout import Known
+from tsgen.forecasting.spec import KNOWN, PAST, Entry, read_entry
+from tsgen.forecasting.windows import WindowStore
+from tsgen.models import DDPM
+
+if TYPE_CHECKING:
+    from tsgen.forecasting.predictor import GenerativePredictor
+
+
+def check_model(predictor: "GenerativePredictor", guidance: Guidance | None) -> Guidance:
+    """The guidance to draw with.
+
+    Raises:
+        ValueError: if the predictor's model cannot draw given a part of a horizon, or not so.
+    """
+    model = predictor.prediction_net.best_forecaster.model
+    if not isinstance(model, DDPM) or len(model.event_shape) != 2:
+        raise ValueError(
+            f"{type(model).__name__} over events {tuple(model.event_shape)} cannot draw given a "
+            "part of a horizon; train a diffusion model (timegrad, scoregrad) with "
+            "decoding='horizon'"
+        )
+    chosen = guidance or model.guidance
+    if chosen.needs_given and not model.given_rate:
+        raise ValueError(
+            f"guidance={chosen!r} needs a model that was trained with given_rate above 0; this one "
+            "can be guided by Reconstruction or Replacement"
+        )
+    return chosen
+
+
+def check_given(
+    predictor: "GenerativePredictor", name: str, arrays: Sequence[np.ndarray], whole: bool = False
+) -> np.ndarray:
+    """Arrays of horizons, one of each entry, (entries, H, C), float64.
+
+    Args:
+        predictor: whose horizons they are.
+        name: what to call them in an error.
+        arrays: (C, H), or (H,) for 1-D targets; NaN where nothing is known.
+        whole: whether NaN are refused.
+
+    Raises:
+        ValueError: naming the array, what it holds and what was expected.
+    """
+    spec, horizon = predictor.spec, predictor.shape.prediction_length
+    shape = (horizon,) if spec.one_dimensional else (spec.num_channels, horizon)
+    link, read = predictor.prediction_net.best_forecaster.link, []
+    for number, array in enumerate(arrays):
+        where = f"{name}[{number}]"
+        try:
+            values = np.asarray(array, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{where} is not numeric ({error})") from None
+        if values.shape != shape:
+            raise ValueError(
+                f"{where} has shape {values.shape}, expected {shape}: a target's next "
+                "prediction_length steps"
+            )
+        if np.isinf(values).any() or (whole and np.isnan(values).any()):
+            what = "missing or infinite" if whole else "infinite"
+            raise ValueError(f"{where} has {what} values")
+        link.check(np.atleast_2d(values), where)
+        read.append(np.atleast_2d(values).T)
+    return np.stack(read) if read else np.zeros((0, horizon, spec.num_channels))
+
+
+def relative(
+    values: np.ndarray, center: torch.Tensor, guidance: Guidance, like: torch.Tensor
+) -> Known:
+    """What is known of a batch's horizons, from values (B, 1 or S, H, C) with NaN elsewhere."""
+    given = torch.from_numpy(values).to(center.device)
+    shifted = (given - center[:, None, None]).to(like.dtype)
+    mask = ~given.isnan()
+    return Known(torch.where(mask, shifted, torch.zeros_like(shifted)), mask, guidance=guidance)
+
+
+def impute(
+    predictor: "GenerativePredictor",
+    dataset: Dataset,
+    num_samples: int,
+    guidance: Guidance,
+    seed: int | None,
+) -> Iterator[SampleForecast]:
+    """Draw what is missing of each series; see :meth:`GenerativePredictor.impute`."""
+    for number, entry in enumerate(dataset):
+        read = read_entry(entry, number)
+        target, horizon = read["target"], predictor.shape.prediction_length
+        first = predictor.shape.min_history
+        early = np.isnan(target[:, :first])
+        if early.any():
+            raise ValueError(
+                f"{read['where']}: target is missing in its first step, in channel "
+                f"{int(np.argwhere(early)[0, 0])}; to fill that, train with min_history=0 and "
+                "scaling='global'"
+            )
+        samples = np.repeat(target.T[None], num_samples, 0)
+        length = target.shape[1]
+        last = max(first, length - horizon)
+        starts = np.unique(np.minimum(np.arange(first, last + horizon, -(-horizon // 3)), last))
+        store = _windows(predictor, entry, length, last + horizon, starts)
+        for block, start in enumerate(starts):
+            stop = min(start + horizon, length)
+            # what lies in the last third is drawn by the next block, which sees more behind it
+            kept = stop if start == last else start + horizon - horizon // 3
+            if not np.isnan(samples[:, start:kept]).any():
+                continue
+            batch = store.gather(torch.tensor([block]))
+            values = np.full((1, num_samples, horizon, target.shape[0]), np.nan)
+            values[0, :, : stop - start] = samples[:, start:stop]
+            known = relative(values, batch["center"], guidance, batch["past_target"])
+            fields = {name: batch[name] for name in predictor.input_names}
+            with torch.no_grad(), seeded(seed, number, block):
+                paths = predictor.prediction_net(num_samples, known, **fields)[0].cpu().numpy()
+            hole = np.isnan(samples[:, start:kept])
+            samples[:, start:kept][hole] = paths[:, : kept - start][hole]
+        yield SampleForecast(
+            samples[..., 0] if predictor.spec.one_dimensional else samples,
+            start_date=read["start"],
+            item_id=entry.get("item_id"),
+            info=entry.get("info"),
+        )
+
+
+def _windows(
+    predictor: "GenerativePredictor", entry: Entry, length: int, needed: int, starts: np.ndarray
+) -> WindowStore:
+    """The windows of a series at these starts; beyond its end nothing is observed."""
+    padded, more = dict(entry), max(0, needed - length)
+    if more:
+        for name, how in (("target", "nan"), (KNOWN, "edge"), (PAST, "edge")):
+            value = entry.get(name)
+            if value is None or not len(value):
+                continue
+            array = np.asarray(value, dtype=np.float64)
+            width = [(0, 0)] * (array.ndim - 1) + [(0, max(0, needed - array.shape[-1]))]
+            padded[name] = (
+                np.pad(array, width, constant_values=np.nan)
+                if how == "nan"
+                else np.pad(array, width, mode="edge")
+            )
+    transformation = predictor.__init_args__["transformation"]
+    entries = list(transformation.apply([padded], is_train=True))
+    return WindowStore(entries, predictor.shape, predictor.device, [starts])
