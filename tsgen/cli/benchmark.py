@@ -175,17 +175,17 @@ def _tasks(
 
 
 def _sampler(text: str, plans: list[list[Task]]) -> Any:
-    from tsgen.diffusion import Sampler
+    from tsgen.diffusion import LangevinSampler, Sampler
     from tsgen.estimators.options import read_value
 
     sampler = read_value(text)
-    if not isinstance(sampler, Sampler):
+    if not isinstance(sampler, Sampler | LangevinSampler):
         raise ValueError(f"--sampler {text!r}: expected a sampler such as 'DPMSolverPP(20)'")
     owners = [t.estimator for tasks in plans for t in tasks if hasattr(t.estimator, "sampler")]
     if not owners:
         raise ValueError(f"--sampler {text!r}: none of the models has a sampler")
     for estimator in owners:
-        sampler.times(estimator.schedule)
+        estimator.check_sampler(sampler)
     return sampler
 
 

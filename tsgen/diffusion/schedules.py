@@ -54,6 +54,15 @@ class Schedule(Options, ABC):
         """Derivative of sigma in t (t > 0)."""
         return _derivative(self.sigma, t)
 
+    def drift(self, t: Tensor) -> Tensor:
+        r""":math:`f = \dot\alpha / \alpha` of the process :math:`dx = f(t) x\,dt + g(t)\,dW`."""
+        return self.alpha_dot(t) / self.alpha(t)
+
+    def diffusion(self, t: Tensor) -> Tensor:
+        r""":math:`g = \sqrt{\frac{d\sigma^2}{dt} - 2 f \sigma^2}` of that process (t > 0)."""
+        sigma = self.sigma(t)
+        return (2 * sigma * (self.sigma_dot(t) - self.drift(t) * sigma)).clamp_min(0).sqrt()
+
     def half_log_snr(self, t: Tensor) -> Tensor:
         r""":math:`\lambda(t) = \log(\alpha(t) / \sigma(t))`, falling; infinite at t = 0."""
         return self.alpha(t).log() - self.sigma(t).log()

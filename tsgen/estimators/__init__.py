@@ -12,6 +12,7 @@ from tsgen.estimators.baselines import (
 from tsgen.estimators.composed import ComposedEstimator
 from tsgen.estimators.distribution import GaussianEstimator, StudentTEstimator
 from tsgen.estimators.peers import PeerEstimator
+from tsgen.estimators.scoregrad import ScoreGradEstimator
 from tsgen.estimators.tempflow import TempFlowEstimator
 from tsgen.estimators.tfdpm import TFDPMEstimator
 from tsgen.estimators.timegrad import TimeGradEstimator
@@ -25,6 +26,7 @@ __all__ = [
     "PeerEstimator",
     "RandomWalkEstimator",
     "RidgeEstimator",
+    "ScoreGradEstimator",
     "SeasonalNaiveEstimator",
     "StudentTEstimator",
     "TFDPMEstimator",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tsgen.diffusion
-from tsgen.diffusion import Sampler, Schedule
+from tsgen.diffusion import CLD, LangevinSampler, Sampler, Schedule
 from tsgen.encoders import encoders
 from tsgen.models.flows import flows
 
@@ -68,7 +68,7 @@ def _part(text: str, name: str, call: ast.Call) -> Any:
     parts = {
         key: part
         for key, part in vars(tsgen.diffusion).items()
-        if isinstance(part, type) and issubclass(part, Sampler | Schedule)
+        if isinstance(part, type) and issubclass(part, Sampler | Schedule | LangevinSampler | CLD)
     }
     if name not in parts:
         known = ", ".join([*sorted(encoders), *sorted(flows), *sorted(parts)])

@@ -5,6 +5,7 @@ from functools import partial
 from gluonts.model.estimator import Estimator
 
 from tsgen.core import Registry
+from tsgen.diffusion import QuadraticSchedule
 from tsgen.estimators.baselines import (
     ETSEstimator,
     GARCHEstimator,
@@ -16,6 +17,7 @@ from tsgen.estimators.baselines import (
 )
 from tsgen.estimators.distribution import GaussianEstimator, StudentTEstimator
 from tsgen.estimators.peers import PeerEstimator
+from tsgen.estimators.scoregrad import ScoreGradEstimator
 from tsgen.estimators.tempflow import TempFlowEstimator
 from tsgen.estimators.tfdpm import TFDPMEstimator
 from tsgen.estimators.timegrad import TimeGradEstimator
@@ -56,6 +58,20 @@ estimators: Registry[Estimator] = Registry(
         "lowrank": partial(GaussianEstimator, covariance="low_rank"),
         "student_t": StudentTEstimator,
         "timegrad": TimeGradEstimator,
+        "csdi": partial(
+            TimeGradEstimator,
+            decoding="horizon",
+            network="axial",
+            residual_layers=4,
+            residual_channels=64,
+            schedule=QuadraticSchedule(50, beta_end=0.5),
+            given_rate=0.9,
+        ),
+        "scoregrad": ScoreGradEstimator,
+        **{
+            f"scoregrad_{sde}": partial(ScoreGradEstimator, sde=sde)
+            for sde in ("subvp", "ve", "cld")
+        },
         "tfdpm": TFDPMEstimator,
         "tempflow": TempFlowEstimator,
         "transformer_maf": partial(TempFlowEstimator, encoder="transformer"),
@@ -65,4 +81,4 @@ estimators: Registry[Estimator] = Registry(
         **baselines,
     },
 )
-"""Each flow's name is that of TempFlow with it and a GRU."""
+"""Each flow's name is that of TempFlow with it and a GRU; "scoregrad" is that with VP."""

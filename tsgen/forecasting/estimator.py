@@ -11,6 +11,7 @@ from gluonts.torch.model.estimator import PyTorchLightningEstimator, TrainOutput
 from gluonts.transform import Transformation
 
 from tsgen.core import Options, parse_device, seeded, usable_device
+from tsgen.diffusion import LangevinSampler, Sampler
 from tsgen.encoders import HistoryEncoder, encoders
 from tsgen.forecasting.features import default_lags, default_time_features
 from tsgen.forecasting.forecasters import Forecaster, decodings
@@ -157,6 +158,13 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]
     ) -> GenerativeModel:
         """The family's model."""
+
+    def check_sampler(self, sampler: Sampler | LangevinSampler) -> None:
+        """Raise ``ValueError`` if the family's models cannot draw with a sampler."""
+        schedule = getattr(self, "schedule", None)
+        if schedule is None or not isinstance(sampler, Sampler):
+            raise ValueError(f"{type(self).__name__} cannot draw with {sampler!r}")
+        sampler.times(schedule)
 
     def build_encoder(self, layout: InputLayout) -> HistoryEncoder:
         """From the inputs of a layout to conditioning."""

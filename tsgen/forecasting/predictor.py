@@ -18,7 +18,7 @@ from gluonts.transform import SelectFields, Transformation
 
 from tsgen._version import __version__
 from tsgen.core import Component, seeded, usable_device
-from tsgen.diffusion import Guidance, Sampler
+from tsgen.diffusion import Guidance, LangevinSampler, Sampler
 from tsgen.forecasting.conditional import check_given, check_model, impute, relative
 from tsgen.forecasting.layout import Known
 from tsgen.forecasting.module import ForecastModule
@@ -281,7 +281,7 @@ class GenerativePredictor(Component, PyTorchPredictor):
             found.append(values.double().cpu().numpy())
         return np.concatenate(found)
 
-    def with_sampler(self, sampler: Sampler) -> "GenerativePredictor":
+    def with_sampler(self, sampler: Sampler | LangevinSampler) -> "GenerativePredictor":
         """A copy that draws with another sampler; it is saved and loaded with it.
 
         Raises:

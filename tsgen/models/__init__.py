@@ -4,7 +4,9 @@ from tsgen.models.base import GenerativeModel
 from tsgen.models.ddpm import DDPM
 from tsgen.models.distribution import Gaussian, StudentT
 from tsgen.models.flows import Flow
+from tsgen.models.langevin import ScoreCLD
 from tsgen.models.schedule_network import ScheduleNetwork, search_steps
+from tsgen.models.score import ScoreSDE
 
 __all__ = [
     "DDPM",
@@ -12,6 +14,8 @@ __all__ = [
     "Gaussian",
     "GenerativeModel",
     "ScheduleNetwork",
+    "ScoreCLD",
+    "ScoreSDE",
     "StudentT",
     "search_steps",
 ]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tsgen.core import Component
-from tsgen.diffusion import Guidance, Sampler
+from tsgen.diffusion import Guidance, LangevinSampler, Sampler
 
 
 class GenerativeModel(Component, nn.Module, ABC):
@@ -138,7 +138,7 @@ class GenerativeModel(Component, nn.Module, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} has no log density")
 
-    def use_sampler(self, sampler: Sampler) -> None:
+    def use_sampler(self, sampler: Sampler | LangevinSampler) -> None:
         """Draw with another sampler from now on; only diffusion models have one."""
         raise ValueError(f"{type(self).__name__} has no sampler to replace by {sampler!r}")
 

@@ -8,7 +8,14 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from tsgen.diffusion import Ancestral, LinearSchedule, Parameterization, Sampler, Schedule
+from tsgen.diffusion import (
+    Ancestral,
+    LangevinSampler,
+    LinearSchedule,
+    Parameterization,
+    Sampler,
+    Schedule,
+)
 from tsgen.diffusion.guidance import ClassifierFree, Guidance, Reconstruction
 from tsgen.diffusion.samplers import Denoiser
 from tsgen.diffusion.schedules import VariancePreserving
@@ -190,7 +197,7 @@ class DDPM(GenerativeModel):
     def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
         """Run the sampler, (*sample_shape, *batch, *event_shape)."""
         batch = self._batch(cond)
-        rows = _repeat(cond, math.prod(sample_shape), self.cond_shape)
+        rows = repeat(cond, math.prod(sample_shape), self.cond_shape)
         denoise = self.denoiser(rows, times=self.sampler.times(self.schedule))
         x = self.sampler.sample(denoise, (len(rows), *self.event_shape), self.schedule, like=cond)
         return x.view(*sample_shape, *batch, *self.event_shape)
@@ -206,8 +213,8 @@ class DDPM(GenerativeModel):
     ) -> Tensor:
         """See :class:`GenerativeModel`; by its own training if it was given parts of events."""
         batch, count = self._batch(cond, values), math.prod(sample_shape)
-        rows = _repeat(cond, count, self.cond_shape)
-        y, given = (_repeat(v, count, self.event_shape) for v in (values, mask.bool()))
+        rows = repeat(cond, count, self.cond_shape)
+        y, given = (repeat(v, count, self.event_shape) for v in (values, mask.bool()))
         y = torch.where(given, y, torch.zeros_like(y))
         guidance = guidance or self.guidance
         first = torch.tensor(1.0 if start is None else start[1], dtype=torch.float64)
@@ -223,7 +230,7 @@ class DDPM(GenerativeModel):
         if start is None:
             x = self.schedule.prior_std * noise + alpha * y  # y is zero where nothing is given
         else:
-            x = torch.where(given, y, _repeat(start[0], count, self.event_shape))
+            x = torch.where(given, y, repeat(start[0], count, self.event_shape))
             x = alpha * x + sigma * noise
         x = self.sampler.sample(denoise, x.shape, self.schedule, like=cond, start=(x, float(first)))
         return torch.where(given, y, x).view(*sample_shape, *batch, *self.event_shape)
@@ -265,17 +272,23 @@ class DDPM(GenerativeModel):
 
         return denoise
 
-    def use_sampler(self, sampler: Sampler) -> None:
+    def use_sampler(self, sampler: Sampler | LangevinSampler) -> None:
         """Draw with another sampler from now on.
 
         Raises:
-            ValueError: if the sampler needs more steps than the schedule has.
+            ValueError: if the sampler needs more steps than the schedule has, or is another
+                process's.
         """
+        if not isinstance(sampler, Sampler):
+            raise ValueError(
+                f"{type(self).__name__} cannot draw with {sampler!r}: its process is "
+                f"{type(self.schedule).__name__}"
+            )
         sampler.times(self.schedule)
         self.sampler = self.__init_args__["sampler"] = sampler
 
 
-def _repeat(values: Tensor, count: int, shape: torch.Size) -> Tensor:
+def repeat(values: Tensor, count: int, shape: torch.Size) -> Tensor:
     """(*batch, *shape) -> (count * batch, *shape), whole copies of the batch one after another."""
     rows = values.reshape(1, -1, *shape)
     return rows.expand(count, *rows.shape[1:]).reshape(-1, *shape)

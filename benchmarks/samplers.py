@@ -1,0 +1,175 @@
+"""Score against network evaluations for every sampler, and whether few evaluations are enough.
+
+    python benchmarks/samplers.py sweep --folder models --evaluations 5 10 20 50 100 200
+    python benchmarks/samplers.py equal --folder models --samples 1000
+    python benchmarks/samplers.py plot
+
+``sweep`` trains TimeGrad and ScoreGrad on exchange_rate_nips (or takes them from the folder, where
+they are kept) and forecasts its five windows with each sampler at each number of evaluations of
+the denoising network a step. ``equal`` compares samplers at 20 evaluations with TimeGrad's
+ancestral sampler at 100, on the same windows, 1000 samples, several sampling seeds: the ratio of
+CRPS (fair) and of the energy score, and the upper end of its 95 % interval over the seeds
+(Student's t). Rows go to results/samplers.csv and samplers_equal.csv; ``plot`` draws
+results/samplers.png from the first.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from _record import RESULTS, append
+from matplotlib.figure import Figure
+from scipy import stats
+
+from tsgen.data.registry import datasets
+from tsgen.diffusion import (
+    DDIM,
+    EDM,
+    Ancestral,
+    DPMSolverPP,
+    DPMSolverPP3M,
+    EulerMaruyama,
+    PredictorCorrector,
+    ProbabilityFlow,
+    Sampler,
+)
+from tsgen.estimators.registry import estimators
+from tsgen.evaluation import backtest
+
+SAMPLERS: dict[str, Sampler] = {
+    "ancestral": Ancestral(),
+    "DDIM": DDIM(),
+    "Euler-Maruyama": EulerMaruyama(),
+    "predictor-corrector": PredictorCorrector(),
+    "DPM-Solver++ 2M": DPMSolverPP(),
+    "DPM-Solver++ 3M": DPMSolverPP3M(),
+    "probability flow, Heun": ProbabilityFlow(),
+    "EDM, Heun": EDM(),
+}
+FEW = ("DPM-Solver++ 2M", "DPM-Solver++ 3M", "probability flow, Heun", "EDM, Heun", "DDIM")
+DATA = "exchange_rate_nips"
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "timegrad": ("timegrad", {}),
+    "scoregrad_vp": ("scoregrad", {"sde": "vp"}),
+    "scoregrad_subvp": ("scoregrad", {"sde": "subvp"}),
+    "scoregrad_ve": ("scoregrad", {"sde": "ve"}),
+}
+
+
+def trained(name: str, options: argparse.Namespace) -> Any:
+    """A model by the recipe of the data's card; what is in the folder is not trained again."""
+    data = datasets[DATA]()
+    kind, own = MODELS[name]
+    estimator = estimators[kind](
+        data.prediction_length, scaling="anchored", scaling_window="past",
+        max_epochs=options.epochs, checkpoint_dir=str(options.folder / f"{name}-{options.epochs}"),
+        verbose=False, **own,
+    )  # fmt: skip
+    return data, estimator.train(data.train, seed=0)
+
+
+def scored(data: Any, predictor: Any, sampler: Sampler, samples: int, seed: int) -> dict[str, Any]:
+    """Figures of the test windows, and seconds of this process."""
+    began = time.process_time()
+    result = backtest(
+        predictor.with_sampler(sampler), data.test, num_samples=samples, levels=19,
+        channels=data.channels, season=data.season, seed=seed,
+    )  # fmt: skip
+    spent = time.process_time() - began
+    names = ("crps", "crps_sum", "fair_crps", "energy")
+    forecasting = result.seconds["forecast"]
+    return {n: result.scores[n] for n in names} | {"forecast_s": forecasting, "cpu_s": spent}
+
+
+def sweep(options: argparse.Namespace) -> None:
+    """Every sampler at every number of evaluations."""
+    for name in options.models:
+        data, predictor = trained(name, options)
+        schedule = predictor.prediction_net.best_forecaster.model.schedule
+        for label, sampler in SAMPLERS.items():
+            for count in options.evaluations:
+                if count > schedule.num_steps and label in ("ancestral", "DDIM"):
+                    continue
+                chosen = sampler.with_evaluations(count)
+                row = {
+                    "model": name, "sampler": label, "evaluations": chosen.evaluations(schedule),
+                    "samples": options.samples, "seed": 0,
+                }  # fmt: skip
+                figures = scored(data, predictor, chosen, options.samples, 0)
+                append("samplers.csv", row | figures)
+
+
+def equal(options: argparse.Namespace) -> None:
+    """Few evaluations against TimeGrad's hundred."""
+    for name in options.models:
+        data, predictor = trained(name, options)
+        steps = predictor.prediction_net.best_forecaster.model.schedule.num_steps
+        reference = Ancestral(min(100, steps))
+        base = [scored(data, predictor, reference, options.samples, s) for s in options.seeds]
+        for label in options.samplers:
+            sampler = SAMPLERS[label].with_evaluations(options.at)
+            few = [scored(data, predictor, sampler, options.samples, s) for s in options.seeds]
+            row: dict[str, Any] = {
+                "model": name, "sampler": label, "evaluations": options.at,
+                "samples": options.samples, "seeds": len(few),
+            }  # fmt: skip
+            for score in ("fair_crps", "crps", "crps_sum", "energy"):
+                ratios = np.array([a[score] / b[score] for a, b in zip(few, base, strict=True)])
+                error = ratios.std(ddof=1) / len(ratios) ** 0.5
+                upper = ratios.mean() + stats.t.ppf(0.975, len(ratios) - 1) * error
+                row |= {f"{score}_ratio": ratios.mean(), f"{score}_upper": upper}
+            spent = [np.mean([f["forecast_s"] for f in runs]) for runs in (few, base)]
+            append("samplers_equal.csv", row | {"speed_up": spent[1] / spent[0]})
+
+
+def plot(options: argparse.Namespace) -> None:
+    """CRPS and energy score against evaluations, a row for each model."""
+    table = pd.read_csv(RESULTS / "samplers.csv")
+    models = list(dict.fromkeys(table["model"]))
+    figure = Figure(figsize=(10, 3.2 * len(models)), layout="constrained")
+    axes = figure.subplots(len(models), 2, squeeze=False)
+    for model, row in zip(models, axes, strict=True):
+        for score, axis in zip(("crps", "energy"), row, strict=True):
+            part = table[table["model"] == model]
+            for label, one in part.groupby("sampler", sort=False):
+                mean = one.groupby("evaluations")[score].mean()
+                axis.plot(mean.index, mean, marker="o", markersize=3, linewidth=1.2, label=label)
+            best = part[score].min()
+            axis.set(xscale="log", ylim=(0.97 * best, 1.6 * best))
+            axis.set_title(f"{model}, {DATA}", fontsize=9, loc="left")
+            axis.set_xlabel("network evaluations a step")
+            axis.set_ylabel({"crps": "CRPS", "energy": "energy score"}[score])
+            ticks = sorted(part["evaluations"].unique())
+            axis.set_xticks(ticks, [str(t) for t in ticks], fontsize=6)
+            axis.minorticks_off()
+            axis.grid(alpha=0.3)
+    axes[0, 1].legend(fontsize=7, ncols=2)
+    figure.savefig(RESULTS / "samplers.png", dpi=110)
+
+
+def main() -> None:
+    """Read the options and go."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("task", choices=["sweep", "equal", "plot"])
+    parser.add_argument("--folder", type=Path, default=Path("models"), help="of trained models")
+    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS)[:2])
+    parser.add_argument("--samplers", nargs="+", choices=list(SAMPLERS), default=list(FEW))
+    parser.add_argument("--evaluations", type=int, nargs="+", default=[5, 10, 20, 50, 100, 200])
+    parser.add_argument("--at", type=int, default=20, help="evaluations compared by `equal`")
+    parser.add_argument("--samples", type=int, default=100)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    {"sweep": sweep, "equal": equal, "plot": plot}[options.task](options)
+
+
+if __name__ == "__main__":
+    main()

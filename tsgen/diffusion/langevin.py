@@ -1,0 +1,194 @@
+r"""Critically damped Langevin diffusion: noise enters through a velocity.
+
+Dockhorn, Vahdat, Kreis 2022 (Score-based generative modeling with critically-damped Langevin
+diffusion). The joint process of an event x and its velocity v, eq 5 there,
+
+.. math:: \begin{pmatrix} dx \\ dv \end{pmatrix} = \beta \begin{pmatrix} v / M \\ -x - \Gamma v / M
+          \end{pmatrix} dt + \begin{pmatrix} 0 \\ \sqrt{2 \Gamma \beta} \end{pmatrix} dW,
+
+is linear, so the marginals of each element are Gaussian in two dimensions. Only the score of v is
+learnt: the samplers here see ``score(x, v, t)``, the derivative of the joint log density by v.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from tsgen.core import Options
+
+VelocityScore = Callable[[Tensor, Tensor, float], Tensor]
+
+
+class CLD(Options):
+    r"""The process, on t in [0, 1], with constant :math:`\beta`.
+
+    Args:
+        beta: the rate.
+        mass: M.
+        friction: :math:`\Gamma`; ``None`` is critical, :math:`\Gamma^2 = 4 M`: the fastest return
+            without oscillation. Less oscillates, more creeps.
+        gamma: the initial velocity is drawn from :math:`N(0, \gamma M)`.
+        first: the smallest time of training, from where samplers step to the data.
+    """
+
+    beta: float = 4.0
+    mass: float = 0.25
+    friction: float | None = None
+    gamma: float = 0.04
+    first: float = 1e-3
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        for field in ("beta", "mass", "friction", "gamma"):
+            value = getattr(self, field)
+            if value is not None and not 0 < value < float("inf"):
+                raise ValueError(f"CLD: {field}={value} must be above 0 and finite")
+        if not 0 < self.first < 1:
+            raise ValueError(f"CLD: first={self.first} must lie between 0 and 1")
+
+    @property
+    def damping(self) -> float:
+        r""":math:`\Gamma`."""
+        return 2 * self.mass**0.5 if self.friction is None else self.friction
+
+    def drift_matrix(self, sign: float = 1.0) -> Tensor:
+        """A of dz = A z dt + G dW for z = (x, v), (2, 2); with sign -1 time runs backwards.
+
+        Backwards the velocity has the other sign and friction and noise stay.
+        """
+        rate = self.beta
+        rows = [
+            [0.0, sign * rate / self.mass],
+            [-sign * rate, -rate * self.damping / self.mass],
+        ]
+        return torch.tensor(rows, dtype=torch.float64)
+
+    @property
+    def stationary(self) -> Tensor:
+        """Covariance of the law that the process tends to and samplers start from, (2, 2)."""
+        return torch.tensor([1.0, self.mass], dtype=torch.float64).diag()
+
+    def transition(self, gap: Tensor, sign: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Factor of the state and covariance of the noise over a time (*), each (*, 2, 2)."""
+        factor = torch.linalg.matrix_exp(self.drift_matrix(sign) * gap[..., None, None])
+        return factor, self.stationary - factor @ self.stationary @ factor.mT
+
+    def marginal(self, t: Tensor, hybrid: bool = True) -> tuple[Tensor, Tensor]:
+        r"""The law of (x, v) at a time (*).
+
+        Args:
+            t: times, float64.
+            hybrid: whether given the event alone (hybrid score matching), or the initial velocity,
+                too.
+
+        Returns:
+            The factor of (x_0, v_0), (*, 2, 2), and the lower Cholesky factor of the covariance,
+            (*, 2, 2).
+        """
+        factor, covariance = self.transition(t)
+        if hybrid:
+            start = torch.tensor([0.0, self.gamma * self.mass], dtype=torch.float64).diag()
+            covariance = covariance + factor @ start @ factor.mT
+        return factor, torch.linalg.cholesky(covariance)
+
+    def prior_log_prob(self, x: Tensor, v: Tensor, dims: int = 1) -> Tensor:
+        """Log density of the stationary law over the last dimensions."""
+        normal, slow = torch.distributions.Normal(0.0, 1.0), self.mass**0.5
+        logs = normal.log_prob(x) + torch.distributions.Normal(0.0, slow).log_prob(v)
+        return logs.sum(tuple(range(-dims, 0)))
+
+
+class LangevinSampler(Options, ABC):
+    """Draws from the reverse process of :class:`CLD`.
+
+    Args:
+        num_steps: steps of equal length from t = 1 to ``first``, from where the velocity leads to
+            the data.
+    """
+
+    num_steps: int = 50
+
+    def __post_init__(self) -> None:
+        """Check the number of steps."""
+        if self.num_steps < 1:
+            raise ValueError(
+                f"{type(self).__name__}: num_steps={self.num_steps} must be at least 1"
+            )
+
+    @property
+    def evaluations(self) -> int:
+        """Calls of the score."""
+        return self.num_steps
+
+    def sample(
+        self, score: VelocityScore, shape: tuple[int, ...], process: CLD, *, like: Tensor
+    ) -> Tensor:
+        r"""Draw samples.
+
+        After the last step :math:`x - \beta v / M\, t` is the event.
+
+        Args:
+            score: ``score(x, v, t)``, derivative of the log density by v, of the given shape.
+            shape: shape of the samples.
+            process: the process.
+            like: a tensor with the dtype and device wanted.
+        """
+        x = torch.randn(shape, dtype=like.dtype, device=like.device)
+        v = torch.randn_like(x) * process.mass**0.5
+        gap = (1 - process.first) / self.num_steps
+        for step in range(self.num_steps):
+            x, v = self.advance(score, x, v, 1 - step * gap, gap, process)
+        return x - process.first * process.beta / process.mass * v
+
+    @abstractmethod
+    def advance(
+        self, score: VelocityScore, x: Tensor, v: Tensor, t: float, gap: float, process: CLD
+    ) -> tuple[Tensor, Tensor]:
+        """One step back from t to t - gap."""
+
+
+class LangevinEulerMaruyama(LangevinSampler):
+    r"""Euler-Maruyama steps of the reverse SDE (eq 8 there).
+
+    .. math:: dx = -\beta v / M\, dt, \quad dv = \beta \left[x + \Gamma v / M + 2 \Gamma
+              \nabla_v \log p\right] dt + \sqrt{2 \Gamma \beta}\, dW
+    """
+
+    def advance(
+        self, score: VelocityScore, x: Tensor, v: Tensor, t: float, gap: float, process: CLD
+    ) -> tuple[Tensor, Tensor]:
+        """See :class:`LangevinSampler`."""
+        rate, friction, mass = gap * process.beta, process.damping, process.mass
+        pull = x + friction * (v / mass + 2 * score(x, v, t))
+        noise = (2 * friction * rate) ** 0.5 * torch.randn_like(v)
+        return x - rate / mass * v, v + rate * pull + noise
+
+
+class SSCS(LangevinSampler):
+    r"""Symmetric splitting CLD sampler (section 3.3 and appendix D there).
+
+    Half a step of the part that is solved exactly, :math:`dx = -\beta v / M\, dt, dv = \beta(x -
+    \Gamma v / M)\, dt + \sqrt{2 \Gamma \beta}\, dW`, a whole Euler step of the rest, :math:`dv = 2
+    \beta \Gamma (\nabla_v \log p + v / M)\, dt`, and the first half again.
+    """
+
+    def advance(
+        self, score: VelocityScore, x: Tensor, v: Tensor, t: float, gap: float, process: CLD
+    ) -> tuple[Tensor, Tensor]:
+        """See :class:`LangevinSampler`."""
+        half = torch.tensor(gap / 2, dtype=torch.float64)
+        factor, covariance = process.transition(half, sign=-1.0)
+        root = torch.linalg.cholesky(covariance).tolist()
+        (xx, xv), (vx, vv) = factor.tolist()
+
+        def drift(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+            a, b = torch.randn_like(x), torch.randn_like(x)
+            moved = xx * x + xv * v + root[0][0] * a
+            return moved, vx * x + vv * v + root[1][0] * a + root[1][1] * b
+
+        x, v = drift(x, v)
+        push = 2 * process.beta * process.damping * gap
+        v = v + push * (score(x, v, t - gap / 2) + v / process.mass)
+        return drift(x, v)

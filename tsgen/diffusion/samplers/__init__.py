@@ -1,0 +1,24 @@
+"""Samplers: from noise to data, given a denoiser."""
+
+from tsgen.diffusion.samplers.base import Denoiser, Sampler
+from tsgen.diffusion.samplers.chain import DDIM, Ancestral, GivenSteps
+from tsgen.diffusion.samplers.dpm import DPMSolverPP, DPMSolverPP3M
+from tsgen.diffusion.samplers.flow import EDM, ProbabilityFlow
+from tsgen.diffusion.samplers.langevin import AnnealedLangevin, langevin_step
+from tsgen.diffusion.samplers.sde import EulerMaruyama, PredictorCorrector
+
+__all__ = [
+    "DDIM",
+    "EDM",
+    "Ancestral",
+    "AnnealedLangevin",
+    "DPMSolverPP",
+    "DPMSolverPP3M",
+    "Denoiser",
+    "EulerMaruyama",
+    "GivenSteps",
+    "PredictorCorrector",
+    "ProbabilityFlow",
+    "Sampler",
+    "langevin_step",
+]

@@ -1,0 +1,145 @@
+r"""What samplers share: a denoiser in, samples out.
+
+A sampler is a small stateless object. It sees a function ``denoise(x, t)`` of a tensor and a float,
+a schedule and the shape of what is wanted, nothing of the model; so it may differ from what
+training used.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from tsgen.core import Options
+from tsgen.diffusion.schedules import Schedule
+
+Denoiser = Callable[[Tensor, float], Tensor]
+Start = tuple[Tensor, float]
+"""A noised state and its time in (0, 1]."""
+
+
+class Sampler(Options, ABC):
+    """Draws from the reverse process.
+
+    Args:
+        num_steps: steps from noise to data; ``None`` takes all N steps of the schedule.
+    """
+
+    num_steps: int | None = None
+
+    @property
+    @abstractmethod
+    def order(self) -> int | None:
+        """Order of the global error in the step size.
+
+        ``None`` for samplers that do not solve the probability-flow ODE.
+        """
+
+    @property
+    @abstractmethod
+    def stochastic(self) -> bool:
+        """Whether noise is added on the way."""
+
+    def __post_init__(self) -> None:
+        """Check the number of steps."""
+        if self.num_steps is not None and self.num_steps < 1:
+            raise ValueError(
+                f"{type(self).__name__}: num_steps={self.num_steps} must be at least 1"
+            )
+
+    def cost(self, num_steps: int) -> int:
+        """Calls of the denoiser that so many steps make."""
+        return num_steps
+
+    def evaluations(self, schedule: Schedule) -> int | None:
+        """Calls of the denoiser, ``None`` if they depend on what it returns."""
+        return self.cost(self.num_steps or schedule.num_steps)
+
+    def with_evaluations(self, count: int) -> "Sampler":
+        """A copy with the most steps that make at most so many calls of the denoiser.
+
+        Raises:
+            ValueError: if a single step makes more.
+        """
+        for steps in range(count, 0, -1):
+            if self.cost(steps) <= count:
+                return self.replace(num_steps=steps)
+        raise ValueError(
+            f"{type(self).__name__}: {count} evaluations are too few, a step makes {self.cost(1)}"
+        )
+
+    def times(self, schedule: Schedule, first: float = 1.0) -> Tensor:
+        """The times visited, falling from ``first`` to 0, (num_steps + 1,), float64.
+
+        They are equal steps of the chain; from an earlier start there may be fewer.
+
+        Raises:
+            ValueError: if there are more steps than the chain has.
+        """
+        total = schedule.num_steps
+        count = self.num_steps or total
+        if count > total:
+            raise ValueError(
+                f"{type(self).__name__}: num_steps={count} exceeds the {total} steps of "
+                f"{type(schedule).__name__}"
+            )
+        grid = torch.linspace(total * first, 0, count + 1, dtype=torch.float64).round() / total
+        if first == 1:
+            return grid
+        inner = grid[(grid < first) & (grid > 0)].unique().flip(0)
+        return torch.cat([torch.tensor([first]), inner, torch.zeros(1)]).double()
+
+    def even_times(self, schedule: Schedule, first: float = 1.0) -> Tensor:
+        """Times in equal steps of the half log-SNR down to 1 / N, then 0, (num_steps + 1,)."""
+        count = self.num_steps or schedule.num_steps
+        ends = torch.tensor([first, min(1 / schedule.num_steps, first / 2)], dtype=torch.float64)
+        start, stop = schedule.half_log_snr(ends)
+        shares = torch.linspace(0, 1, count, dtype=torch.float64)
+        inner = schedule.time(start + (stop - start) * shares)
+        inner[0] = first
+        return torch.cat([inner, torch.zeros(1, dtype=torch.float64)])
+
+    @abstractmethod
+    def sample(
+        self,
+        denoise: Denoiser,
+        shape: tuple[int, ...],
+        schedule: Schedule,
+        *,
+        like: Tensor,
+        start: Start | None = None,
+    ) -> Tensor:
+        """Draw samples.
+
+        Args:
+            denoise: ``denoise(x, t)`` with x of the given shape and t a float; returns the estimate
+                of x0.
+            shape: shape of the samples.
+            schedule: the process that the denoiser was trained for.
+            like: a tensor with the dtype and device wanted.
+            start: a noised state of that shape, and its time in (0, 1], to go on from; pure noise
+                at time 1 if ``None``.
+
+        Returns:
+            Samples of the given shape.
+
+        Raises:
+            ValueError: if the start does not fit.
+        """
+
+
+def begin(
+    shape: tuple[int, ...], schedule: Schedule, like: Tensor, start: Start | None
+) -> tuple[Tensor, float]:
+    """The state to begin with and its time."""
+    if start is None:
+        x = torch.randn(shape, dtype=like.dtype, device=like.device) * schedule.prior_std
+        return x, 1.0
+    x, first = start
+    if tuple(x.shape) != tuple(shape) or not 0 < first <= 1:
+        raise ValueError(
+            f"start: a state of shape {tuple(x.shape)} at time {first}, expected shape "
+            f"{tuple(shape)} and a time in (0, 1]"
+        )
+    return x.to(like), first

@@ -1,0 +1,112 @@
+"""Annealed Langevin dynamics over a ladder of noise levels."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tsgen.diffusion.samplers.base import Denoiser, Sampler, Start, begin
+from tsgen.diffusion.schedules import Schedule
+
+
+class AnnealedLangevin(Sampler):
+    r"""Langevin steps at each level of a ladder, from the noisiest to the least noisy.
+
+    Song, Ermon 2019, algorithm 1, in the form of Song, Ermon 2020:
+
+    .. math:: x \leftarrow x + a_i \nabla\log p_{\sigma_i}(x) + \sqrt{2 a_i}\, z, \quad
+              a_i = \rho\, \sigma_i^2,
+
+    for processes without decay (:math:`\alpha = 1`: :class:`~tsgen.diffusion.NoiseLadder`,
+    :class:`~tsgen.diffusion.VESDE`). The first paper has :math:`\rho = \epsilon / 2\sigma_L^2`
+    (.1 with its numbers).
+
+    Args:
+        num_steps: levels, evenly chosen; ``None`` takes all of the schedule.
+        steps_per_level: T, Langevin steps at each.
+        step: :math:`\rho`, between 0 and 1; ``None`` is :func:`langevin_step` of the ladder's
+            ratio.
+        denoise_last: whether the sample is the denoiser's estimate at the last level (Song, Ermon
+            2020, section 4), one call more, or carries that level's noise.
+    """
+
+    steps_per_level: int = 5
+    step: float | None = None
+    denoise_last: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        if self.steps_per_level < 1:
+            raise ValueError(
+                f"AnnealedLangevin: steps_per_level={self.steps_per_level} must be at least 1"
+            )
+        if self.step is not None and not 0 < self.step < 1:
+            raise ValueError(f"AnnealedLangevin: step={self.step} must lie between 0 and 1")
+
+    @property
+    def order(self) -> int | None:
+        """It does not solve the ODE."""
+        return None
+
+    @property
+    def stochastic(self) -> bool:
+        """Yes."""
+        return True
+
+    def cost(self, num_steps: int) -> int:
+        """Langevin steps, and the last estimate."""
+        return num_steps * self.steps_per_level + self.denoise_last
+
+    def sample(
+        self,
+        denoise: Denoiser,
+        shape: tuple[int, ...],
+        schedule: Schedule,
+        *,
+        like: Tensor,
+        start: Start | None = None,
+    ) -> Tensor:
+        """Draw samples; see :class:`Sampler`.
+
+        Raises:
+            ValueError: as there, or if the process decays.
+        """
+        x, first = begin(shape, schedule, like, start)
+        times = self.times(schedule, first)[:-1]
+        if not torch.equal(schedule.alpha(times), torch.ones_like(times)):
+            raise ValueError(
+                f"AnnealedLangevin: {type(schedule).__name__} decays; it needs a process with "
+                "alpha = 1, such as NoiseLadder or VESDE"
+            )
+        sigma = schedule.sigma(times)
+        step = self.step
+        if step is None:
+            ratio = float(sigma[0] / sigma[-1]) ** (1 / max(1, len(sigma) - 1))
+            step = langevin_step(ratio, self.steps_per_level)
+        for t, s in zip(times.tolist(), sigma.tolist(), strict=True):
+            for _ in range(self.steps_per_level):
+                noise = (2 * step) ** 0.5 * s * torch.randn_like(x)
+                x = x + step * (denoise(x, t) - x) + noise
+        return denoise(x, times[-1].item()) if self.denoise_last else x
+
+
+def langevin_step(ratio: float, steps_per_level: int) -> float:
+    r"""The step :math:`\rho = \epsilon / \sigma_L^2` with which variance stays with the ladder.
+
+    After T steps at a level the noise of variance :math:`\gamma^2 \sigma_i^2` that came from the
+    level before has the variance :math:`\sigma_i^2` times
+
+    .. math:: (1 - \rho)^{2 T} \left(\gamma^2 - \frac{2 \rho}{1 - (1 - \rho)^2}\right)
+              + \frac{2 \rho}{1 - (1 - \rho)^2},
+
+    which should be as near to 1 as can be (Song, Ermon 2020, Improved techniques for training
+    score-based generative models, technique 4).
+
+    Args:
+        ratio: gamma, of one level to the next.
+        steps_per_level: T.
+    """
+    rho = np.linspace(1e-5, 1 - 1e-5, 200_000)
+    settled = 2 / (2 - rho)
+    variance = (1 - rho) ** (2 * steps_per_level) * (ratio**2 - settled) + settled
+    return float(rho[np.abs(variance - 1).argmin()])

@@ -1,0 +1,154 @@
+"""Samplers of the reverse stochastic differential equation."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from tsgen.diffusion.samplers.base import Denoiser, Sampler, Start, begin
+from tsgen.diffusion.samplers.chain import steps
+from tsgen.diffusion.schedules import Schedule
+
+
+class EulerMaruyama(Sampler):
+    r"""Euler-Maruyama steps of the reverse SDE (Song et al. 2021, eq 6).
+
+    .. math:: x_s = x_t - \left[f(t)\, x_t - g(t)^2 \nabla \log p_t(x_t)\right] (t - s)
+              + g(t) \sqrt{t - s}\, z, \quad
+              \nabla \log p_t(x) = \frac{\alpha \hat x_0 - x}{\sigma^2}
+
+    Times are equal steps of the chain.
+
+    Args:
+        num_steps: calls of the denoiser.
+        noise_removal: whether the last step is the denoiser's estimate, or one like the others.
+    """
+
+    noise_removal: bool = True
+
+    @property
+    def order(self) -> int | None:
+        """It does not solve the ODE."""
+        return None
+
+    @property
+    def stochastic(self) -> bool:
+        """Yes."""
+        return True
+
+    def sample(
+        self,
+        denoise: Denoiser,
+        shape: tuple[int, ...],
+        schedule: Schedule,
+        *,
+        like: Tensor,
+        start: Start | None = None,
+    ) -> Tensor:
+        """Draw samples; see :class:`Sampler`."""
+        x, first = begin(shape, schedule, like, start)
+        times = self.times(schedule, first)
+        t, gap = times[:-1], -times.diff()
+        alpha, variance = schedule.alpha(t), schedule.sigma(t) ** 2
+        drift, squared = schedule.drift(t), schedule.diffusion(t) ** 2
+        keep = (1 - gap * (drift + squared / variance)).tolist()
+        pull = (gap * squared * alpha / variance).tolist()
+        noise = (gap * squared).sqrt().tolist()
+        for i, (time, k, p, s) in enumerate(zip(t.tolist(), keep, pull, noise, strict=True)):
+            estimate = denoise(x, time)
+            if self.noise_removal and i == len(keep) - 1:
+                return estimate
+            x = k * x + p * estimate + s * torch.randn_like(x)
+        return x
+
+
+class PredictorCorrector(Sampler):
+    r"""Langevin steps at each noise level, and a step to the next (Song et al. 2021, algorithm 1).
+
+    The corrector (algorithms 4 and 5) repeats
+
+    .. math:: x \leftarrow x + \epsilon \nabla \log p_t(x) + \sqrt{2 \epsilon}\, z, \quad
+              \epsilon = 2 a \left(r\, \frac{\lVert z \rVert}{\lVert \nabla\log p_t \rVert}
+              \right)^2,
+
+    where the norms are means over the batch and :math:`a = (\alpha_t / \alpha_s)^2`. The
+    predictor, with :math:`a_{ts} = \alpha_t / \alpha_s` and
+    :math:`b^2 = \sigma_t^2 - a_{ts}^2 \sigma_s^2`, is the reverse diffusion step
+    :math:`x_s = (2 - a_{ts})\, x_t + b^2 \nabla\log p_t + b z` (eq 46) or the ancestral one. The
+    last step is the denoiser's estimate.
+
+    Args:
+        num_steps: levels; each makes ``corrector_steps`` calls of the denoiser and one more.
+        predictor: "reverse_diffusion" or "ancestral".
+        corrector_steps: Langevin steps at a level.
+        snr: r, the ratio of signal to noise in a Langevin step.
+    """
+
+    predictor: Literal["reverse_diffusion", "ancestral"] = "reverse_diffusion"
+    corrector_steps: int = 1
+    snr: float = 0.16
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        name = type(self).__name__
+        if self.corrector_steps < 0:
+            raise ValueError(f"{name}: corrector_steps={self.corrector_steps} must be at least 0")
+        if not 0 < self.snr < float("inf"):
+            raise ValueError(f"{name}: snr={self.snr} must be above 0 and finite")
+
+    @property
+    def order(self) -> int | None:
+        """It does not solve the ODE."""
+        return None
+
+    @property
+    def stochastic(self) -> bool:
+        """Yes."""
+        return True
+
+    def cost(self, num_steps: int) -> int:
+        """Calls of corrector and predictor."""
+        return num_steps * (1 + self.corrector_steps)
+
+    def sample(
+        self,
+        denoise: Denoiser,
+        shape: tuple[int, ...],
+        schedule: Schedule,
+        *,
+        like: Tensor,
+        start: Start | None = None,
+    ) -> Tensor:
+        """Draw samples; see :class:`Sampler`."""
+        x, first = begin(shape, schedule, like, start)
+        times = self.times(schedule, first)
+        alpha, sigma = schedule.alpha(times), schedule.sigma(times)
+        ratio = alpha[:-1] / alpha[1:]
+        if self.predictor == "ancestral":
+            keep, pull, noise = steps(schedule, times, 1.0)
+        else:
+            added = sigma[:-1] ** 2 - ratio**2 * sigma[1:] ** 2
+            keep = (2 - ratio - added / sigma[:-1] ** 2).tolist()
+            pull = (added * alpha[:-1] / sigma[:-1] ** 2).tolist()
+            noise = added.sqrt().tolist()
+        levels = zip(
+            times.tolist(), alpha.tolist(), sigma.tolist(), (ratio**2).tolist(), strict=False
+        )
+        for i, (t, a, s, factor) in enumerate(levels):
+            for _ in range(self.corrector_steps):
+                score = (a * denoise(x, t) - x) / s**2
+                z = torch.randn_like(x)
+                size = 2 * factor * (self.snr * _norm(z) / _norm(score)) ** 2
+                x = x + size * score + (2 * size).sqrt() * z
+            estimate = denoise(x, t)
+            if i == len(keep) - 1:
+                return estimate
+            x = keep[i] * x + pull[i] * estimate + noise[i] * torch.randn_like(x)
+        raise AssertionError("the loop returns at the last time")
+
+
+def _norm(x: Tensor) -> Tensor:
+    """Mean over the batch of the examples' norms."""
+    rows = x.reshape(len(x), -1)
+    return rows.norm(dim=1).mean().clamp_min(1e-12)

@@ -1,0 +1,304 @@
+r"""Diffusion processes given by stochastic differential equations, with exact marginals.
+
+:math:`dx = f(t)\, x\, dt + g(t)\, dW` on [0, 1] has :math:`x_t = \alpha(t) x_0 + \sigma(t)
+\varepsilon`, so each is a :class:`~tsgen.diffusion.Schedule`.
+"""
+
+import math
+from abc import abstractmethod
+
+import numpy as np
+import torch
+from scipy import optimize, spatial, stats
+from torch import Tensor
+
+from tsgen.diffusion.schedules import Schedule, VariancePreserving
+
+
+class SDE(Schedule):
+    r"""A process with a closed form of :math:`F(t) = \int \frac{g^2}{\sigma^2} dt`.
+
+    With the weight :math:`g^2 / \sigma^2` of the noise's squared error the loss bounds the negative
+    log-likelihood (Song, Durkan, Murray, Ermon 2021, Maximum likelihood training of score-based
+    diffusion models, theorem 1, with :math:`\lambda = g^2`).
+    """
+
+    @abstractmethod
+    def accumulated(self, t: Tensor) -> Tensor:
+        """F(t), up to a constant; minus infinity at t = 0."""
+
+    @abstractmethod
+    def accumulated_inverse(self, value: Tensor) -> Tensor:
+        """The time of a value of F."""
+
+    def likelihood_weight(self, t: Tensor) -> Tensor:
+        """g^2 / sigma^2."""
+        return (self.diffusion(t) / self.sigma(t)) ** 2
+
+    def likelihood_times(self, count: int, first: float = 1e-4) -> tuple[Tensor, float]:
+        r"""Times drawn with density proportional to :math:`g^2 / \sigma^2` on [first, 1].
+
+        Args:
+            count: how many.
+            first: the smallest time.
+
+        Returns:
+            Times (count,), float64, and the integral of :math:`g^2 / \sigma^2` over the interval:
+            a loss at such a time, times the integral, is an unbiased estimate of the weighted one
+            (Song et al. 2021, section 5.2, as importance sampling).
+        """
+        low, high = self.accumulated(torch.tensor([first, 1.0], dtype=torch.float64))
+        drawn = low + (high - low) * torch.rand(count, dtype=torch.float64)
+        return self.accumulated_inverse(drawn).clamp(first, 1.0), float(high - low)
+
+    def prior_log_prob(self, x: Tensor, dims: int = 1) -> Tensor:
+        """Log density of the law at t = 1 that samplers start from, over the last dimensions.
+
+        Args:
+            x: (*batch, *event).
+            dims: dimensions of the event.
+
+        Returns:
+            (*batch,).
+        """
+        logs = -0.5 * (x / self.prior_std) ** 2 - math.log(self.prior_std * math.sqrt(2 * math.pi))
+        return logs.sum(tuple(range(-dims, 0)))
+
+
+class _LinearBeta(SDE):
+    r"""What processes with :math:`\beta(t) = \beta_0 + t (\beta_1 - \beta_0)` share.
+
+    Args:
+        num_steps: N, the steps of the discrete chain.
+        beta_min: :math:`\beta_0`.
+        beta_max: :math:`\beta_1`.
+    """
+
+    num_steps: int = 200
+    beta_min: float = 0.1
+    beta_max: float = 20.0
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        super().__post_init__()
+        if not 0 < self.beta_min <= self.beta_max < float("inf"):
+            raise ValueError(
+                f"{type(self).__name__}: beta_min={self.beta_min}, beta_max={self.beta_max} must "
+                "satisfy 0 < beta_min <= beta_max"
+            )
+
+    def beta(self, t: Tensor) -> Tensor:
+        """The rate."""
+        return self.beta_min + (self.beta_max - self.beta_min) * t
+
+    def integral(self, t: Tensor) -> Tensor:
+        r""":math:`B(t) = \int_0^t \beta`."""
+        return self.beta_min * t + (self.beta_max - self.beta_min) * t**2 / 2
+
+    def time_of_integral(self, value: Tensor) -> Tensor:
+        """The time at which B has a value."""
+        slope = self.beta_max - self.beta_min
+        return 2 * value / (self.beta_min + (self.beta_min**2 + 2 * slope * value).sqrt())
+
+    def drift(self, t: Tensor) -> Tensor:
+        r""":math:`-\beta / 2`."""
+        return -self.beta(t) / 2
+
+
+class VPSDE(_LinearBeta, VariancePreserving):
+    r"""Variance preserving: :math:`dx = -\tfrac12 \beta x\, dt + \sqrt{\beta}\, dW`.
+
+    Song, Sohl-Dickstein, Kingma, Kumar, Ermon, Poole 2021, eq 11 and 32-33; DDPM is its
+    discretisation.
+
+    Args:
+        num_steps: N.
+        beta_min: rate at t = 0.
+        beta_max: rate at t = 1.
+    """
+
+    def log_alpha(self, t: Tensor) -> Tensor:
+        """Minus half of the integral of beta."""
+        return -self.integral(t) / 2
+
+    def diffusion(self, t: Tensor) -> Tensor:
+        r""":math:`\sqrt\beta`."""
+        return self.beta(t).sqrt()
+
+    def accumulated(self, t: Tensor) -> Tensor:
+        r""":math:`\log(e^{B} - 1)`."""
+        total = self.integral(t)
+        return total + torch.log(-torch.expm1(-total))
+
+    def accumulated_inverse(self, value: Tensor) -> Tensor:
+        """The time of a value of F."""
+        return self.time_of_integral(torch.nn.functional.softplus(value))
+
+
+class SubVPSDE(_LinearBeta):
+    r"""Sub-VP: the variance stays below that of VP.
+
+    :math:`dx = -\tfrac12 \beta x\, dt + \sqrt{\beta (1 - e^{-2 B})}\, dW` has
+    :math:`\alpha = e^{-B / 2}` and :math:`\sigma = 1 - e^{-B}` (Song et al. 2021, eq 14 and 29).
+
+    Args:
+        num_steps: N.
+        beta_min: rate at t = 0.
+        beta_max: rate at t = 1.
+    """
+
+    def alpha(self, t: Tensor) -> Tensor:
+        """Factor of the signal at time t."""
+        return (-self.integral(t) / 2).exp()
+
+    def sigma(self, t: Tensor) -> Tensor:
+        """Standard deviation of the noise at time t."""
+        return -torch.expm1(-self.integral(t))
+
+    @property
+    def prior_std(self) -> float:
+        """One."""
+        return 1.0
+
+    def diffusion(self, t: Tensor) -> Tensor:
+        r""":math:`\sqrt{\beta (1 - e^{-2 B})}`."""
+        return (self.beta(t) * -torch.expm1(-2 * self.integral(t))).sqrt()
+
+    def accumulated(self, t: Tensor) -> Tensor:
+        r""":math:`2 \log\sinh(B / 2)`, but for a constant."""
+        total = self.integral(t)
+        return total + 2 * torch.log(-torch.expm1(-total))
+
+    def accumulated_inverse(self, value: Tensor) -> Tensor:
+        """The time of a value of F."""
+        # with s = sqrt(e^B): s - 1/s = e^(F / 2)
+        return self.time_of_integral(2 * torch.asinh((value / 2).exp() / 2))
+
+
+class VESDE(SDE):
+    r"""Variance exploding: :math:`dx = \sigma_0 r^t \sqrt{2 \log r}\, dW`.
+
+    With :math:`r = \sigma_1 / \sigma_0`; Song et al. 2021, eq 9 and 30. Their marginal
+    :math:`\sigma_0 r^t` leaves :math:`\sigma_0` at t = 0; here the process starts at the data,
+    :math:`\sigma^2 = \sigma_0^2 (r^{2t} - 1)`.
+
+    Args:
+        num_steps: N.
+        sigma_min: :math:`\sigma_0`.
+        sigma_max: :math:`\sigma_1`.
+    """
+
+    num_steps: int = 200
+    sigma_min: float = 0.01
+    sigma_max: float = 50.0
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        super().__post_init__()
+        if not 0 < self.sigma_min < self.sigma_max < float("inf"):
+            raise ValueError(
+                f"VESDE: sigma_min={self.sigma_min}, sigma_max={self.sigma_max} must satisfy "
+                "0 < sigma_min < sigma_max"
+            )
+
+    @property
+    def _rate(self) -> float:
+        return 2 * math.log(self.sigma_max / self.sigma_min)
+
+    def alpha(self, t: Tensor) -> Tensor:
+        """One: nothing decays."""
+        return torch.ones_like(t)
+
+    def sigma(self, t: Tensor) -> Tensor:
+        """Standard deviation of the noise at time t."""
+        return self.sigma_min * torch.expm1(self._rate * t).sqrt()
+
+    @property
+    def prior_std(self) -> float:
+        """That of the noise at t = 1."""
+        return math.sqrt(self.sigma_max**2 - self.sigma_min**2)
+
+    def drift(self, t: Tensor) -> Tensor:
+        """Zero."""
+        return torch.zeros_like(t)
+
+    def diffusion(self, t: Tensor) -> Tensor:
+        r""":math:`\sigma_0 r^t \sqrt{2 \log r}`."""
+        return self.sigma_min * (self._rate * t / 2).exp() * math.sqrt(self._rate)
+
+    def accumulated(self, t: Tensor) -> Tensor:
+        r""":math:`\log(r^{2t} - 1)`."""
+        return torch.log(torch.expm1(self._rate * t))
+
+    def accumulated_inverse(self, value: Tensor) -> Tensor:
+        """The time of a value of F."""
+        return torch.nn.functional.softplus(value) / self._rate
+
+
+class NoiseLadder(Schedule):
+    r"""The noise levels of NCSN: :math:`\sigma_n` in a geometric sequence, no decay.
+
+    Song, Ermon 2019, section 3.2: level n of N is :math:`\sigma_{min} (\sigma_{max} /
+    \sigma_{min})^{(n - 1) / (N - 1)}`. Below the first level sigma falls to 0 in a straight line.
+
+    Args:
+        num_steps: N, at least 2.
+        sigma_min: the first level.
+        sigma_max: the last level.
+    """
+
+    num_steps: int = 10
+    sigma_min: float = 0.01
+    sigma_max: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        super().__post_init__()
+        if self.num_steps < 2 or not 0 < self.sigma_min < self.sigma_max < float("inf"):
+            raise ValueError(
+                f"NoiseLadder: num_steps={self.num_steps}, sigma_min={self.sigma_min}, sigma_max="
+                f"{self.sigma_max} must satisfy num_steps >= 2 and 0 < sigma_min < sigma_max"
+            )
+
+    @classmethod
+    def of_data(cls, data: np.ndarray, sigma_min: float = 0.01) -> "NoiseLadder":
+        r"""The ladder of NCSN version 2 (Song, Ermon 2020, techniques 1 and 2).
+
+        The last level is the largest distance between two data points, and the ratio of levels is
+        the :math:`\gamma` with :math:`\Phi(\sqrt{2D} (\gamma - 1) + 3 \gamma) -
+        \Phi(\sqrt{2D} (\gamma - 1) - 3 \gamma) = .5`: neighbouring levels share half of their mass.
+
+        Args:
+            data: (n, D), at least two points that differ.
+            sigma_min: the first level.
+        """
+        root = math.sqrt(2 * data.shape[1])
+
+        def shared(ratio: float) -> float:
+            centre = root * (ratio - 1)
+            return float(stats.norm.cdf(centre + 3 * ratio) - stats.norm.cdf(centre - 3 * ratio))
+
+        largest = float(spatial.distance.pdist(data).max())
+        if not largest > sigma_min:
+            raise ValueError(
+                f"NoiseLadder: sigma_min={sigma_min} must lie below the largest distance between "
+                f"two points, {largest:g}"
+            )
+        ratio = optimize.brentq(lambda r: shared(r) - 0.5, 1.0, 50.0) if shared(50) < 0.5 else 50.0
+        steps = 1 + math.ceil(math.log(largest / sigma_min) / math.log(ratio))
+        return cls(max(2, steps), sigma_min, largest)
+
+    def alpha(self, t: Tensor) -> Tensor:
+        """One: nothing decays."""
+        return torch.ones_like(t)
+
+    def sigma(self, t: Tensor) -> Tensor:
+        """Standard deviation of the noise at time t."""
+        n = t * self.num_steps
+        share = (n.clamp_min(1) - 1) / (self.num_steps - 1)
+        return self.sigma_min * (self.sigma_max / self.sigma_min) ** share * n.clamp_max(1)
+
+    @property
+    def prior_std(self) -> float:
+        """The last level."""
+        return self.sigma_max

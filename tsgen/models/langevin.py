@@ -1,0 +1,198 @@
+"""Score models of critically damped Langevin diffusion."""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from tsgen.diffusion import CLD, SSCS, LangevinSampler, Sampler
+from tsgen.diffusion.langevin import VelocityScore
+from tsgen.models.base import GenerativeModel
+from tsgen.models.ddpm import repeat
+from tsgen.nets import DilatedResidualNet
+
+
+class ScoreCLD(GenerativeModel):
+    r"""A score model of :class:`~tsgen.diffusion.CLD`.
+
+    Dockhorn, Vahdat, Kreis 2022, eq 9. With L the Cholesky factor of the marginal covariance,
+    :math:`(x_t, v_t) = \mu_t + L_t (\varepsilon_x, \varepsilon_v)`, the network sees both and
+    predicts :math:`\varepsilon_v`: the score of the velocity is :math:`-\varepsilon_v / L_{vv}`.
+    Elements that were not observed are hidden from it and carry no loss.
+
+    Args:
+        event_shape: (C,) or (H, C).
+        cond_shape: (D,) or (H, D).
+        sde: the process.
+        sampler: how samples are drawn.
+        objective: "hybrid" marginalises the initial velocity, "denoising" draws it.
+        likelihood_weighting: whether errors are weighted by :math:`\Gamma\beta / L_{vv}^2`, with
+            which the loss bounds the negative log-likelihood.
+        residual_layers: blocks of the network.
+        residual_channels: width of the blocks.
+        dilation_cycle: dilations 1, 2, ... repeat after this many blocks.
+        cond_channels: conditioning features per position that reach the blocks.
+        network: another network, as for :class:`DDPM`; it must take ``extra``.
+    """
+
+    partial: ClassVar[Literal["elements", "marginal", "drop"]] = "elements"
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        cond_shape: tuple[int, ...],
+        sde: CLD = CLD(),  # noqa: B008 (immutable)
+        sampler: LangevinSampler = SSCS(),  # noqa: B008
+        objective: Literal["hybrid", "denoising"] = "hybrid",
+        likelihood_weighting: bool = False,
+        residual_layers: int = 8,
+        residual_channels: int = 8,
+        dilation_cycle: int = 2,
+        cond_channels: int = 1,
+        network: Callable | None = None,
+    ) -> None:
+        super().__init__(event_shape, cond_shape)
+        self.sde, self.sampler = sde, sampler
+        self.hybrid, self.likelihood_weighting = objective == "hybrid", likelihood_weighting
+        build = network or functools.partial(
+            DilatedResidualNet,
+            layers=residual_layers,
+            channels=residual_channels,
+            dilation_cycle=dilation_cycle,
+            cond_channels=cond_channels,
+        )
+        self.net = build(tuple(event_shape), tuple(cond_shape), extra=1)
+
+    @property
+    def has_log_prob(self) -> Literal["exact", "bound", "none"]:
+        """The variational bound is all that the joint process has."""
+        return "bound"
+
+    @property
+    def working_size(self) -> int:
+        """What the network holds per row."""
+        return self.net.working_size
+
+    def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Error of the velocity's noise, mean over the elements, (*batch,)."""
+        batch = self._batch(cond, x)
+        x, cond = x.reshape(-1, *self.event_shape), cond.reshape(-1, *self.cond_shape)
+        mask = None if observed is None else observed.reshape(x.shape).to(x.dtype)
+        first = self.sde.first
+        t = 1 - (1 - first) * torch.rand(len(x), dtype=torch.float64)
+        position, velocity, eps, size = self._noised(x, t)
+        output = self._predict(position, velocity, self.net.embed(t.to(x.device)), cond, mask)
+        error = (output - eps) ** 2
+        loss = (error if mask is None else error * mask).flatten(1).mean(1)
+        if self.likelihood_weighting:
+            weight = self.sde.damping * self.sde.beta / size.flatten() ** 2
+            loss = loss * weight.to(loss)
+        return loss.view(batch)
+
+    def _noised(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Position and velocity at times (rows,), the velocity's noise and its factor L_vv."""
+        factor, root = (v.to(x) for v in self.sde.marginal(t, self.hybrid))
+
+        def of(matrix: Tensor, i: int, j: int) -> Tensor:
+            return matrix[:, i, j].view(-1, *[1] * len(self.event_shape))
+
+        a, b = torch.randn_like(x), torch.randn_like(x)
+        position = of(factor, 0, 0) * x + of(root, 0, 0) * a
+        velocity = of(factor, 1, 0) * x + of(root, 1, 0) * a + of(root, 1, 1) * b
+        if not self.hybrid:
+            start = torch.randn_like(x) * (self.sde.gamma * self.sde.mass) ** 0.5
+            position = position + of(factor, 0, 1) * start
+            velocity = velocity + of(factor, 1, 1) * start
+        return position, velocity, b, of(root, 1, 1)
+
+    def _predict(
+        self, x: Tensor, v: Tensor, time: Tensor, cond: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
+        scaled = v / self.sde.mass**0.5
+        extra = (scaled if mask is None else scaled * mask)[None]
+        return self.net(x, time, self.net.condition(cond), mask, extra)
+
+    def use_sampler(self, sampler: Sampler | LangevinSampler) -> None:
+        """Draw with another sampler from now on.
+
+        Raises:
+            ValueError: if it is not one of critically damped Langevin diffusion.
+        """
+        if not isinstance(sampler, LangevinSampler):
+            raise ValueError(
+                f"ScoreCLD cannot draw with {sampler!r}; its samplers are SSCS and "
+                "LangevinEulerMaruyama"
+            )
+        self.sampler = self.__init_args__["sampler"] = sampler
+
+    def velocity_score(self, cond: Tensor) -> VelocityScore:
+        """The score of the velocity for a conditioning (rows, *cond_shape)."""
+        conditioning = list(self.net.condition(cond))
+
+        def score(x: Tensor, v: Tensor, t: float) -> Tensor:
+            time = torch.tensor([t], dtype=torch.float64)
+            embedded, (_, root) = self.net.embed(time.to(x.device)), self.sde.marginal(time)
+            output = self.net(x, embedded, conditioning, None, (v / self.sde.mass**0.5)[None])
+            return -output / root[0, 1, 1].item()
+
+        return score
+
+    def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
+        """Run the sampler, (*sample_shape, *batch, *event_shape)."""
+        batch = self._batch(cond)
+        rows = repeat(cond, math.prod(sample_shape), self.cond_shape)
+        x = self.sampler.sample(
+            self.velocity_score(rows), (len(rows), *self.event_shape), self.sde, like=cond
+        )
+        return x.view(*sample_shape, *batch, *self.event_shape)
+
+    def log_prob(
+        self, x: Tensor, cond: Tensor, observed: Tensor | None = None, draws: int = 128
+    ) -> Tensor:
+        r"""An unbiased estimate of a lower bound of the log density, (*batch,).
+
+        With v drawn from its initial law (appendix B.3 there), :math:`\log p(x) \ge E[\log p(x, v)]
+        + H(v)`, and of :math:`\log p(x, v)` the bound of
+        :func:`~tsgen.diffusion.likelihood.evidence_bound` for this process.
+
+        Raises:
+            ValueError: if a part of an event was not observed.
+        """
+        batch = self._batch(cond, x)
+        if observed is not None and not observed.bool().all():
+            raise ValueError(
+                "ScoreCLD: the log density of a partly observed event is not known; leave it out"
+            )
+        sde, rows = self.sde, x.reshape(-1, *self.event_shape)
+        score = self.velocity_score(cond.reshape(-1, *self.cond_shape))
+        dims, size = tuple(range(1, rows.dim())), self.event_shape.numel()
+        initial = sde.gamma * sde.mass
+        entropy = 0.5 * size * (1 + math.log(2 * math.pi * initial))
+        factor, root = (m[0] for m in sde.marginal(torch.ones(1, dtype=torch.float64)))
+        spread = ((root @ root.T).diagonal() / sde.stationary.diagonal()).sum().item()
+        # the divergence of the drift is -beta Gamma / M for each element
+        bound = sde.prior_log_prob(
+            factor[0, 0].item() * rows, factor[1, 0].item() * rows, dims=len(self.event_shape)
+        )
+        bound = bound + entropy - size * (spread / 2 + sde.beta * sde.damping / sde.mass)
+        for number in range(draws):
+            # stratified times, denser early, where the integrand changes fastest
+            share = (number + torch.rand(1, dtype=torch.float64)) / draws
+            t = sde.first + (1 - sde.first) * share**2
+            density = 2 * share * (1 - sde.first)
+            (a_x, a_v), (b_x, b_v) = sde.marginal(t, hybrid=False)[0][0].tolist()
+            (l_x, _), (l_vx, l_v) = sde.marginal(t, hybrid=False)[1][0].tolist()
+            v = torch.randn_like(rows) * initial**0.5
+            a, b = torch.randn_like(rows), torch.randn_like(rows)
+            inside = torch.zeros_like(bound)
+            for sign in (1, -1):
+                position = a_x * rows + a_v * v + sign * l_x * a
+                velocity = b_x * rows + b_v * v + sign * (l_vx * a + l_v * b)
+                s = score(position, velocity, float(t))
+                part = -(s**2).sum(dims) / 2 - sign * (s * b).sum(dims) / l_v
+                inside = inside + part / 2
+            bound = bound + 2 * sde.damping * sde.beta * density.item() / draws * inside
+        return bound.view(batch)
