@@ -22,6 +22,7 @@ from tsgen.diffusion.samplers import (
     PredictorCorrector,
     ProbabilityFlow,
     Sampler,
+    langevin_step,
 )
 from tsgen.diffusion.schedules import (
     CosineSchedule,
@@ -67,4 +68,5 @@ __all__ = [
     "SubVPSDE",
     "VESDE",
     "VPSDE",
+    "langevin_step",
 ]

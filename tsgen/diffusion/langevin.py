@@ -104,14 +104,20 @@ class LangevinSampler(Options, ABC):
     """Draws from the reverse process of :class:`CLD`.
 
     Args:
-        num_steps: steps of equal length from t = 1 to ``first``, from where the velocity leads to
-            the data.
+        num_steps: steps from t = 1 to ``first``, from where the velocity leads to the data.
+        power: steps are equal in t to the power of 1 / power: 1 is equal steps, 2 the paper's
+            quadratic striding, with short steps near the data, where the score is steep.
     """
 
     num_steps: int = 50
+    power: float = 2.0
 
     def __post_init__(self) -> None:
-        """Check the number of steps."""
+        """Check the options."""
+        if not 1 <= self.power < float("inf"):
+            raise ValueError(
+                f"{type(self).__name__}: power={self.power} must be at least 1 and finite"
+            )
         if self.num_steps < 1:
             raise ValueError(
                 f"{type(self).__name__}: num_steps={self.num_steps} must be at least 1"
@@ -137,9 +143,11 @@ class LangevinSampler(Options, ABC):
         """
         x = torch.randn(shape, dtype=like.dtype, device=like.device)
         v = torch.randn_like(x) * process.mass**0.5
-        gap = (1 - process.first) / self.num_steps
-        for step in range(self.num_steps):
-            x, v = self.advance(score, x, v, 1 - step * gap, gap, process)
+        ends = torch.tensor([1.0, process.first], dtype=torch.float64) ** (1 / self.power)
+        shares = torch.linspace(0, 1, self.num_steps + 1, dtype=torch.float64)
+        times = (ends[0] + (ends[1] - ends[0]) * shares) ** self.power
+        for t, gap in zip(times.tolist(), (-times.diff()).tolist(), strict=False):
+            x, v = self.advance(score, x, v, t, gap, process)
         return x - process.first * process.beta / process.mass * v
 
     @abstractmethod

@@ -211,5 +211,8 @@ def _log_product(first: float, last: float, num_steps: int, t: Tensor) -> Tensor
 def _derivative(function: object, t: Tensor) -> Tensor:
     with torch.enable_grad():
         t = t.detach().requires_grad_()
-        (slope,) = torch.autograd.grad(function(t).sum(), t)  # type: ignore[operator]
+        value = function(t)  # type: ignore[operator]
+        if not value.requires_grad:  # a constant
+            return torch.zeros_like(t)
+        (slope,) = torch.autograd.grad(value.sum(), t)
     return slope

@@ -35,12 +35,15 @@ class SDE(Schedule):
         """g^2 / sigma^2."""
         return (self.diffusion(t) / self.sigma(t)) ** 2
 
-    def likelihood_times(self, count: int, first: float = 1e-4) -> tuple[Tensor, float]:
+    def likelihood_times(
+        self, count: int, first: float = 1e-3, stratified: bool = False
+    ) -> tuple[Tensor, float]:
         r"""Times drawn with density proportional to :math:`g^2 / \sigma^2` on [first, 1].
 
         Args:
             count: how many.
             first: the smallest time.
+            stratified: whether each lies in a part of its own, of equal probability, in order.
 
         Returns:
             Times (count,), float64, and the integral of :math:`g^2 / \sigma^2` over the interval:
@@ -48,7 +51,10 @@ class SDE(Schedule):
             (Song et al. 2021, section 5.2, as importance sampling).
         """
         low, high = self.accumulated(torch.tensor([first, 1.0], dtype=torch.float64))
-        drawn = low + (high - low) * torch.rand(count, dtype=torch.float64)
+        shares = torch.rand(count, dtype=torch.float64)
+        if stratified:
+            shares = (torch.arange(count) + shares) / count
+        drawn = low + (high - low) * shares
         return self.accumulated_inverse(drawn).clamp(first, 1.0), float(high - low)
 
     def prior_log_prob(self, x: Tensor, dims: int = 1) -> Tensor:
