@@ -50,24 +50,23 @@ SAMPLERS: dict[str, Sampler] = {
     "probability flow, Heun": ProbabilityFlow(),
     "EDM, Heun": EDM(),
 }
+ON_THE_CHAIN = ("ancestral", "DDIM", "Euler-Maruyama", "predictor-corrector")
+"""They visit the steps of training, of which there are N."""
 FEW = ("DPM-Solver++ 2M", "DPM-Solver++ 3M", "probability flow, Heun", "EDM, Heun", "DDIM")
 DATA = "exchange_rate_nips"
-MODELS: dict[str, tuple[str, dict[str, Any]]] = {
-    "timegrad": ("timegrad", {}),
-    "scoregrad_vp": ("scoregrad", {"sde": "vp"}),
-    "scoregrad_subvp": ("scoregrad", {"sde": "subvp"}),
-    "scoregrad_ve": ("scoregrad", {"sde": "ve"}),
-}
+MODELS = ("timegrad", "scoregrad", "scoregrad_subvp", "scoregrad_ve")
 
 
 def trained(name: str, options: argparse.Namespace) -> Any:
-    """A model by the recipe of the data's card; what is in the folder is not trained again."""
+    """The data and a model by the recipe of their card.
+
+    It is kept in the folder as ``tsgen benchmark --cache`` keeps it.
+    """
     data = datasets[DATA]()
-    kind, own = MODELS[name]
-    estimator = estimators[kind](
-        data.prediction_length, scaling="anchored", scaling_window="past",
-        max_epochs=options.epochs, checkpoint_dir=str(options.folder / f"{name}-{options.epochs}"),
-        verbose=False, **own,
+    assert data.card is not None
+    estimator = estimators[name](
+        data.prediction_length, verbose=False,
+        checkpoint_dir=str(options.folder / f"{DATA}-{name}-0"), **data.card.options_for(name),
     )  # fmt: skip
     return data, estimator.train(data.train, seed=0)
 
@@ -92,9 +91,9 @@ def sweep(options: argparse.Namespace) -> None:
         schedule = predictor.prediction_net.best_forecaster.model.schedule
         for label, sampler in SAMPLERS.items():
             for count in options.evaluations:
-                if count > schedule.num_steps and label in ("ancestral", "DDIM"):
-                    continue
                 chosen = sampler.with_evaluations(count)
+                if chosen.num_steps > schedule.num_steps and label in ON_THE_CHAIN:
+                    continue
                 row = {
                     "model": name, "sampler": label, "evaluations": chosen.evaluations(schedule),
                     "samples": options.samples, "seed": 0,
@@ -158,13 +157,12 @@ def main() -> None:
     )
     parser.add_argument("task", choices=["sweep", "equal", "plot"])
     parser.add_argument("--folder", type=Path, default=Path("models"), help="of trained models")
-    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS)[:2])
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS[:2])
     parser.add_argument("--samplers", nargs="+", choices=list(SAMPLERS), default=list(FEW))
     parser.add_argument("--evaluations", type=int, nargs="+", default=[5, 10, 20, 50, 100, 200])
     parser.add_argument("--at", type=int, default=20, help="evaluations compared by `equal`")
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
