@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from diffusers import DDPMScheduler
@@ -7,20 +8,122 @@ from diffusers import DDPMScheduler
 from tsgen.core import seeded
 from tsgen.diffusion import (
     DDIM,
+    EDM,
+    VESDE,
+    VPSDE,
     Ancestral,
+    AnnealedLangevin,
     CosineSchedule,
     DPMSolverPP,
+    DPMSolverPP3M,
+    EulerMaruyama,
     GivenSteps,
     LinearSchedule,
+    NoiseLadder,
+    PredictorCorrector,
+    ProbabilityFlow,
+    SubVPSDE,
 )
 from tsgen.testing import check_sampler, gaussian_denoiser
+from tsgen.testing.samplers import mixture_denoiser
 
 LIKE = torch.zeros((), dtype=torch.float64)
 
 
-@pytest.mark.parametrize("sampler", [Ancestral(), DDIM(), DDIM(eta=0.5), DPMSolverPP()])
+SOLVERS = [DPMSolverPP(), DPMSolverPP3M(), ProbabilityFlow(), EDM()]
+NOISY = [Ancestral(), EulerMaruyama(), PredictorCorrector()]
+
+
+def described(part):
+    options = {k: v for k, v in part.__init_args__.items() if k != "num_steps"}
+    return f"{type(part).__name__} {options or ''}"
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        *SOLVERS,
+        *NOISY,
+        DDIM(),
+        DDIM(eta=0.5),
+        EulerMaruyama(noise_removal=False),
+        PredictorCorrector(predictor="ancestral", corrector_steps=2),
+        ProbabilityFlow(method="euler"),
+        ProbabilityFlow(method="dopri5"),
+        EDM(s_churn=40.0, s_tmin=0.05, s_tmax=50.0, s_noise=1.003),
+    ],
+    ids=described,
+)
 def test_conforms(sampler):
     check_sampler(sampler)
+
+
+@pytest.mark.parametrize(
+    "schedule", [SubVPSDE(1000, 0.1, 20.0), VESDE(1000, 0.01, 30.0)], ids=described
+)
+@pytest.mark.parametrize("sampler", [*SOLVERS, *NOISY], ids=described)
+def test_conforms_on_other_processes(sampler, schedule):
+    check_sampler(sampler, schedule)
+
+
+@pytest.mark.parametrize(
+    "sampler", [AnnealedLangevin(step=0.1), AnnealedLangevin(denoise_last=False)], ids=described
+)
+def test_annealed_langevin_conforms_where_nothing_decays(sampler):
+    check_sampler(sampler, VESDE(1000, 0.01, 30.0))
+    with pytest.raises(ValueError, match="LinearSchedule decays"):
+        sampler.sample(lambda x, t: x, (3,), LinearSchedule(), like=LIKE)
+
+
+class SlowStart(DPMSolverPP3M):
+    """The third-order multistep with the usual start by lower orders."""
+
+    def sample(self, denoise, shape, schedule, *, like, start=None):
+        estimates = []
+
+        def flat(x, t):
+            # the two estimates inside the first step are replaced by the one at its start
+            estimates.append(denoise(x, t))
+            return estimates[0] if len(estimates) in (2, 3) else estimates[-1]
+
+        return super().sample(flat, shape, schedule, like=like, start=start)
+
+
+def test_a_third_order_multistep_needs_its_start():
+    """From amid the noise, where the estimate moves from the first step on."""
+    schedule = VPSDE(1000, 0.1, 20.0)
+    law = torch.tensor([[0.3, 0.7], [-1.2, 0.8], [0.3, 0.5]], dtype=torch.float64)
+    denoise, numbers = mixture_denoiser(*law, schedule), [25, 50, 100, 200]
+    with seeded(0):
+        x = torch.randn(200, dtype=torch.float64)
+
+    def drawn(kind, steps):
+        return kind(steps).sample(denoise, (200,), schedule, like=LIKE, start=(x, 0.25))
+
+    reference = drawn(DPMSolverPP3M, 1600)
+    for kind, low, high in ((DPMSolverPP3M, 2.7, 3.5), (SlowStart, 1.6, 2.4)):
+        errors = [float((drawn(kind, k) - reference).abs().mean()) for k in numbers]
+        assert low < -np.polyfit(np.log(numbers), np.log(errors), 1)[0] < high
+
+
+def test_annealing_finds_the_weights_of_a_mixture_and_plain_langevin_does_not():
+    """Parts at -5 and 5 with weights .2 and .8 (Song, Ermon 2019, section 3.2.2)."""
+    parts = [torch.tensor(v, dtype=torch.float64) for v in ([0.2, 0.8], [-5.0, 5.0], [1.0, 1.0])]
+    ladder, count = NoiseLadder(20, 0.3, 12.0), 20_000
+    denoise = mixture_denoiser(*parts, ladder)
+    sampler = AnnealedLangevin(steps_per_level=50, step=0.1)
+    with seeded(0):
+        drawn = sampler.sample(denoise, (count,), ladder, like=LIKE)
+        # as many steps at the lowest level alone, from the same spread-out start
+        x, level = torch.rand(count).double() * 16 - 8, 0.3
+        for _ in range(20 * 50):
+            noise = (2 * 0.1) ** 0.5 * level * torch.randn_like(x)
+            x = x + 0.1 * (denoise(x, 1 / 20) - x) + noise
+    band = 4 * (0.2 * 0.8 / count) ** 0.5
+    assert abs((drawn > 0).double().mean() - 0.8) < band + 0.01
+    right = drawn[drawn > 0]
+    assert abs(right.mean() - 5) < 0.06 and abs(right.std() - 1) < 0.06
+    assert (x > 0).double().mean() < 0.6
 
 
 def test_given_steps_are_the_chain_where_they_are_its_levels():
@@ -110,10 +213,30 @@ def test_steps_are_checked():
 
 
 class Sloppy(DPMSolverPP):
-    def sample(self, denoise, shape, schedule, *, like):
-        return DDIM(num_steps=self.num_steps).sample(denoise, shape, schedule, like=like)
+    def sample(self, denoise, shape, schedule, *, like, start=None):
+        return DDIM(num_steps=self.num_steps).sample(
+            denoise, shape, schedule, like=like, start=start
+        )
 
 
 def test_the_suite_finds_a_wrong_order():
     with pytest.raises(AssertionError, match="declared 2"):
         check_sampler(Sloppy())
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: PredictorCorrector(snr=0.0), "snr=0"),
+        (lambda: PredictorCorrector(corrector_steps=-1), "corrector_steps=-1"),
+        (lambda: AnnealedLangevin(steps_per_level=0), "steps_per_level=0"),
+        (lambda: AnnealedLangevin(step=1.5), "step=1.5"),
+        (lambda: EDM(rho=0.0), "rho=0"),
+        (lambda: EDM(s_churn=-1.0), "s_churn=-1"),
+        (lambda: ProbabilityFlow(method="dopri5").with_evaluations(20), "as many calls"),
+        (lambda: EDM().with_evaluations(0), "0 evaluations are too few"),
+    ],
+)
+def test_bad_options_are_refused(make, text):
+    with pytest.raises(ValueError, match=text):
+        make()

@@ -95,6 +95,7 @@ def impute(
     seed: int | None,
 ) -> Iterator[SampleForecast]:
     """Draw what is missing of each series; see :meth:`GenerativePredictor.impute`."""
+    predictor.prediction_net.eval()
     for number, entry in enumerate(dataset):
         read = read_entry(entry, number)
         target, horizon = read["target"], predictor.shape.prediction_length

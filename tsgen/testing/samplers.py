@@ -1,7 +1,6 @@
 """The contract of samplers."""
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,68 +9,115 @@ from torch import Tensor
 
 from tsgen.core import seeded
 from tsgen.diffusion import LinearSchedule, Sampler, Schedule
+from tsgen.diffusion.samplers import Denoiser
+from tsgen.testing.common import check_raises
+
+USUAL = LinearSchedule(num_steps=1000, beta_end=0.02)
 
 
-def gaussian_denoiser(
-    mean: float, std: float, schedule: Schedule
-) -> Callable[[Tensor, float], Tensor]:
-    r"""The exact :math:`E[x_0 \mid x_t]` for data from :math:`N(m, s^2)`."""
+def mixture_denoiser(weights: Tensor, means: Tensor, stds: Tensor, schedule: Schedule) -> Denoiser:
+    r"""The exact :math:`E[x_0 \mid x_t]` for data from a mixture of normal laws.
+
+    Args:
+        weights: of the parts, (K,).
+        means: (K,).
+        stds: (K,).
+        schedule: the process.
+    """
 
     def denoise(x: Tensor, t: float) -> Tensor:
         time = torch.tensor(t, dtype=torch.float64)
         alpha, sigma = schedule.alpha(time).item(), schedule.sigma(time).item()
-        gain = alpha * std**2 / (alpha**2 * std**2 + sigma**2)
-        return mean + gain * (x - alpha * mean)
+        variance = alpha**2 * stds**2 + sigma**2
+        off = x[..., None] - alpha * means
+        share = (weights.log() - variance.log() / 2 - off**2 / variance / 2).softmax(-1)
+        return (share * (means + alpha * stds**2 / variance * off)).sum(-1)
 
     return denoise
 
 
-def check_sampler(sampler: Sampler, *, tolerance: float = 0.05) -> None:
+def gaussian_denoiser(mean: float, std: float, schedule: Schedule) -> Denoiser:
+    r"""The exact :math:`E[x_0 \mid x_t]` for data from :math:`N(m, s^2)`."""
+    one = torch.ones(1, dtype=torch.float64)
+    return mixture_denoiser(one, mean * one, std * one, schedule)
+
+
+def check_sampler(
+    sampler: Sampler, schedule: Schedule = USUAL, *, tolerance: float = 0.05, steps: int = 250
+) -> None:
     """Check the contract of :class:`~tsgen.diffusion.Sampler`.
 
-    The law is a Gaussian, whose denoiser is known.
+    The laws are a Gaussian and, for the order of the error, a mixture, whose denoisers are known.
 
     Args:
         sampler: its number of steps is replaced where a check needs another.
-        tolerance: allowed error of mean and standard deviation with 500 steps, in units of the
-            latter, beyond four standard errors.
+        schedule: the process, with at least a thousand steps.
+        tolerance: allowed error of mean and standard deviation, in units of the latter, beyond four
+            standard errors.
+        steps: with so many steps.
 
     Raises:
         AssertionError: naming what is violated.
     """
-    name, count = type(sampler).__name__, 100_000
-    schedule = LinearSchedule(num_steps=1000, beta_end=0.02)
+    name, count = f"{type(sampler).__name__} on {type(schedule).__name__}", 20_000
     mean, std = 1.5, 0.5
     denoise = gaussian_denoiser(mean, std, schedule)
     like = torch.zeros((), dtype=torch.float64)
 
-    def draw(steps: int | None, size: int = count) -> Tensor:
+    def draw(steps: int | None, size: int = count, denoise: Denoiser = denoise) -> Tensor:
         with seeded(0):
             return sampler.replace(num_steps=steps).sample(denoise, (size,), schedule, like=like)
 
-    drawn = draw(500)
-    band = 4 * std / math.sqrt(count)
-    assert abs(drawn.mean() - mean) < tolerance * std + band, (
-        f"{name}: mean {drawn.mean():.4f}, exact {mean}"
-    )
-    assert abs(drawn.std() - std) < tolerance * std + band, (
-        f"{name}: std {drawn.std():.4f}, exact {std}"
-    )
+    def check_law(drawn: Tensor, what: str) -> None:
+        band = 4 * std / math.sqrt(count)
+        for figure, found, exact in (("mean", drawn.mean(), mean), ("std", drawn.std(), std)):
+            assert abs(found - exact) < tolerance * std + band, (
+                f"{name}: {figure} {what} {found:.4f}, exact {exact}"
+            )
+
+    check_law(draw(steps), "from noise")
+    time = torch.tensor(0.3, dtype=torch.float64)
+    with seeded(1):
+        noised = schedule.alpha(time) * (mean + std * torch.randn(count, dtype=torch.float64))
+        noised = noised + schedule.sigma(time) * torch.randn_like(noised)
+        some = sampler.replace(num_steps=steps)
+        check_law(
+            some.sample(denoise, (count,), schedule, like=like, start=(noised, 0.3)), "from t = .3"
+        )
+    for start in ((noised, 0.0), (noised, 1.5), (noised[1:], 0.3)):
+        check_raises(
+            ValueError,
+            lambda start=start: some.sample(denoise, (count,), schedule, like=like, start=start),
+            f"{name}: a start that does not fit",
+        )
     assert torch.equal(draw(20), draw(20)), f"{name}: differs under one seed"
-    times = sampler.replace(num_steps=20).times(schedule)
-    assert len(times) == 21 and times[0] == 1 and times[-1] == 0, f"{name}: times {times.tolist()}"
-    assert (times.diff() < 0).all(), f"{name}: times do not fall"
+    twenty = sampler.replace(num_steps=20)
+    for first in (1.0, 0.3):
+        times = twenty.times(schedule, first)
+        whole = first < 1 or len(times) == 21
+        assert whole and times[0] == first and times[-1] == 0, f"{name}: times {times.tolist()}"
+        assert (times.diff() < 0).all(), f"{name}: times do not fall"
     calls: list[float] = []
 
     def counted(x: Tensor, t: float) -> Tensor:
         calls.append(t)
         return denoise(x, t)
 
-    sampler.replace(num_steps=20).sample(counted, (4,), schedule, like=like)
-    assert len(calls) == 20, f"{name}: 20 steps call the denoiser {len(calls)} times"
+    twenty.sample(counted, (4,), schedule, like=like)
+    assert min(calls) > 0 and max(calls) <= 1, f"{name}: asks at times outside (0, 1]"
+    declared = twenty.evaluations(schedule)
+    if declared is not None:
+        assert len(calls) == declared, f"{name}: {len(calls)} calls, declared {declared}"
+        fitted = twenty.with_evaluations(24)
+        made, more = (
+            s.evaluations(schedule) or 0
+            for s in (fitted, fitted.replace(num_steps=(fitted.num_steps or 0) + 1))
+        )
+        assert made <= 24 < more, f"{name}: {fitted} makes {made} calls, one step more {more}"
+        check_raises(ValueError, lambda: twenty.with_evaluations(0), f"{name}: no evaluations")
     assert load_json(dump_json(sampler)) == sampler, f"{name}: JSON does not restore it"
     with seeded(7):
-        sampler.replace(num_steps=20).sample(denoise, (4,), schedule, like=like)
+        twenty.sample(denoise, (4,), schedule, like=like)
         after = torch.randn(3)
     with seeded(7):
         torch.randn(4, dtype=torch.float64)
@@ -80,10 +126,12 @@ def check_sampler(sampler: Sampler, *, tolerance: float = 0.05) -> None:
         f"{name}: stochastic={sampler.stochastic} is not true"
     )
     if sampler.order is not None:
-        steps = [25, 50, 100, 200]
-        reference = draw(800, 200)
-        errors = [float((draw(k, 200) - reference).abs().mean()) for k in steps]
-        slope = -np.polyfit(np.log(steps), np.log(errors), 1)[0]
+        law = torch.tensor([[0.3, 0.7], [-1.2, 0.8], [0.3, 0.5]], dtype=torch.float64)
+        curved = mixture_denoiser(*law, schedule)
+        numbers = [25, 50, 100, 200]
+        reference = draw(1000, 200, curved)
+        errors = [float((draw(k, 200, curved) - reference).abs().mean()) for k in numbers]
+        slope = -np.polyfit(np.log(numbers), np.log(errors), 1)[0]
         assert slope > sampler.order - 0.3, (
             f"{name}: error falls with order {slope:.2f}, declared {sampler.order}"
         )

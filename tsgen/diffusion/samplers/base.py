@@ -88,7 +88,8 @@ class Sampler(Options, ABC):
         if first == 1:
             return grid
         inner = grid[(grid < first) & (grid > 0)].unique().flip(0)
-        return torch.cat([torch.tensor([first]), inner, torch.zeros(1)]).double()
+        ends = torch.tensor([first, 0.0], dtype=torch.float64)
+        return torch.cat([ends[:1], inner, ends[1:]])
 
     def even_times(self, schedule: Schedule, first: float = 1.0) -> Tensor:
         """Times in equal steps of the half log-SNR down to 1 / N, then 0, (num_steps + 1,)."""

@@ -114,5 +114,6 @@ class GivenSteps(Ancestral):
         alpha = torch.tensor(self.levels, dtype=torch.float64)
         times = schedule.time(alpha.log() - 0.5 * torch.log1p(-(alpha**2)))
         if first < 1:
-            times = torch.cat([torch.tensor([first]).double(), times[times < first]])
+            start = torch.tensor([first], dtype=torch.float64)
+            times = torch.cat([start, times[times < first]])
         return torch.cat([times, torch.zeros(1, dtype=torch.float64)])

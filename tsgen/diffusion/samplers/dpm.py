@@ -104,27 +104,36 @@ class DPMSolverPP3M(DPMSolverPP):
         """Draw samples; see :class:`Sampler`."""
         x, first = begin(shape, schedule, like, start)
         times = self.times(schedule, first)[:-1]
-        places = schedule.half_log_snr(times)
+        if len(times) > 1:  # the places of the single step's estimates lie in the first one
+            ends = schedule.half_log_snr(times[:2])
+            inner = ends[0] + (ends[1] - ends[0]) * torch.tensor([1 / 3, 2 / 3]).double()
+            times = torch.cat([times[:1], schedule.time(inner), times[1:]])
+        levels = list(
+            zip(
+                times.tolist(), schedule.half_log_snr(times).tolist(),
+                schedule.alpha(times).tolist(), schedule.sigma(times).tolist(), strict=True,
+            )
+        )  # fmt: skip
         past: list[tuple[float, Tensor]] = []
-        for t, place, following in zip(
-            times[:-1].tolist(), places[:-1].tolist(), places[1:].tolist(), strict=True
-        ):
-            past = [*past[-2:], (place, denoise(x, t))]
-            if len(past) == 1:
-                for share in (1 / 3, 2 / 3):
-                    between = place + share * (following - place)
-                    time = schedule.time(torch.tensor(between, dtype=torch.float64)).item()
-                    state = _advance(x, schedule, place, between, past)
-                    past.append((between, denoise(state, time)))
-            x = _advance(x, schedule, place, following, past)
-        return denoise(x, times[-1].item())
+        base = 0  # the first step's estimates advance from its start
+        for i, (t, place, _, _) in enumerate(levels):
+            state = x if i == base else _advance(x, levels[base], levels[i], past)
+            past = [*past[-2:], (place, denoise(state, t))]
+            if i == 0 or i > 2:
+                x, base = state, i
+        return past[-1][1]
 
 
 def _advance(
-    x: Tensor, schedule: Schedule, place: float, following: float, past: list[tuple[float, Tensor]]
+    x: Tensor,
+    level: tuple[float, float, float, float],
+    following: tuple[float, float, float, float],
+    past: list[tuple[float, Tensor]],
 ) -> Tensor:
-    """The exact step between two half log-SNRs for the polynomial through estimates."""
-    h = torch.tensor(following - place, dtype=torch.float64)
+    """The exact step between levels (t, lambda, alpha, sigma) for the polynomial of estimates."""
+    _, place, _, sigma = level
+    _, target, alpha_after, sigma_after = following
+    h = torch.tensor(target - place, dtype=torch.float64)
     # moments of e^(u - h) over [0, h]: of 1, u and u^2
     moments = [-torch.expm1(-h)]
     for power in range(1, len(past)):
@@ -132,9 +141,7 @@ def _advance(
     nodes = torch.tensor([at - place for at, _ in past], dtype=torch.float64)
     powers = torch.stack([nodes**k for k in range(len(past))])
     weights = torch.linalg.solve(powers, torch.stack(moments))
-    times = schedule.time(torch.tensor([place, following], dtype=torch.float64))
-    alpha, sigma = schedule.alpha(times[1]).item(), schedule.sigma(times).tolist()
-    moved = sigma[1] / sigma[0] * x
+    moved = sigma_after / sigma * x
     for weight, (_, estimate) in zip(weights.tolist(), past, strict=True):
-        moved = moved + alpha * weight * estimate
+        moved = moved + alpha_after * weight * estimate
     return moved
