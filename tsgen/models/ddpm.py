@@ -149,7 +149,9 @@ class DDPM(GenerativeModel):
     @property
     def guidance(self) -> Guidance:
         """How :meth:`sample_given` conditions unless it is told otherwise."""
-        return ClassifierFree() if self.given_rate else Reconstruction()
+        if self.given_rate:
+            return ClassifierFree()
+        return Reconstruction(0 if self.parameterization.target == "eps" else 3)
 
     def _draw_times(self, count: int) -> tuple[Tensor, Tensor | None]:
         """Times (count,), float64, and what their losses are multiplied by, if anything."""
