@@ -5,8 +5,9 @@ import pytest
 from tests.contracts.outside_family import RectifiedFlowEstimator
 from tests.contracts.two_player import TinyGANEstimator
 from tsgen import ComposedEstimator, GaussianEstimator, StudentTEstimator, TimeGradEstimator
-from tsgen.diffusion import DDIM, LinearSchedule
+from tsgen.diffusion import CLD, DDIM, SSCS, VESDE, DPMSolverPP, LinearSchedule
 from tsgen.encoders import LSTMEncoder
+from tsgen.estimators.scoregrad import ScoreGradEstimator
 from tsgen.estimators.tfdpm import TFDPMEstimator
 from tsgen.models import StudentT
 from tsgen.testing import check_estimator
@@ -23,6 +24,52 @@ def test_heads_conform(estimator, decoding):
 @pytest.mark.parametrize("decoding", ["step", "horizon"])
 def test_timegrad_conforms(decoding):
     check_estimator(TimeGradEstimator, decoding=decoding, schedule=FEW)
+
+
+def test_a_horizon_model_of_attention_that_is_given_parts_conforms():
+    check_estimator(
+        TimeGradEstimator, decoding="horizon", network="axial", residual_layers=1,
+        residual_channels=8, num_heads=2, given_rate=0.8, schedule=FEW,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("decoding", ["step", "horizon"])
+@pytest.mark.parametrize("sde", ["vp", "subvp", "ve", "cld"])
+def test_scoregrad_conforms(sde, decoding):
+    sampler = SSCS(4) if sde == "cld" else DPMSolverPP(4)
+    check_estimator(
+        ScoreGradEstimator, sde=sde, decoding=decoding, sampler=sampler, residual_layers=1
+    )
+
+
+def test_scoregrad_options_conform():
+    check_estimator(
+        ScoreGradEstimator, sde=VESDE(8, 0.02, 5.0), continuous=False, likelihood_weighting=True
+    )
+    check_estimator(
+        ScoreGradEstimator, sde=CLD(beta=6.0), objective="denoising", sampler=SSCS(4),
+        likelihood_weighting=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"sde": "cld", "sampler": DDIM(5)}, "does not draw from CLD"),
+        ({"sampler": SSCS()}, "does not draw from VPSDE"),
+        ({"sampler": DDIM(500)}, "num_steps=500 exceeds the 200 steps of VPSDE"),
+        ({"sde": "cld", "given_rate": 0.5}, "given_rate=0.5"),
+        ({"sde": "cld", "continuous": False}, "continuous=False"),
+        ({"objective": "denoising"}, "option of sde='cld'"),
+        ({"network": "axial"}, "needs decoding='horizon', not 'step'"),
+        ({"network": "axial", "decoding": "horizon", "num_heads": 3}, "multiple of num_heads=3"),
+        ({"given_rate": 2.0}, "given_rate=2.0"),
+        ({"sde": "vpp"}, "sde='vpp'"),
+    ],
+)
+def test_options_of_scoregrad_that_do_not_fit_are_refused(options, text):
+    with pytest.raises(ValueError, match=text):
+        ScoreGradEstimator(6, **options)
 
 
 @pytest.mark.parametrize("decoding", ["step", "horizon"])

@@ -4,8 +4,18 @@ import pytest
 
 from tests.contracts.outside_family import RectifiedFlow
 from tests.contracts.two_player import TinyGAN
-from tsgen.diffusion import CosineSchedule, DPMSolverPP, LinearSchedule
-from tsgen.models import DDPM, Gaussian, StudentT
+from tsgen.diffusion import (
+    CLD,
+    SSCS,
+    VESDE,
+    VPSDE,
+    CosineSchedule,
+    DPMSolverPP,
+    LangevinEulerMaruyama,
+    LinearSchedule,
+    SubVPSDE,
+)
+from tsgen.models import DDPM, Gaussian, ScoreCLD, ScoreSDE, StudentT
 from tsgen.nets import DenseDenoiser
 from tsgen.testing import check_model
 
@@ -132,3 +142,48 @@ def test_the_suite_finds_what_is_wrong():
 
     with pytest.raises(AssertionError, match="influence each other"):
         check_model(Shared, events=((3,),), fit=False)
+
+
+SDES = [VPSDE(), SubVPSDE(100, 0.1, 15.0), VESDE()]
+
+
+@pytest.mark.parametrize("sde", SDES, ids=lambda sde: type(sde).__name__)
+@pytest.mark.parametrize("options", [{}, {"likelihood_weighting": True, "continuous": False}])
+def test_score_models_conform(sde, options):
+    quick = {"sampler": DPMSolverPP(5), "residual_layers": 2, "fit": False}
+    check_model(ScoreSDE, ((3,),) if options else ((6, 3),), sde=sde, **quick, **options)
+
+
+@pytest.mark.parametrize(
+    "sde", [SDES[0], *(pytest.param(sde, marks=pytest.mark.slow) for sde in SDES[1:])]
+)
+def test_densities_of_score_models_are_densities(sde):
+    quick = {"sampler": DPMSolverPP(5), "residual_layers": 2, "fit": False}
+    check_model(ScoreSDE, ((1,),), sde=sde, **quick)
+
+
+@pytest.mark.parametrize(
+    "sde", [SDES[0], *(pytest.param(sde, marks=pytest.mark.slow) for sde in SDES[1:])]
+)
+def test_score_models_learn(sde):
+    check_model(ScoreSDE, events=(), sde=sde, cond_channels=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sde", SDES)
+def test_score_models_learn_by_their_likelihood(sde):
+    check_model(ScoreSDE, events=(), sde=sde, cond_channels=4, likelihood_weighting=True)
+
+
+@pytest.mark.parametrize("objective", ["hybrid", "denoising"])
+def test_langevin_score_models_conform(objective):
+    check_model(
+        ScoreCLD, sde=CLD(), sampler=SSCS(4), objective=objective, residual_layers=2, fit=False,
+        likelihood_weighting=objective == "denoising",
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", [SSCS(100), LangevinEulerMaruyama(100)])
+def test_langevin_score_models_learn(sampler):
+    check_model(ScoreCLD, events=(), sampler=sampler, cond_channels=4)
