@@ -9,6 +9,7 @@ _LAZY = {
     "ComposedEstimator": "tsgen.estimators",
     "GaussianEstimator": "tsgen.estimators",
     "GenerativeEstimator": "tsgen.forecasting.estimator",
+    "ScoreGradEstimator": "tsgen.estimators",
     "StudentTEstimator": "tsgen.estimators",
     "TFDPMEstimator": "tsgen.estimators",
     "TempFlowEstimator": "tsgen.estimators",

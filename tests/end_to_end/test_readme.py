@@ -33,9 +33,20 @@ def test_quick_start(tmp_path, monkeypatch, capsys):
     # a sine of size 5 or 8 plus noise of standard deviation 1 or 1.4: a forecast that follows the
     # sine has a fair CRPS of .56 to .8 over a mean of 25
     assert 0.02 < names["result"].scores["fair_crps"] < 0.04
-    exec(compile(programs()[3], "README.md", "exec"), names)
+    exec(compile(programs()[1], "README.md", "exec"), names)
+    assert "(50, 1440, 2)" in capsys.readouterr().out
+    assert (names["tomorrow"].samples[..., 0] == 25).all()
+    # the noise has a standard deviation of 1.4 in the south, of which north's tells half
+    assert 0.3 < names["tomorrow"].samples[..., 1].std(0).mean() < 4
+    assert np.abs(names["near"].samples - names["guess"].T).mean() < 6
+    seen = ~np.isnan(names["holed"][0]["target"].T)
+    assert (names["filled"].samples[:, seen] == names["holed"][0]["target"].T[seen]).all()
+    truth = names["dataset"][0]["target"][1, 500:530]
+    found = names["filled"].samples[:, 500:530, 1].mean(0)
+    assert np.abs(found - truth).mean() < 3  # the day's course moves by 8 either way
+    exec(compile(programs()[4], "README.md", "exec"), names)
     assert "DieboldMariano" in capsys.readouterr().out
-    assert len(programs()) == 4
+    assert len(programs()) == 5
 
 
 def test_detection(tmp_path, monkeypatch):
@@ -53,13 +64,13 @@ def test_detection(tmp_path, monkeypatch):
     names["quick"] = tsgen.TFDPMEstimator(
         1, window=2, hidden_size=32, layers=1, max_epochs=10, verbose=False
     )
-    code = programs()[1].replace("TFDPMDetector(", "TFDPMDetector(estimator=quick, ")
+    code = programs()[2].replace("TFDPMDetector(", "TFDPMDetector(estimator=quick, ")
     exec(compile(code, "README.md", "exec"), names)
     alarms = names["alarms"]
     assert ((alarms["start"] <= log.index[319]) & (alarms["end"] >= log.index[300])).any()
     assert names["alarm"] is None
     names["labels"] = np.isin(np.arange(500), np.arange(300, 320)).astype(int)
-    exec(compile(programs()[2], "README.md", "exec"), names)
+    exec(compile(programs()[3], "README.md", "exec"), names)
     assert list(names["detectors"]) == ["tfdpm", "windows"]
 
 
