@@ -5,7 +5,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
-from gluonts.core.serde import encode
 from gluonts.dataset import Dataset
 from gluonts.torch.model.estimator import PyTorchLightningEstimator, TrainOutput
 from gluonts.transform import Transformation
@@ -20,7 +19,7 @@ from tsgen.forecasting.module import ForecastModule
 from tsgen.forecasting.predictor import GenerativePredictor
 from tsgen.forecasting.scaling import Link, Scaling, Support
 from tsgen.forecasting.spec import DataSpec, Entry, infer_spec, target_statistics
-from tsgen.forecasting.training import Run, check_trainer_kwargs, fit
+from tsgen.forecasting.training import Run, check_trainer_kwargs, fingerprint, fit
 from tsgen.forecasting.transformation import create_transformation
 from tsgen.forecasting.windows import (
     RandomWindows,
@@ -30,15 +29,6 @@ from tsgen.forecasting.windows import (
     validation_windows,
 )
 from tsgen.models import Flow, GenerativeModel
-
-_NOT_THE_RUN = (
-    "device",
-    "verbose",
-    "checkpoint_dir",
-    "num_parallel_samples",
-    "trainer_kwargs",
-    "memory_limit",
-)
 
 
 class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
@@ -279,9 +269,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
                 validation = validation_windows(
                     validation_data, transformation, shape, known, device, self.batch_size
                 )
-            run = Run(
-                self.checkpoint_dir, self._fingerprint(spec, seed, validation_data), ckpt_path
-            )
+            about = fingerprint(self, spec, seed, validation_data is not None)
+            run = Run(self.checkpoint_dir, about, ckpt_path)
             trainer = fit(
                 module, training, validation, run, name=type(self).__name__,
                 max_epochs=self.max_epochs, patience=self.patience, device=device,
@@ -405,13 +394,3 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
                 f"options give {new!r} and {shape!r}"
             )
         return self.create_lightning_module(copy.deepcopy(forecaster).requires_grad_(True))
-
-    def _fingerprint(self, spec: DataSpec, seed: int | None, validation: Any) -> dict[str, Any]:
-        options = {k: v for k, v in self.__init_args__.items() if k not in _NOT_THE_RUN}
-        return {
-            "estimator": type(self).__qualname__,
-            **{name: encode(value) for name, value in options.items()},
-            "data": encode(spec),
-            "seed": seed,
-            "validation": validation is not None,
-        }

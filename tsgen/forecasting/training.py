@@ -18,6 +18,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from gluonts.core.serde import encode
 from lightning.pytorch.callbacks import EarlyStopping
 from tqdm import tqdm
 
@@ -39,6 +40,15 @@ _OWN_TRAINER_OPTIONS = {
     "accumulate_grad_batches": "batch_size",
 }
 
+_NOT_THE_RUN = (
+    "device",
+    "verbose",
+    "checkpoint_dir",
+    "num_parallel_samples",
+    "trainer_kwargs",
+    "memory_limit",
+)
+
 
 def check_trainer_kwargs(trainer_kwargs: dict[str, Any]) -> None:
     """Raise for Trainer arguments that the estimator's own options govern."""
@@ -48,6 +58,18 @@ def check_trainer_kwargs(trainer_kwargs: dict[str, Any]) -> None:
                 f"trainer_kwargs[{name!r}]={trainer_kwargs[name]!r}: use the estimator's option "
                 f"{option}"
             )
+
+
+def fingerprint(estimator: Any, spec: Any, seed: int | None, validated: bool) -> dict[str, Any]:
+    """What a run is known by: the estimator's options, its data, the seed, validation or none."""
+    options = {k: v for k, v in estimator.__init_args__.items() if k not in _NOT_THE_RUN}
+    return {
+        "estimator": type(estimator).__qualname__,
+        **{name: encode(value) for name, value in options.items()},
+        "data": encode(spec),
+        "seed": seed,
+        "validation": validated,
+    }
 
 
 class OtherRun(ValueError):

@@ -1,5 +1,6 @@
 """The contract of samplers."""
 
+import functools
 import math
 
 import numpy as np
@@ -87,7 +88,7 @@ def check_sampler(
     for start in ((noised, 0.0), (noised, 1.5), (noised[1:], 0.3)):
         check_raises(
             ValueError,
-            lambda start=start: some.sample(denoise, (count,), schedule, like=like, start=start),
+            functools.partial(some.sample, denoise, (count,), schedule, like=like, start=start),
             f"{name}: a start that does not fit",
         )
     assert torch.equal(draw(20), draw(20)), f"{name}: differs under one seed"
@@ -127,7 +128,7 @@ def check_sampler(
     )
     if sampler.order is not None:
         law = torch.tensor([[0.3, 0.7], [-1.2, 0.8], [0.3, 0.5]], dtype=torch.float64)
-        curved = mixture_denoiser(*law, schedule)
+        curved = mixture_denoiser(law[0], law[1], law[2], schedule)
         numbers = [25, 50, 100, 200]
         reference = draw(1000, 200, curved)
         errors = [float((draw(k, 200, curved) - reference).abs().mean()) for k in numbers]
