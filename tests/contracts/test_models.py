@@ -9,10 +9,12 @@ from tsgen.diffusion import (
     SSCS,
     VESDE,
     VPSDE,
+    AnnealedLangevin,
     CosineSchedule,
     DPMSolverPP,
     LangevinEulerMaruyama,
     LinearSchedule,
+    NoiseLadder,
     SubVPSDE,
 )
 from tsgen.models import DDPM, Gaussian, ScoreCLD, ScoreSDE, StudentT
@@ -173,6 +175,18 @@ def test_score_models_learn(sde):
 @pytest.mark.parametrize("sde", SDES)
 def test_score_models_learn_by_their_likelihood(sde):
     check_model(ScoreSDE, events=(), sde=sde, cond_channels=4, likelihood_weighting=True)
+
+
+def test_noise_ladders_conform():
+    ladder = {"schedule": NoiseLadder(8, 0.05, 5.0), "sampler": AnnealedLangevin(None, 2)}
+    check_model(DDPM, **ladder, residual_layers=2, fit=False)
+
+
+@pytest.mark.slow
+def test_noise_ladders_learn():
+    """NCSN: scores of noise levels, drawn by annealed Langevin dynamics."""
+    ladder = {"schedule": NoiseLadder(20, 0.05, 8.0), "sampler": AnnealedLangevin(None, 10)}
+    check_model(DDPM, events=(), **ladder, cond_channels=4)
 
 
 @pytest.mark.parametrize("objective", ["hybrid", "denoising"])
