@@ -150,7 +150,9 @@ SDES = [VPSDE(), SubVPSDE(100, 0.1, 15.0), VESDE()]
 
 
 @pytest.mark.parametrize("sde", SDES, ids=lambda sde: type(sde).__name__)
-@pytest.mark.parametrize("options", [{}, {"likelihood_weighting": True, "continuous": False}])
+@pytest.mark.parametrize(
+    "options", [{}, {"likelihood_weighting": True, "continuous": False, "target": "v"}]
+)
 def test_score_models_conform(sde, options):
     quick = {"sampler": DPMSolverPP(5), "residual_layers": 2, "fit": False}
     check_model(ScoreSDE, ((3,),) if options else ((6, 3),), sde=sde, **quick, **options)

@@ -42,6 +42,7 @@ class ScoreGradEstimator(DenoisingEstimator):
         sde: "vp", "subvp", "ve", "cld", or a process with numbers of one's own.
         continuous: whether training draws any time, or the N steps of the chain.
         sampler: how samples are drawn; the published one if ``None``.
+        target: what the network predicts of VP, sub-VP and VE: "eps", "x0" or "v".
         likelihood_weighting: whether the loss bounds the likelihood, see
             :class:`~tsgen.models.ScoreSDE`.
         objective: of "cld": "hybrid" or "denoising" score matching.
@@ -50,6 +51,7 @@ class ScoreGradEstimator(DenoisingEstimator):
     sde: Literal["vp", "subvp", "ve", "cld"] | SDE | CLD = "vp"
     continuous: bool = True
     sampler: Sampler | LangevinSampler | None = None
+    target: Literal["eps", "x0", "v"] = "eps"
     likelihood_weighting: bool = False
     objective: Literal["hybrid", "denoising"] = "hybrid"
 
@@ -58,10 +60,11 @@ class ScoreGradEstimator(DenoisingEstimator):
         super().__post_init__()
         name, process = type(self).__name__, self.process
         langevin = isinstance(process, CLD)
-        if langevin and (self.given_rate or not self.continuous):
+        if langevin and (self.given_rate or not self.continuous or self.target != "eps"):
             raise ValueError(
-                f"{name}: sde='cld' needs continuous=True and given_rate=0, not continuous="
-                f"{self.continuous}, given_rate={self.given_rate}"
+                f"{name}: sde='cld' needs continuous=True, given_rate=0 and target='eps', not "
+                f"continuous={self.continuous}, given_rate={self.given_rate}, target="
+                f"{self.target!r}"
             )
         if not langevin and self.objective != "hybrid":
             raise ValueError(f"{name}: objective={self.objective!r} is an option of sde='cld'")
@@ -116,6 +119,7 @@ class ScoreGradEstimator(DenoisingEstimator):
             sde=process,
             continuous=self.continuous,
             sampler=sampler,
+            target=self.target,
             likelihood_weighting=self.likelihood_weighting,
             network=network,
             given_rate=self.given_rate,

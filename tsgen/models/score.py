@@ -6,26 +6,30 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tsgen.diffusion import SDE, VPSDE, DPMSolverPP, Sampler
+from tsgen.diffusion import SDE, VPSDE, DPMSolverPP, Parameterization, Sampler
 from tsgen.diffusion.likelihood import evidence_bound, flow_log_prob
 from tsgen.models.ddpm import DDPM
+
+_NOISE = Parameterization("eps")
 
 
 class ScoreSDE(DDPM):
     r"""A score model of a process :math:`dx = f x\, dt + g\, dW`.
 
     Song et al. 2021 (Score-based generative modeling through stochastic differential equations).
-    The network predicts the noise, so that the score is :math:`-\varepsilon_\theta / \sigma`; the
-    loss is :func:`DDPM.loss`'s, eq 7 there with weights :math:`\sigma^2`. Its options, and
+    Where the network predicts the noise, the score is :math:`-\varepsilon_\theta / \sigma` and
+    the loss, :func:`DDPM.loss`'s, is eq 7 there with weights :math:`\sigma^2`. Its options, and
 
     Args:
         event_shape: (C,) or (H, C).
         cond_shape: (D,) or (H, D).
         sde: the process: VP, sub-VP or VE.
         continuous: whether training draws any time in [first, 1], or the N steps of the chain.
-        likelihood_weighting: whether errors are weighted by :math:`g^2 / \sigma^2`, with which the
-            loss bounds the negative log-likelihood (Song, Durkan, Murray, Ermon 2021, ScoreFlow).
-            Continuous training draws times by that density instead (importance sampling).
+        target: what the network predicts.
+        likelihood_weighting: whether errors of the noise are weighted by :math:`g^2 / \sigma^2`,
+            with which the loss bounds the negative log-likelihood (Song, Durkan, Murray, Ermon
+            2021, ScoreFlow). Continuous training draws times by that density instead (importance
+            sampling).
         first: the smallest time of continuous training, where the density is that of the data.
         divergence: of the exact log density: "exact", or "hutchinson", an unbiased estimate; the
             first for up to 16 elements if ``None``.
@@ -40,6 +44,7 @@ class ScoreSDE(DDPM):
         sde: SDE = VPSDE(),  # noqa: B008 (immutable)
         continuous: bool = True,
         sampler: Sampler = DPMSolverPP(),  # noqa: B008
+        target: Literal["eps", "x0", "v"] = "eps",
         likelihood_weighting: bool = False,
         first: float = 1e-3,
         divergence: Literal["exact", "hutchinson"] | None = None,
@@ -53,8 +58,8 @@ class ScoreSDE(DDPM):
         given_patterns: tuple[Literal["cells", "channels", "steps"], ...] = ("cells",),
     ) -> None:
         super().__init__(
-            event_shape, cond_shape, schedule=sde, sampler=sampler, loss_type=loss_type,
-            residual_layers=residual_layers, residual_channels=residual_channels,
+            event_shape, cond_shape, schedule=sde, sampler=sampler, target=target,
+            loss_type=loss_type, residual_layers=residual_layers, residual_channels=residual_channels,
             dilation_cycle=dilation_cycle, cond_channels=cond_channels, network=network,
             continuous=continuous, given_rate=given_rate, given_patterns=given_patterns,
         )  # fmt: skip
@@ -70,12 +75,19 @@ class ScoreSDE(DDPM):
 
     def _draw_times(self, count: int) -> tuple[Tensor, Tensor | None]:
         device = self.times.device
-        if not self.continuous:
-            t, _ = super()._draw_times(count)
-            return t, self.schedule.likelihood_weight(t) if self.likelihood_weighting else None
         if self.likelihood_weighting:
-            t, total = self.schedule.likelihood_times(count, self.first)
-            return t.to(device), torch.full((count,), total, device=device)
+            if self.continuous:
+                t, total = self.schedule.likelihood_times(count, self.first)
+                weight = torch.full_like(t, total)
+            else:
+                t = super()._draw_times(count)[0].cpu()
+                weight = self.schedule.likelihood_weight(t)
+            # an error of the target is one of the noise times a factor of its level
+            alpha, sigma = self._at(t)
+            noise, own = (p.weight(alpha, sigma) for p in (_NOISE, self.parameterization))
+            return t.to(device), (weight * noise / own).to(device)
+        if not self.continuous:
+            return super()._draw_times(count)
         drawn = torch.rand(count, dtype=self.times.dtype, device=device)
         return 1 - (1 - self.first) * drawn, None
 
