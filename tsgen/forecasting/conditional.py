@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tsgen.forecasting.predictor import GenerativePredictor
 
 
-def check_model(predictor: "GenerativePredictor", guidance: Guidance | None) -> Guidance:
+def resolve_guidance(predictor: "GenerativePredictor", guidance: Guidance | None) -> Guidance:
     """The guidance to draw with.
 
     Raises:

@@ -19,7 +19,7 @@ from gluonts.transform import SelectFields, Transformation
 from tsgen._version import __version__
 from tsgen.core import Component, seeded, usable_device
 from tsgen.diffusion import Guidance, LangevinSampler, Sampler
-from tsgen.forecasting.conditional import check_given, check_model, impute, relative
+from tsgen.forecasting.conditional import check_given, impute, relative, resolve_guidance
 from tsgen.forecasting.layout import Known
 from tsgen.forecasting.module import ForecastModule
 from tsgen.forecasting.scaling import Support
@@ -136,7 +136,7 @@ class GenerativePredictor(Component, PyTorchPredictor):
                         "one"
                     )
                 horizons[name] = check_given(self, name, arrays, whole=name == "nudge")
-        chosen = check_model(self, guidance)
+        chosen = resolve_guidance(self, guidance)
         return self._predict(dataset, count, seed, horizons, strength, chosen)
 
     def impute(
@@ -168,7 +168,9 @@ class GenerativePredictor(Component, PyTorchPredictor):
             ValueError: if the model cannot, or a value of a series' first step is missing and the
                 model needs a history.
         """
-        return impute(self, dataset, self._count(num_samples), check_model(self, guidance), seed)
+        return impute(
+            self, dataset, self._count(num_samples), resolve_guidance(self, guidance), seed
+        )
 
     def _count(self, num_samples: int | None) -> int:
         count = self.num_samples if num_samples is None else num_samples

@@ -59,9 +59,10 @@ class ScoreSDE(DDPM):
     ) -> None:
         super().__init__(
             event_shape, cond_shape, schedule=sde, sampler=sampler, target=target,
-            loss_type=loss_type, residual_layers=residual_layers, residual_channels=residual_channels,
-            dilation_cycle=dilation_cycle, cond_channels=cond_channels, network=network,
-            continuous=continuous, given_rate=given_rate, given_patterns=given_patterns,
+            loss_type=loss_type, residual_layers=residual_layers,
+            residual_channels=residual_channels, dilation_cycle=dilation_cycle,
+            cond_channels=cond_channels, network=network, continuous=continuous,
+            given_rate=given_rate, given_patterns=given_patterns,
         )  # fmt: skip
         if not 0 < first < 1:
             raise ValueError(f"ScoreSDE: first={first} must lie between 0 and 1")
