@@ -59,7 +59,9 @@ def test_conforms(sampler):
 
 
 @pytest.mark.parametrize(
-    "schedule", [SubVPSDE(1000, 0.1, 20.0), VESDE(1000, 0.01, 30.0)], ids=described
+    "schedule",
+    [SubVPSDE(1000, 0.1, 20.0), VESDE(1000, 0.01, 30.0), NoiseLadder(1000, 0.01, 30.0)],
+    ids=described,
 )
 @pytest.mark.parametrize("sampler", [*SOLVERS, *NOISY], ids=described)
 def test_conforms_on_other_processes(sampler, schedule):

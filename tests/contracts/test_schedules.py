@@ -35,6 +35,12 @@ def test_conforms(schedule):
     ):
         numeric = (value(t[1:-1] + h) - value(t[1:-1] - h)) / (2 * h)
         assert torch.allclose(slope(t[1:-1]), numeric, rtol=1e-4, atol=1e-5)
+    # dx = f x dt + g dW preserves unit variance if g^2 = -2 f, and f is the signal's rate of decay
+    drift, squared = schedule.drift(t), schedule.diffusion(t) ** 2
+    assert drift.dtype == squared.dtype == torch.float64 and squared.isfinite().all()
+    assert torch.allclose(squared, -2 * drift, rtol=1e-9)
+    decay = (schedule.alpha(t[1:-1] + h).log() - schedule.alpha(t[1:-1] - h).log()) / (2 * h)
+    assert torch.allclose(drift[1:-1], decay, rtol=1e-4, atol=1e-5)
 
 
 def test_betas_are_the_published_ones():

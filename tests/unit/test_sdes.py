@@ -109,6 +109,10 @@ def test_ladders_are_those_of_the_papers() -> None:
     sigma = ladder.sigma(ladder.times())
     assert torch.allclose(sigma[1:], torch.logspace(-2, 0, 10, dtype=torch.float64))
     assert sigma[0] == 0
+    inner = ladder.times()[1:]
+    slope = (ladder.sigma(inner + 1e-7) - ladder.sigma(inner)) / 1e-7
+    assert torch.allclose(ladder.sigma_dot(inner), slope, rtol=1e-5)
+    assert torch.allclose(ladder.sigma_dot(inner[:1] / 2), torch.tensor(0.1).double())
     data = np.random.default_rng(0).normal(size=(200, 3072)) * 0.5
     chosen = NoiseLadder.of_data(data, 0.01)
     largest = np.sqrt(((data[:, None, :8] - data[None, :, :8]) ** 2).sum(-1)).max()

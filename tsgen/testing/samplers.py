@@ -60,7 +60,7 @@ def check_sampler(
     Raises:
         AssertionError: naming what is violated.
     """
-    name, count = f"{type(sampler).__name__} on {type(schedule).__name__}", 20_000
+    name, count = f"{type(sampler).__name__} on {type(schedule).__name__}", 100_000
     mean, std = 1.5, 0.5
     denoise = gaussian_denoiser(mean, std, schedule)
     like = torch.zeros((), dtype=torch.float64)
@@ -126,6 +126,17 @@ def check_sampler(
     assert sampler.stochastic != torch.equal(after, alone), (
         f"{name}: stochastic={sampler.stochastic} is not true"
     )
+    shift = torch.zeros((), requires_grad=True)
+
+    def shifted(x: Tensor, t: float) -> Tensor:
+        return denoise(x.double(), t).float() + shift
+
+    drawn = sampler.replace(num_steps=5).sample(shifted, (4, 3, 2), schedule, like=torch.zeros(()))
+    assert drawn.shape == (4, 3, 2) and drawn.dtype == torch.float32, (
+        f"{name}: {drawn.dtype} of shape {tuple(drawn.shape)}, asked for float32 of (4, 3, 2)"
+    )
+    drawn.sum().backward()
+    assert shift.grad is not None and shift.grad > 0, f"{name}: no gradient reaches the denoiser"
     if sampler.order is not None:
         law = torch.tensor([[0.3, 0.7], [-1.2, 0.8], [0.3, 0.5]], dtype=torch.float64)
         curved = mixture_denoiser(law[0], law[1], law[2], schedule)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from tsgen.diffusion.samplers.base import Denoiser, Sampler, Start, begin
-from tsgen.diffusion.schedules import Schedule
+from tsgen.diffusion.schedules import Schedule, VariancePreserving
 
 
 class DDIM(Sampler):
@@ -82,6 +82,8 @@ class Ancestral(DDIM):
 class GivenSteps(Ancestral):
     r"""The reverse chain through noise levels that were chosen for it.
 
+    It starts at the first level with unit noise, so that the process must preserve the variance.
+
     Args:
         levels: the factors :math:`\alpha` of the signal, rising, the noisiest first; a step to the
             data comes after the last.
@@ -109,8 +111,30 @@ class GivenSteps(Ancestral):
         """One for each level."""
         return len(self.levels)
 
+    def with_evaluations(self, count: int) -> "GivenSteps":
+        """Itself, for the levels are given.
+
+        Raises:
+            ValueError: if there are more levels.
+        """
+        if count < len(self.levels):
+            raise ValueError(
+                f"{type(self).__name__}: {count} evaluations are too few, the given levels make "
+                f"{len(self.levels)}"
+            )
+        return self
+
     def times(self, schedule: Schedule, first: float = 1.0) -> Tensor:
-        """The times at which the schedule has these levels, as far as they lie below, then 0."""
+        """The times at which the schedule has these levels, as far as they lie below, then 0.
+
+        Raises:
+            ValueError: if the process does not preserve the variance.
+        """
+        if not isinstance(schedule, VariancePreserving):
+            raise ValueError(
+                f"{type(self).__name__}: {type(schedule).__name__} does not preserve the variance; "
+                "levels are given for processes with alpha^2 + sigma^2 = 1"
+            )
         alpha = torch.tensor(self.levels, dtype=torch.float64)
         times = schedule.time(alpha.log() - 0.5 * torch.log1p(-(alpha**2)))
         if first < 1:

@@ -99,7 +99,8 @@ class EDM(Sampler):
               (k_{min}^{1/\rho} - k_{max}^{1/\rho})\right)^\rho, \quad k_n = 0,
 
     between those of the schedule's ends. Before a step whose level lies in [s_tmin, s_tmax] it is
-    raised to :math:`\hat k = (1 + \min(S_{churn} / n, \sqrt 2 - 1))\, k` by fresh noise.
+    raised to :math:`\hat k = (1 + \min(S_{churn} / n, \sqrt 2 - 1))\, k` by fresh noise, though not
+    above the level of t = 1, beyond which no denoiser was trained.
 
     Args:
         num_steps: n; each makes two calls of the denoiser, the last one.
@@ -165,7 +166,7 @@ class EDM(Sampler):
         times = self.times(schedule, first)[:-1]
         levels = (-schedule.half_log_snr(times)).exp()
         churned = (levels >= self.s_tmin) & (levels <= self.s_tmax)
-        churn = churned * min(self.s_churn / len(times), 2**0.5 - 1)
+        churn = churned.to(levels) * min(self.s_churn / len(times), 2**0.5 - 1)
         highest = (-schedule.half_log_snr(torch.ones(1, dtype=torch.float64))).exp()
         raised = torch.minimum((1 + churn) * levels, highest)
         return march(denoise, x, schedule, times, True, raised, self.s_noise)

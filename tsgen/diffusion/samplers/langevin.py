@@ -105,7 +105,15 @@ def langevin_step(ratio: float, steps_per_level: int) -> float:
     Args:
         ratio: gamma, of one level to the next.
         steps_per_level: T.
+
+    Raises:
+        ValueError: if the ratio is not a number from 1 on, or there is no step.
     """
+    if not 1 <= ratio < float("inf") or steps_per_level < 1:
+        raise ValueError(
+            f"langevin_step: ratio={ratio} and steps_per_level={steps_per_level} must be at least "
+            "1 and finite"
+        )
     rho = np.linspace(1e-5, 1 - 1e-5, 200_000)
     settled = 2 / (2 - rho)
     variance = (1 - rho) ** (2 * steps_per_level) * (ratio**2 - settled) + settled

@@ -9,6 +9,9 @@ from tsgen.diffusion.samplers.base import Denoiser, Sampler, Start, begin
 from tsgen.diffusion.samplers.chain import steps
 from tsgen.diffusion.schedules import Schedule
 
+_MANY = 100
+"""Rows whose mean norm depends little on any one of them."""
+
 
 class EulerMaruyama(Sampler):
     r"""Euler-Maruyama steps of the reverse SDE (Song et al. 2021, eq 6).
@@ -71,11 +74,18 @@ class PredictorCorrector(Sampler):
               \epsilon = 2 a \left(r\, \frac{\lVert z \rVert}{\lVert \nabla\log p_t \rVert}
               \right)^2,
 
-    where the norms are means over the batch and :math:`a = (\alpha_t / \alpha_s)^2`. The
-    predictor, with :math:`a_{ts} = \alpha_t / \alpha_s` and
+    where the norms are means over the batch and :math:`a = (\alpha_t / \alpha_s)^2`. Norms of each
+    example alone would make them independent of each other, but a step that depends on the state
+    does not leave the law as it is: samples of N(1.5, .25) get a standard deviation of .74 with
+    four elements and have none with one. For the same reason (with one element and 16 rows it is
+    .55) the ratio of norms is taken as :math:`\sigma_t`, its value at high noise, where fewer than
+    100 rows are drawn.
+
+    The predictor, with :math:`a_{ts} = \alpha_t / \alpha_s` and
     :math:`b^2 = \sigma_t^2 - a_{ts}^2 \sigma_s^2`, is the reverse diffusion step
-    :math:`x_s = (2 - a_{ts})\, x_t + b^2 \nabla\log p_t + b z` (eq 46) or the ancestral one. The
-    last step is the denoiser's estimate.
+    :math:`x_s = (2 - a_{ts})\, x_t + b^2 \nabla\log p_t + b z` (eq 46) or the ancestral one with
+    the posterior's variance (eq 47 for VE; :class:`~tsgen.diffusion.Ancestral`). The last step is
+    the denoiser's estimate.
 
     Args:
         num_steps: levels; each makes ``corrector_steps`` calls of the denoiser and one more.
@@ -139,8 +149,9 @@ class PredictorCorrector(Sampler):
             for _ in range(self.corrector_steps):
                 score = (a * denoise(x, t) - x) / s**2
                 z = torch.randn_like(x)
-                size = 2 * factor * (self.snr * _norm(z) / _norm(score)) ** 2
-                x = x + size * score + (2 * size).sqrt() * z
+                ratio_of_norms = _norm(z) / _norm(score) if len(x) >= _MANY else s
+                size = 2 * factor * (self.snr * ratio_of_norms) ** 2
+                x = x + size * score + (2 * size) ** 0.5 * z
             estimate = denoise(x, t)
             if i == len(keep) - 1:
                 return estimate
