@@ -16,21 +16,20 @@ from tsgen.diffusion.schedules import Schedule, VariancePreserving
 
 
 class SDE(Schedule):
-    r"""A process with closed forms of its half log-SNR :math:`\lambda` and of the inverse.
+    r"""A process with a closed form of :math:`F(t) = \int \frac{g^2}{\sigma^2} dt`.
 
     With the weight :math:`g^2 / \sigma^2` of the noise's squared error the loss bounds the negative
     log-likelihood (Song, Durkan, Murray, Ermon 2021, Maximum likelihood training of score-based
-    diffusion models, theorem 1, with :math:`\lambda = g^2`). It is the derivative of
-    :math:`-2 \lambda(t)`, as :math:`\frac{d}{dt} \frac{\sigma^2}{\alpha^2} = g^2 / \alpha^2`.
+    diffusion models, theorem 1, with :math:`\lambda = g^2`).
     """
 
     @abstractmethod
-    def half_log_snr(self, t: Tensor) -> Tensor:
-        """Logarithm of alpha / sigma; infinite at t = 0."""
+    def accumulated(self, t: Tensor) -> Tensor:
+        """F(t), up to a constant; minus infinity at t = 0."""
 
     @abstractmethod
-    def time(self, half_log_snr: Tensor) -> Tensor:
-        """The time of a half log-SNR."""
+    def accumulated_inverse(self, value: Tensor) -> Tensor:
+        """The time of a value of F."""
 
     def likelihood_weight(self, t: Tensor) -> Tensor:
         """g^2 / sigma^2."""
@@ -40,8 +39,6 @@ class SDE(Schedule):
         self, count: int, first: float = 1e-3, stratified: bool = False
     ) -> tuple[Tensor, float]:
         r"""Times drawn with density proportional to :math:`g^2 / \sigma^2` on [first, 1].
-
-        They are uniform in the log-SNR.
 
         Args:
             count: how many.
@@ -53,12 +50,12 @@ class SDE(Schedule):
             a loss at such a time, times the integral, is an unbiased estimate of the weighted one
             (Song et al. 2021, section 5.2, as importance sampling).
         """
-        high, low = self.half_log_snr(torch.tensor([first, 1.0], dtype=torch.float64))
+        low, high = self.accumulated(torch.tensor([first, 1.0], dtype=torch.float64))
         shares = torch.rand(count, dtype=torch.float64)
         if stratified:
             shares = (torch.arange(count) + shares) / count
-        drawn = high - (high - low) * shares
-        return self.time(drawn).clamp(first, 1.0), 2 * float(high - low)
+        drawn = low + (high - low) * shares
+        return self.accumulated_inverse(drawn).clamp(first, 1.0), float(high - low)
 
     def prior_log_prob(self, x: Tensor, dims: int = 1) -> Tensor:
         """Log density of the law at t = 1 that samplers start from, over the last dimensions.
@@ -134,14 +131,14 @@ class VPSDE(_LinearBeta, VariancePreserving):
         r""":math:`\sqrt\beta`."""
         return self.beta(t).sqrt()
 
-    def half_log_snr(self, t: Tensor) -> Tensor:
-        r""":math:`-\tfrac12 \log(e^B - 1)`."""
+    def accumulated(self, t: Tensor) -> Tensor:
+        r""":math:`\log(e^{B} - 1)`."""
         total = self.integral(t)
-        return -(total + torch.log(-torch.expm1(-total))) / 2
+        return total + torch.log(-torch.expm1(-total))
 
-    def time(self, half_log_snr: Tensor) -> Tensor:
-        """The time of a half log-SNR."""
-        return self.time_of_integral(torch.nn.functional.softplus(-2 * half_log_snr))
+    def accumulated_inverse(self, value: Tensor) -> Tensor:
+        """The time of a value of F."""
+        return self.time_of_integral(torch.nn.functional.softplus(value))
 
 
 class SubVPSDE(_LinearBeta):
@@ -173,14 +170,15 @@ class SubVPSDE(_LinearBeta):
         r""":math:`\sqrt{\beta (1 - e^{-2 B})}`."""
         return (self.beta(t) * -torch.expm1(-2 * self.integral(t))).sqrt()
 
-    def half_log_snr(self, t: Tensor) -> Tensor:
-        r""":math:`-\log(2 \sinh(B / 2))`."""
+    def accumulated(self, t: Tensor) -> Tensor:
+        r""":math:`2 \log\sinh(B / 2)`, but for a constant."""
         total = self.integral(t)
-        return -total / 2 - torch.log(-torch.expm1(-total))
+        return total + 2 * torch.log(-torch.expm1(-total))
 
-    def time(self, half_log_snr: Tensor) -> Tensor:
-        """The time of a half log-SNR."""
-        return self.time_of_integral(2 * torch.asinh((-half_log_snr).exp() / 2))
+    def accumulated_inverse(self, value: Tensor) -> Tensor:
+        """The time of a value of F."""
+        # with s = sqrt(e^B): s - 1/s = e^(F / 2)
+        return self.time_of_integral(2 * torch.asinh((value / 2).exp() / 2))
 
 
 class VESDE(SDE):
@@ -234,14 +232,13 @@ class VESDE(SDE):
         r""":math:`\sigma_0 r^t \sqrt{2 \log r}`."""
         return self.sigma_min * (self._rate * t / 2).exp() * math.sqrt(self._rate)
 
-    def half_log_snr(self, t: Tensor) -> Tensor:
-        r""":math:`-\log\sigma`."""
-        return -torch.log(torch.expm1(self._rate * t)) / 2 - math.log(self.sigma_min)
+    def accumulated(self, t: Tensor) -> Tensor:
+        r""":math:`\log(r^{2t} - 1)`."""
+        return torch.log(torch.expm1(self._rate * t))
 
-    def time(self, half_log_snr: Tensor) -> Tensor:
-        """The time of a half log-SNR."""
-        excess = -2 * (half_log_snr + math.log(self.sigma_min))
-        return torch.nn.functional.softplus(excess) / self._rate
+    def accumulated_inverse(self, value: Tensor) -> Tensor:
+        """The time of a value of F."""
+        return torch.nn.functional.softplus(value) / self._rate
 
 
 class NoiseLadder(Schedule):
