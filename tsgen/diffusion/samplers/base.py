@@ -91,17 +91,6 @@ class Sampler(Options, ABC):
         ends = torch.tensor([first, 0.0], dtype=torch.float64)
         return torch.cat([ends[:1], inner, ends[1:]])
 
-    def even_times(self, schedule: Schedule, first: float = 1.0) -> Tensor:
-        """Times in equal steps of the half log-SNR down to 1 / N, then 0, (num_steps + 1,)."""
-        count = self.num_steps or schedule.num_steps
-        ends = torch.tensor([first, min(1 / schedule.num_steps, first / 2)], dtype=torch.float64)
-        start, stop = schedule.half_log_snr(ends)
-        shares = torch.linspace(0, 1, count, dtype=torch.float64)
-        inner = schedule.time(start + (stop - start) * shares)
-        inner[0] = first
-        return torch.cat([inner, torch.zeros(1, dtype=torch.float64)])
-
-    @abstractmethod
     def sample(
         self,
         denoise: Denoiser,
@@ -128,19 +117,59 @@ class Sampler(Options, ABC):
         Raises:
             ValueError: if the start does not fit.
         """
+        if start is None:
+            x = torch.randn(shape, dtype=like.dtype, device=like.device) * schedule.prior_std
+            return self.descend(denoise, x, schedule, 1.0)
+        x, first = start
+        if tuple(x.shape) != tuple(shape) or not 0 < first <= 1:
+            raise ValueError(
+                f"start: a state of shape {tuple(x.shape)} at time {first}, expected shape "
+                f"{tuple(shape)} and a time in (0, 1]"
+            )
+        return self.descend(denoise, x.to(like), schedule, first)
+
+    @abstractmethod
+    def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
+        """From a state x at the time ``first`` to a sample; the rest is as in :meth:`sample`."""
 
 
-def begin(
-    shape: tuple[int, ...], schedule: Schedule, like: Tensor, start: Start | None
-) -> tuple[Tensor, float]:
-    """The state to begin with and its time."""
-    if start is None:
-        x = torch.randn(shape, dtype=like.dtype, device=like.device) * schedule.prior_std
-        return x, 1.0
-    x, first = start
-    if tuple(x.shape) != tuple(shape) or not 0 < first <= 1:
-        raise ValueError(
-            f"start: a state of shape {tuple(x.shape)} at time {first}, expected shape "
-            f"{tuple(shape)} and a time in (0, 1]"
-        )
-    return x.to(like), first
+class Solver(Sampler):
+    """Base of samplers that solve the probability-flow ODE and add no noise.
+
+    Times are equal steps of the half log-SNR down to 1 / N, then 0.
+    """
+
+    @property
+    def stochastic(self) -> bool:
+        """No."""
+        return False
+
+    def times(self, schedule: Schedule, first: float = 1.0) -> Tensor:
+        """The times visited, (num_steps + 1,), float64."""
+        count = self.num_steps or schedule.num_steps
+        start, stop = schedule.half_log_snr(self.ends(schedule, first))
+        shares = torch.linspace(0, 1, count, dtype=torch.float64)
+        return self.closed(schedule.time(start + (stop - start) * shares), first)
+
+    def ends(self, schedule: Schedule, first: float) -> Tensor:
+        """The first time and the last one above 0, (2,)."""
+        return torch.tensor([first, min(1 / schedule.num_steps, first / 2)], dtype=torch.float64)
+
+    def closed(self, inner: Tensor, first: float) -> Tensor:
+        """Times (n,) that begin at ``first`` exactly, and 0 after them."""
+        inner[0] = first
+        return torch.cat([inner, torch.zeros(1, dtype=torch.float64)])
+
+
+class NoisySampler(Sampler):
+    """Base of samplers that add noise on every step and do not solve the ODE."""
+
+    @property
+    def order(self) -> int | None:
+        """None."""
+        return None
+
+    @property
+    def stochastic(self) -> bool:
+        """Yes."""
+        return True

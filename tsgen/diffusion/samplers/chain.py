@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tsgen.diffusion.samplers.base import Denoiser, Sampler, Start, begin
+from tsgen.diffusion.samplers.base import Denoiser, Sampler
 from tsgen.diffusion.schedules import Schedule, VariancePreserving
 
 
@@ -38,17 +38,8 @@ class DDIM(Sampler):
         if not 0 <= self.eta <= 1:
             raise ValueError(f"{type(self).__name__}: eta={self.eta} must lie in [0, 1]")
 
-    def sample(
-        self,
-        denoise: Denoiser,
-        shape: tuple[int, ...],
-        schedule: Schedule,
-        *,
-        like: Tensor,
-        start: Start | None = None,
-    ) -> Tensor:
-        """Draw samples; see :class:`Sampler`."""
-        x, first = begin(shape, schedule, like, start)
+    def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
+        """See :class:`Sampler`."""
         times = self.times(schedule, first)
         for t, k, p, s in zip(times.tolist(), *steps(schedule, times, self.eta), strict=False):
             x = k * x + p * denoise(x, t)

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from tsgen.diffusion.samplers.base import Denoiser, Sampler, Start, begin
+from tsgen.diffusion.samplers.base import Denoiser, Solver
 from tsgen.diffusion.schedules import Schedule
 
 
-class DPMSolverPP(Sampler):
+class DPMSolverPP(Solver):
     r"""DPM-Solver++(2M): two-step exponential integrator of the probability-flow ODE.
 
     Lu et al. 2022, algorithm 2. With :math:`h = \lambda_s - \lambda_t` and the previous step's
@@ -30,26 +30,8 @@ class DPMSolverPP(Sampler):
         """Two."""
         return 2
 
-    @property
-    def stochastic(self) -> bool:
-        """No."""
-        return False
-
-    def times(self, schedule: Schedule, first: float = 1.0) -> Tensor:
-        """The times visited, equal in log-SNR down to 1/N, then 0; shape (num_steps + 1,)."""
-        return self.even_times(schedule, first)
-
-    def sample(
-        self,
-        denoise: Denoiser,
-        shape: tuple[int, ...],
-        schedule: Schedule,
-        *,
-        like: Tensor,
-        start: Start | None = None,
-    ) -> Tensor:
-        """Draw samples; see :class:`Sampler`."""
-        x, first = begin(shape, schedule, like, start)
+    def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
+        """See :class:`Sampler`."""
         times = self.times(schedule, first)
         alpha, sigma = schedule.alpha(times[:-1]), schedule.sigma(times[:-1])
         gaps = schedule.half_log_snr(times[:-1]).diff()
@@ -92,17 +74,8 @@ class DPMSolverPP3M(DPMSolverPP):
         """Two more than steps, if there is one before the last."""
         return num_steps + 2 if num_steps > 1 else 1
 
-    def sample(
-        self,
-        denoise: Denoiser,
-        shape: tuple[int, ...],
-        schedule: Schedule,
-        *,
-        like: Tensor,
-        start: Start | None = None,
-    ) -> Tensor:
-        """Draw samples; see :class:`Sampler`."""
-        x, first = begin(shape, schedule, like, start)
+    def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
+        """See :class:`Sampler`."""
         times = self.times(schedule, first)[:-1]
         if len(times) > 1:  # the places of the single step's estimates lie in the first one
             ends = schedule.half_log_snr(times[:2])

@@ -5,12 +5,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tsgen.diffusion.samplers.base import Denoiser, Sampler, Start, begin
+from tsgen.diffusion.samplers.base import Denoiser, Sampler, Solver
 from tsgen.diffusion.schedules import Schedule
 from tsgen.dynamics.ode import ODESolver, solve_ode
 
 
-class ProbabilityFlow(Sampler):
+class ProbabilityFlow(Solver):
     r"""The probability-flow ODE (Song et al. 2021, eq 13), solved in the noise-to-signal ratio.
 
     With :math:`y = x / \alpha` and :math:`k = \sigma / \alpha` the equation
@@ -39,11 +39,6 @@ class ProbabilityFlow(Sampler):
         """That of the method; of the adaptive one the error follows the tolerance."""
         return {"heun": 2, "euler": 1, "dopri5": None}[self.method]
 
-    @property
-    def stochastic(self) -> bool:
-        """No."""
-        return False
-
     def cost(self, num_steps: int) -> int:
         """Two calls a step with Heun's method, one in the last."""
         return 2 * num_steps - 1 if self.method == "heun" else num_steps
@@ -58,21 +53,8 @@ class ProbabilityFlow(Sampler):
             raise ValueError("ProbabilityFlow: method='dopri5' makes as many calls as it needs")
         return super().with_evaluations(count)
 
-    def times(self, schedule: Schedule, first: float = 1.0) -> Tensor:
-        """The times visited, equal in log-SNR down to 1/N, then 0; shape (num_steps + 1,)."""
-        return self.even_times(schedule, first)
-
-    def sample(
-        self,
-        denoise: Denoiser,
-        shape: tuple[int, ...],
-        schedule: Schedule,
-        *,
-        like: Tensor,
-        start: Start | None = None,
-    ) -> Tensor:
-        """Draw samples; see :class:`Sampler`."""
-        x, first = begin(shape, schedule, like, start)
+    def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
+        """See :class:`Sampler`."""
         times = self.times(schedule, first)[:-1]
         if self.method != "dopri5":
             return march(denoise, x, schedule, times, heun=self.method == "heun")
@@ -89,7 +71,7 @@ class ProbabilityFlow(Sampler):
         return denoise(alpha[1] * y, times[-1].item())
 
 
-class EDM(Sampler):
+class EDM(Solver):
     r"""Heun's method over levels crowded at low noise, with noise put back on the way if asked.
 
     Karras, Aittala, Aila, Laine 2022 (Elucidating the design space of diffusion-based generative
@@ -144,25 +126,15 @@ class EDM(Sampler):
     def times(self, schedule: Schedule, first: float = 1.0) -> Tensor:
         """The times that have these levels, then 0; shape (num_steps + 1,)."""
         count = self.num_steps or schedule.num_steps
-        ends = torch.tensor([first, min(1 / schedule.num_steps, first / 2)], dtype=torch.float64)
-        highest, lowest = (-schedule.half_log_snr(ends)).exp() ** (1 / self.rho)
+        highest, lowest = (-schedule.half_log_snr(self.ends(schedule, first))).exp() ** (
+            1 / self.rho
+        )
         shares = torch.linspace(0, 1, count, dtype=torch.float64)
         levels = (highest + shares * (lowest - highest)) ** self.rho
-        inner = schedule.time(-levels.log())
-        inner[0] = first
-        return torch.cat([inner, torch.zeros(1, dtype=torch.float64)])
+        return self.closed(schedule.time(-levels.log()), first)
 
-    def sample(
-        self,
-        denoise: Denoiser,
-        shape: tuple[int, ...],
-        schedule: Schedule,
-        *,
-        like: Tensor,
-        start: Start | None = None,
-    ) -> Tensor:
-        """Draw samples; see :class:`Sampler`."""
-        x, first = begin(shape, schedule, like, start)
+    def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
+        """See :class:`Sampler`."""
         times = self.times(schedule, first)[:-1]
         levels = (-schedule.half_log_snr(times)).exp()
         churned = (levels >= self.s_tmin) & (levels <= self.s_tmax)

@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tsgen.diffusion.samplers.base import Denoiser, Sampler, Start, begin
+from tsgen.diffusion.samplers.base import Denoiser, NoisySampler
 from tsgen.diffusion.schedules import Schedule
 
 
-class AnnealedLangevin(Sampler):
+class AnnealedLangevin(NoisySampler):
     r"""Langevin steps at each level of a ladder, from the noisiest to the least noisy.
 
     Song, Ermon 2019, algorithm 1, in the form of Song, Ermon 2020:
@@ -43,35 +43,16 @@ class AnnealedLangevin(Sampler):
         if self.step is not None and not 0 < self.step < 1:
             raise ValueError(f"AnnealedLangevin: step={self.step} must lie between 0 and 1")
 
-    @property
-    def order(self) -> int | None:
-        """It does not solve the ODE."""
-        return None
-
-    @property
-    def stochastic(self) -> bool:
-        """Yes."""
-        return True
-
     def cost(self, num_steps: int) -> int:
         """Langevin steps, and the last estimate."""
         return num_steps * self.steps_per_level + self.denoise_last
 
-    def sample(
-        self,
-        denoise: Denoiser,
-        shape: tuple[int, ...],
-        schedule: Schedule,
-        *,
-        like: Tensor,
-        start: Start | None = None,
-    ) -> Tensor:
-        """Draw samples; see :class:`Sampler`.
+    def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
+        """See :class:`Sampler`.
 
         Raises:
             ValueError: as there, or if the process decays.
         """
-        x, first = begin(shape, schedule, like, start)
         times = self.times(schedule, first)[:-1]
         if not torch.equal(schedule.alpha(times), torch.ones_like(times)):
             raise ValueError(

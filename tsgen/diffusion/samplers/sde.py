@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tsgen.diffusion.samplers.base import Denoiser, Sampler, Start, begin
+from tsgen.diffusion.samplers.base import Denoiser, NoisySampler
 from tsgen.diffusion.samplers.chain import steps
 from tsgen.diffusion.schedules import Schedule
 
@@ -13,7 +13,7 @@ _MANY = 100
 """Rows whose mean norm depends little on any one of them."""
 
 
-class EulerMaruyama(Sampler):
+class EulerMaruyama(NoisySampler):
     r"""Euler-Maruyama steps of the reverse SDE (Song et al. 2021, eq 6).
 
     .. math:: x_s = x_t - \left[f(t)\, x_t - g(t)^2 \nabla \log p_t(x_t)\right] (t - s)
@@ -29,27 +29,8 @@ class EulerMaruyama(Sampler):
 
     noise_removal: bool = True
 
-    @property
-    def order(self) -> int | None:
-        """It does not solve the ODE."""
-        return None
-
-    @property
-    def stochastic(self) -> bool:
-        """Yes."""
-        return True
-
-    def sample(
-        self,
-        denoise: Denoiser,
-        shape: tuple[int, ...],
-        schedule: Schedule,
-        *,
-        like: Tensor,
-        start: Start | None = None,
-    ) -> Tensor:
-        """Draw samples; see :class:`Sampler`."""
-        x, first = begin(shape, schedule, like, start)
+    def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
+        """See :class:`Sampler`."""
         times = self.times(schedule, first)
         t, gap = times[:-1], -times.diff()
         alpha, variance = schedule.alpha(t), schedule.sigma(t) ** 2
@@ -65,7 +46,7 @@ class EulerMaruyama(Sampler):
         return x
 
 
-class PredictorCorrector(Sampler):
+class PredictorCorrector(NoisySampler):
     r"""Langevin steps at each noise level, and a step to the next (Song et al. 2021, algorithm 1).
 
     The corrector (algorithms 4 and 5) repeats
@@ -107,31 +88,12 @@ class PredictorCorrector(Sampler):
         if not 0 < self.snr < float("inf"):
             raise ValueError(f"{name}: snr={self.snr} must be above 0 and finite")
 
-    @property
-    def order(self) -> int | None:
-        """It does not solve the ODE."""
-        return None
-
-    @property
-    def stochastic(self) -> bool:
-        """Yes."""
-        return True
-
     def cost(self, num_steps: int) -> int:
         """Calls of corrector and predictor."""
         return num_steps * (1 + self.corrector_steps)
 
-    def sample(
-        self,
-        denoise: Denoiser,
-        shape: tuple[int, ...],
-        schedule: Schedule,
-        *,
-        like: Tensor,
-        start: Start | None = None,
-    ) -> Tensor:
-        """Draw samples; see :class:`Sampler`."""
-        x, first = begin(shape, schedule, like, start)
+    def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
+        """See :class:`Sampler`."""
         times = self.times(schedule, first)
         alpha, sigma = schedule.alpha(times), schedule.sigma(times)
         ratio = alpha[:-1] / alpha[1:]
