@@ -1,11 +1,13 @@
 """Likelihoods of score models against laws whose score is known."""
 
+from typing import Literal
+
 import pytest
 import torch
 from torch import Tensor
 
 from tsgen.core import seeded
-from tsgen.diffusion import CLD, SDE, VESDE, VPSDE, SubVPSDE
+from tsgen.diffusion import CLD, SDE, SSCS, VESDE, VPSDE, SubVPSDE
 from tsgen.models import ScoreCLD, ScoreSDE
 
 SDES = [VPSDE(200, 0.1, 40.0), SubVPSDE(200, 0.1, 40.0), VESDE(200, 0.01, 20000.0)]
@@ -168,6 +170,30 @@ def test_the_bound_of_cld_is_tight_for_the_exact_score(friction: float | None) -
     # given v drawn independently of x the bound loses the information between them: none here
     assert abs(float(gap.mean())) < 4 * float(gap.std()) / 300**0.5 + 0.03
     assert float(gap.std()) / 300**0.5 < 0.15
+
+
+@pytest.mark.parametrize("objective", ["hybrid", "denoising"])
+def test_untrained_cld_knows_the_normal_law(objective: Literal["hybrid", "denoising"]) -> None:
+    """Before training it draws N(0, 1), and its loss on N(0, 1) is the least that is possible.
+
+    Given (x_t, v_t) the noise of the velocity has variance 1 - L_vv^2 (S_t^-1)_vv.
+    """
+    process = CLD()
+    model = ScoreCLD((1,), (1,), process, SSCS(200), objective).double()
+    torch.nn.init.zeros_(model.net.output.bias)
+    x, cond = torch.randn(20_000, 1).double(), torch.zeros(20_000, 1).double()
+    with seeded(0), torch.no_grad():
+        losses = model.loss(x, cond)
+        drawn = model.sample(cond)
+    t = 1 - (1 - process.first) * (torch.arange(2000).double() + 0.5) / 2000
+    factor, root = process.marginal(t, hybrid=objective == "hybrid")
+    start = torch.tensor([1.0, process.gamma * process.mass], dtype=torch.float64).diag()
+    noise = process.transition(t)[1]
+    precision = torch.linalg.inv(factor @ start @ factor.mT + noise)
+    least = (1 - root[:, 1, 1] ** 2 * precision[:, 1, 1]).mean()
+    assert abs(losses.mean() - least) < 4 * losses.std() / 20_000**0.5
+    assert abs(drawn.mean()) < 4 / 20_000**0.5 + 0.005
+    assert abs(drawn.std() - 1) < 4 / 40_000**0.5 + 0.005
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy
 import torch
 from scipy import stats
 
@@ -181,6 +182,22 @@ def test_joint_marginals_are_those_of_a_simulation(friction: float | None, hybri
                 assert ((found.mean(1) - mean).abs() < 4 * scale / count**0.5 + 0.01).all()
                 off = (found.cov() - covariance) / torch.outer(scale, scale)
                 assert off.abs().max() < 4 * (2 / count) ** 0.5 + 0.02
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("gap", [1e-7, 1e-4, 4e-3, 6e-3, 0.3])
+def test_noise_of_short_steps_keeps_its_digits(gap: float, sign: float) -> None:
+    """The covariance is the integral of what each kick grows to, at any length of step."""
+    process = CLD(beta=2.0)
+
+    def grown(share: float) -> np.ndarray:
+        state = scipy.linalg.expm(process.drift_matrix(sign).numpy() * gap * share)[:, 1]
+        return 2 * process.damping * process.beta * gap * np.outer(state, state)
+
+    exact, _ = scipy.integrate.quad_vec(grown, 0, 1, epsrel=1e-12, epsabs=0)
+    both = torch.tensor([gap, 0.5], dtype=torch.float64)  # a long one beside it
+    found = process.transition(both, sign)[1][0].numpy()
+    assert np.allclose(found, exact, rtol=1e-8, atol=0)
 
 
 def test_cld_ends_where_samplers_start() -> None:

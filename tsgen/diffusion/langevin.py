@@ -13,6 +13,7 @@ learnt: the samplers here see ``score(x, v, t)``, the derivative of the joint lo
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -72,8 +73,17 @@ class CLD(Options):
 
     def transition(self, gap: Tensor, sign: float = 1.0) -> tuple[Tensor, Tensor]:
         """Factor of the state and covariance of the noise over a time (*), each (*, 2, 2)."""
-        factor = torch.linalg.matrix_exp(self.drift_matrix(sign) * gap[..., None, None])
-        return factor, self.stationary - factor @ self.stationary @ factor.mT
+        matrix = self.drift_matrix(sign)
+        factor = torch.linalg.matrix_exp(matrix * gap[..., None, None])
+        covariance = self.stationary - factor @ self.stationary @ factor.mT
+        short = gap * matrix.norm() < 0.1
+        if short.any():  # the difference of near equals has lost its digits: integrate the noise
+            nodes, weights = (torch.from_numpy(v) for v in np.polynomial.legendre.leggauss(6))
+            spans = gap[short, None] * (nodes + 1) / 2
+            kicks = torch.linalg.matrix_exp(matrix * spans[..., None, None])[..., 1]
+            rates = self.damping * self.beta * gap[short, None] * weights
+            covariance[short] = torch.einsum("gn,gni,gnj->gij", rates, kicks, kicks)
+        return factor, covariance
 
     def marginal(self, t: Tensor, hybrid: bool = True) -> tuple[Tensor, Tensor]:
         r"""The law of (x, v) at a time (*).
@@ -92,6 +102,18 @@ class CLD(Options):
             start = torch.tensor([0.0, self.gamma * self.mass], dtype=torch.float64).diag()
             covariance = covariance + factor @ start @ factor.mT
         return factor, torch.linalg.cholesky(covariance)
+
+    def normal_noise(self, t: Tensor, hybrid: bool = True) -> Tensor:
+        r"""The noise of the velocity that is expected where events are N(0, 1), (*, 2).
+
+        With S_t the covariance of (x_t, v_t) for such events, :math:`E[\varepsilon_v \mid x_t, v_t]
+        = L_{vv} (S_t^{-1} (x_t, v_t))_v`: the factors of x and v.
+        """
+        factor, root = self.marginal(t, hybrid)
+        started = 0.0 if hybrid else self.gamma * self.mass  # else the root holds it
+        start = torch.tensor([1.0, started], dtype=torch.float64).diag()
+        covariance = factor @ start @ factor.mT + root @ root.mT
+        return torch.linalg.inv(covariance)[..., 1, :] * root[..., 1, 1, None]
 
     def prior_log_prob(self, x: Tensor, v: Tensor, dims: int = 1) -> Tensor:
         """Log density of the stationary law over the last dimensions."""

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Literal
 
 import torch
@@ -20,7 +20,9 @@ class ScoreCLD(GenerativeModel):
 
     Dockhorn, Vahdat, Kreis 2022, eq 9. With L the Cholesky factor of the marginal covariance,
     :math:`(x_t, v_t) = \mu_t + L_t (\varepsilon_x, \varepsilon_v)`, the network sees both and
-    predicts :math:`\varepsilon_v`: the score of the velocity is :math:`-\varepsilon_v / L_{vv}`.
+    predicts how :math:`\varepsilon_v` differs from what it would be for N(0, 1) events
+    (:meth:`~tsgen.diffusion.CLD.normal_noise`; the mixed score of appendix B.5 there, with x as
+    well as v): the score of the velocity is :math:`-\varepsilon_v / L_{vv}`.
     Elements that were not observed are hidden from it and carry no loss.
 
     Args:
@@ -84,7 +86,7 @@ class ScoreCLD(GenerativeModel):
         first = self.sde.first
         t = 1 - (1 - first) * torch.rand(len(x), dtype=torch.float64)
         position, velocity, eps, size = self._noised(x, t)
-        output = self._predict(position, velocity, self.net.embed(t.to(x.device)), cond, mask)
+        output = self._predict(position, velocity, t, self.net.condition(cond), mask)
         error = (output - eps) ** 2
         loss = (error if mask is None else error * mask).flatten(1).mean(1)
         if self.likelihood_weighting:
@@ -109,11 +111,20 @@ class ScoreCLD(GenerativeModel):
         return position, velocity, b, of(root, 1, 1)
 
     def _predict(
-        self, x: Tensor, v: Tensor, time: Tensor, cond: Tensor, mask: Tensor | None = None
+        self,
+        x: Tensor,
+        v: Tensor,
+        t: Tensor,
+        conditioning: Iterable[Tensor],
+        mask: Tensor | None = None,
     ) -> Tensor:
+        """The velocity's noise at times (rows,) or (1,), float64."""
+        usual = self.sde.normal_noise(t, self.hybrid).to(x)
+        of_x, of_v = (part.view(-1, *[1] * len(self.event_shape)) for part in usual.unbind(-1))
         scaled = v / self.sde.mass**0.5
         extra = (scaled if mask is None else scaled * mask)[None]
-        return self.net(x, time, self.net.condition(cond), mask, extra)
+        output = self.net(x, self.net.embed(t.to(x.device)), conditioning, mask, extra)
+        return output + of_x * x + of_v * v
 
     def use_sampler(self, sampler: Sampler | LangevinSampler) -> None:
         """Draw with another sampler from now on.
@@ -134,9 +145,8 @@ class ScoreCLD(GenerativeModel):
 
         def score(x: Tensor, v: Tensor, t: float) -> Tensor:
             time = torch.tensor([t], dtype=torch.float64)
-            embedded, (_, root) = self.net.embed(time.to(x.device)), self.sde.marginal(time)
-            output = self.net(x, embedded, conditioning, None, (v / self.sde.mass**0.5)[None])
-            return -output / root[0, 1, 1].item()
+            size = self.sde.marginal(time, self.hybrid)[1][0, 1, 1].item()
+            return -self._predict(x, v, time, conditioning) / size
 
         return score
 
@@ -183,8 +193,9 @@ class ScoreCLD(GenerativeModel):
             share = (number + torch.rand(1, dtype=torch.float64)) / draws
             t = sde.first + (1 - sde.first) * share**2
             density = 2 * share * (1 - sde.first)
-            (a_x, a_v), (b_x, b_v) = sde.marginal(t, hybrid=False)[0][0].tolist()
-            (l_x, _), (l_vx, l_v) = sde.marginal(t, hybrid=False)[1][0].tolist()
+            (a_x, a_v), (b_x, b_v), (l_x, _), (l_vx, l_v) = torch.cat(
+                sde.marginal(t, hybrid=False), dim=1
+            )[0].tolist()
             v = torch.randn_like(rows) * initial**0.5
             a, b = torch.randn_like(rows), torch.randn_like(rows)
             inside = torch.zeros_like(bound)
