@@ -62,6 +62,11 @@ def test_scoregrad_options_conform():
         ({"sde": "cld", "continuous": False}, "continuous=False"),
         ({"objective": "denoising"}, "option of sde='cld'"),
         ({"network": "axial"}, "needs decoding='horizon', not 'step'"),
+        (
+            {"network": "axial", "decoding": "horizon", "cond_channels": 4},
+            "cond_channels=4 is an option of network='residual'",
+        ),
+        ({"num_heads": 4}, "num_heads=4 is an option of network='axial'"),
         ({"network": "axial", "decoding": "horizon", "num_heads": 3}, "multiple of num_heads=3"),
         ({"given_rate": 2.0}, "given_rate=2.0"),
         ({"sde": "vpp"}, "sde='vpp'"),

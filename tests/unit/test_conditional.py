@@ -1,10 +1,12 @@
 """Partly known futures, nudged forecasts and imputation with a predictor."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from torch import Tensor
 
 from tsgen.data.synthetic import VAR, ornstein_uhlenbeck
 from tsgen.diffusion import ClassifierFree, DPMSolverPP, Reconstruction
@@ -99,6 +101,76 @@ def test_a_nudged_forecast_stays_near_its_guess(plain: GenerativePredictor) -> N
     assert (both[0].samples[:, known] == given[0].T[known]).all()
 
 
+class Asked(NamedTuple):
+    """What the predictor wants the model to draw given, in the data's units."""
+
+    values: np.ndarray
+    mask: np.ndarray
+    start: tuple[np.ndarray, float] | None
+    guidance: Any
+
+
+@pytest.fixture
+def asked(imputing: GenerativePredictor, monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
+    """Calls of a model that draws nothing but the mean of the training data."""
+    calls: list[Asked] = []
+    mean, std = np.asarray(imputing.spec.target_mean), np.asarray(imputing.spec.target_std)
+
+    def fake(cond: Tensor, values: Tensor, mask: Tensor, shape: tuple, guidance: Any, start: Any):  # noqa: ANN202
+        assert shape == () and len(cond) == len(values)
+        guess = None if start is None else (start[0].numpy() * std + mean, start[1])
+        calls.append(Asked(values.numpy() * std + mean, mask.numpy(), guess, guidance))
+        return torch.zeros_like(values)
+
+    model = imputing.prediction_net.best_forecaster.model
+    monkeypatch.setattr(model, "sample_given", fake)
+    monkeypatch.setattr(imputing, "batch_size", 2)
+    return calls
+
+
+def test_each_series_is_drawn_given_its_own_horizon(
+    imputing: GenerativePredictor, asked: list[Asked]
+) -> None:
+    """Scaled with the model's location, in each batch, for each path."""
+    given, guess = futures(), [np.full((CHANNELS, H), 10.0 * i) for i in range(3)]
+    given[1][0, 4] = 3.0
+    guidance = Reconstruction(2)
+    drawn = list(imputing.forecast(DATA, given, guess, 0.3, guidance, seed=0))
+    assert [len(call.values) for call in asked] == [14, 7]
+    values, masks = (np.concatenate([getattr(c, n) for c in asked]) for n in ("values", "mask"))
+    starts = np.concatenate([call.start[0] for call in asked if call.start])
+    assert all(call.start and call.start[1] == 0.3 for call in asked)
+    assert all(call.guidance is guidance for call in asked)
+    for row, (value, mask, start) in enumerate(zip(values, masks, starts, strict=True)):
+        known = given[row // 7].T
+        assert (mask == ~np.isnan(known)).all()
+        assert np.allclose(value[mask], known[mask], rtol=1e-5, atol=1e-6)
+        assert np.allclose(start, 10.0 * (row // 7), rtol=1e-5, atol=1e-6)
+    for forecast, known in zip(drawn, given, strict=True):
+        expected = np.where(np.isnan(known.T), imputing.spec.target_mean, known.T)
+        assert np.allclose(forecast.samples, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_blocks_of_imputation_see_what_is_known(
+    imputing: GenerativePredictor, asked: list[Asked]
+) -> None:
+    """Overlapping by two thirds: observed values, and what the path already holds before them."""
+    target = np.array(DATA[0]["target"][:, :10])
+    target[0, [1, 3, 7]] = np.nan
+    (imputed,) = imputing.impute([{**DATA[0], "target": target}], num_samples=2, seed=0)
+    mean = np.asarray(imputing.spec.target_mean)
+    # blocks start at 0, 2 and 4; the first keeps steps 0 to 3, the second 2 to 5 and has no hole
+    # left there, so that it is left out, the third keeps the rest
+    assert len(asked) == 2
+    first, last = asked[0], asked[1]
+    assert (first.mask == ~np.isnan(target.T[:6])).all(1).all()
+    assert np.allclose(first.values[first.mask], np.stack([target.T[:6]] * 2)[first.mask], 1e-4)
+    expected = np.isnan(target.T[4:10])
+    assert (last.mask == ~expected).all()
+    assert np.allclose(last.values[last.mask], np.stack([target.T[4:]] * 2)[last.mask], 1e-4)
+    assert np.allclose(imputed.samples[:, [1, 3, 7], 0], mean[0])
+
+
 @pytest.mark.parametrize("guidance", [None, Reconstruction(1)])
 def test_imputation_never_changes_observed_values(
     imputing: GenerativePredictor, guidance: Reconstruction | None
@@ -159,6 +231,10 @@ def test_bad_requests_are_refused(plain: GenerativePredictor) -> None:
         plain.forecast(DATA, nudge=futures())
     with pytest.raises(ValueError, match="strength=0"):
         plain.forecast(DATA, nudge=futures(0.0), strength=0.0)
+    with pytest.raises(ValueError, match="strength=0.3 does nothing without nudge"):
+        plain.forecast(DATA, futures(), strength=0.3)
+    with pytest.raises(ValueError, match="Reconstruction.*does nothing without given"):
+        plain.forecast(DATA, nudge=futures(0.0), guidance=Reconstruction(1))
     with pytest.raises(ValueError, match="given_rate"):
         plain.forecast(DATA, futures(), guidance=ClassifierFree())
     with pytest.raises(ValueError, match="num_samples=0"):

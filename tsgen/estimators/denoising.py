@@ -7,6 +7,8 @@ from typing import Literal
 from tsgen.forecasting.estimator import GenerativeEstimator
 from tsgen.nets import AxialTransformer, DilatedResidualNet
 
+_OWN = {"residual": ("dilation_cycle", "cond_channels"), "axial": ("num_heads",)}
+
 
 class DenoisingEstimator(GenerativeEstimator):
     """Base of the estimators with a denoising network; its options beyond those of all estimators.
@@ -48,6 +50,13 @@ class DenoisingEstimator(GenerativeEstimator):
             value = getattr(self, field)
             if value is not None and value < 1:
                 raise ValueError(f"{name}: {field}={value} must be at least 1")
+        other = "residual" if self.network == "axial" else "axial"
+        for field in _OWN[other]:
+            if getattr(self, field) != getattr(DenoisingEstimator, field):
+                raise ValueError(
+                    f"{name}: {field}={getattr(self, field)} is an option of network={other!r}, "
+                    f"not of network={self.network!r}"
+                )
         if self.network == "axial" and self.decoding != "horizon":
             raise ValueError(
                 f"{name}: network='axial' needs decoding='horizon', not {self.decoding!r}"

@@ -91,7 +91,7 @@ class GenerativePredictor(Component, PyTorchPredictor):
         dataset: Dataset,
         given: Sequence[np.ndarray] | None = None,
         nudge: Sequence[np.ndarray] | None = None,
-        strength: float = 0.5,
+        strength: float | None = None,
         guidance: Guidance | None = None,
         num_samples: int | None = None,
         seed: int | None = None,
@@ -107,7 +107,8 @@ class GenerativePredictor(Component, PyTorchPredictor):
             nudge: for each entry a whole horizon to start from, of that shape: it is noised to the
                 level of diffusion time ``strength`` and drawn anew from there (Meng et al. 2022,
                 SDEdit), so that paths keep its coarse course.
-            strength: in (0, 1]; near 0 the guess comes back, at 1 little is left of it.
+            strength: in (0, 1], .5 if ``None``; near 0 the guess comes back, at 1 little is left of
+                it.
             guidance: how to condition on what is given; see :mod:`tsgen.diffusion.guidance`. By
                 default :class:`~tsgen.diffusion.ClassifierFree` for a model that was trained with
                 ``given_rate`` and :class:`~tsgen.diffusion.Reconstruction` for others.
@@ -121,10 +122,16 @@ class GenerativePredictor(Component, PyTorchPredictor):
             ValueError: if the model cannot, or what is known does not fit the entries.
         """
         count = self._count(num_samples)
-        if given is None and nudge is None:
-            return self._predict(dataset, count, seed)
+        for name, value, needed, source in (
+            ("strength", strength, "nudge", nudge), ("guidance", guidance, "given", given),
+        ):  # fmt: skip
+            if value is not None and source is None:
+                raise ValueError(f"{name}={value!r} does nothing without {needed}")
+        strength = 0.5 if strength is None else strength
         if not 0 < strength <= 1:
             raise ValueError(f"strength={strength} must lie in (0, 1]")
+        if given is None and nudge is None:
+            return self._predict(dataset, count, seed)
         if not hasattr(dataset, "__len__"):
             raise ValueError("dataset must have a length; a stream has no entries to name")
         horizons: dict[str, np.ndarray] = {}
