@@ -29,16 +29,20 @@ from tsgen.data.registry import datasets
 from tsgen.diffusion import (
     DDIM,
     EDM,
+    SSCS,
     Ancestral,
     DPMSolverPP,
     DPMSolverPP3M,
     EulerMaruyama,
+    LangevinEulerMaruyama,
+    LangevinSampler,
     PredictorCorrector,
     ProbabilityFlow,
     Sampler,
 )
 from tsgen.estimators.registry import estimators
 from tsgen.evaluation import backtest
+from tsgen.models import ScoreCLD
 
 SAMPLERS: dict[str, Sampler] = {
     "ancestral": Ancestral(),
@@ -50,12 +54,14 @@ SAMPLERS: dict[str, Sampler] = {
     "probability flow, Heun": ProbabilityFlow(),
     "EDM, Heun": EDM(),
 }
+LANGEVIN: dict[str, LangevinSampler] = {"SSCS": SSCS(), "Euler-Maruyama": LangevinEulerMaruyama()}
+"""Of critically damped Langevin diffusion."""
 ON_THE_CHAIN = ("ancestral", "DDIM", "Euler-Maruyama", "predictor-corrector")
 """They visit the steps of training, of which there are N."""
 FEW = ("DPM-Solver++ 2M", "DPM-Solver++ 3M", "probability flow, Heun", "EDM, Heun", "DDIM")
 DATA = "exchange_rate_nips"
 TICKS = (5, 10, 20, 50, 100, 200)
-MODELS = ("timegrad", "scoregrad", "scoregrad_subvp", "scoregrad_ve")
+MODELS = ("timegrad", "scoregrad", "scoregrad_subvp", "scoregrad_ve", "scoregrad_cld")
 
 
 def trained(name: str, options: argparse.Namespace) -> Any:
@@ -72,7 +78,9 @@ def trained(name: str, options: argparse.Namespace) -> Any:
     return data, estimator.train(data.train, seed=0)
 
 
-def scored(data: Any, predictor: Any, sampler: Sampler, samples: int, seed: int) -> dict[str, Any]:
+def scored(
+    data: Any, predictor: Any, sampler: Sampler | LangevinSampler, samples: int, seed: int
+) -> dict[str, Any]:
     """Figures of the test windows, and seconds of this process."""
     began = time.process_time()
     result = backtest(
@@ -89,14 +97,17 @@ def sweep(options: argparse.Namespace) -> None:
     """Every sampler at every number of evaluations."""
     for name in options.models:
         data, predictor = trained(name, options)
-        schedule = predictor.prediction_net.best_forecaster.model.schedule
-        for label, sampler in SAMPLERS.items():
+        model = predictor.prediction_net.best_forecaster.model
+        process: Any = model.sde if isinstance(model, ScoreCLD) else model.schedule
+        family: dict[str, Any] = LANGEVIN if isinstance(model, ScoreCLD) else SAMPLERS
+        for label, sampler in family.items():
             for count in options.evaluations:
                 chosen = sampler.with_evaluations(count)
-                if chosen.num_steps > schedule.num_steps and label in ON_THE_CHAIN:
-                    continue
+                if family is SAMPLERS and label in ON_THE_CHAIN:
+                    if chosen.num_steps > process.num_steps:
+                        continue
                 row = {
-                    "model": name, "sampler": label, "evaluations": chosen.evaluations(schedule),
+                    "model": name, "sampler": label, "evaluations": chosen.evaluations(process),
                     "samples": options.samples, "seed": 0,
                 }  # fmt: skip
                 figures = scored(data, predictor, chosen, options.samples, 0)

@@ -225,7 +225,7 @@ def test_cld_samplers_draw_the_law_of_the_score(sampler: LangevinSampler) -> Non
     like = torch.zeros((), dtype=torch.float64)
     with seeded(0):
         drawn = sampler.sample(counted, (20_000,), CLD(), like=like)
-    assert len(calls) == sampler.evaluations and min(calls) > 0 and max(calls) <= 1
+    assert len(calls) == sampler.evaluations(CLD()) and min(calls) > 0 and max(calls) <= 1
     assert abs(drawn.mean() - 1.5) < 4 * 0.5 / 20_000**0.5 + 0.01
     assert abs(drawn.std() - 0.5) < 4 * 0.5 / 40_000**0.5 + 0.01
 
@@ -233,6 +233,7 @@ def test_cld_samplers_draw_the_law_of_the_score(sampler: LangevinSampler) -> Non
 @pytest.mark.parametrize("kind", [SSCS, LangevinEulerMaruyama])
 def test_errors_of_cld_samplers_fall_with_their_steps(kind: type[LangevinSampler]) -> None:
     """Ten times the steps leave less than a third of the error."""
+    assert kind(5).with_evaluations(15) == kind(15)
     like, off = torch.zeros((), dtype=torch.float64), []
     for steps in (15, 150):
         with seeded(0):

@@ -145,10 +145,13 @@ class LangevinSampler(Options, ABC):
                 f"{type(self).__name__}: num_steps={self.num_steps} must be at least 1"
             )
 
-    @property
-    def evaluations(self) -> int:
-        """Calls of the score."""
+    def evaluations(self, process: CLD) -> int:
+        """Calls of the score of a process: one a step."""
         return self.num_steps
+
+    def with_evaluations(self, count: int) -> "LangevinSampler":
+        """A copy that makes so many calls of the score."""
+        return self.replace(num_steps=count)
 
     def sample(
         self, score: VelocityScore, shape: tuple[int, ...], process: CLD, *, like: Tensor

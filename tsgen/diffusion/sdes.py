@@ -246,6 +246,7 @@ class NoiseLadder(Schedule):
 
     Song, Ermon 2019, section 3.2: level n of N is :math:`\sigma_{min} (\sigma_{max} /
     \sigma_{min})^{(n - 1) / (N - 1)}`. Below the first level sigma falls to 0 in a straight line.
+    ``DDPM(..., schedule=NoiseLadder(), sampler=AnnealedLangevin())`` is NCSN.
 
     Args:
         num_steps: N, at least 2.
