@@ -157,7 +157,7 @@ def plot(options: argparse.Namespace) -> None:
             axis.set_xticks(TICKS, [str(t) for t in TICKS])
             axis.minorticks_off()
             axis.grid(alpha=0.3)
-    axes[0, 1].legend(fontsize=7, ncols=2)
+        row[1].legend(fontsize=7, ncols=2, loc="upper right")
     figure.savefig(RESULTS / "samplers.png", dpi=110)
 
 
