@@ -14,6 +14,8 @@ from tsgen.models.base import GenerativeModel
 from tsgen.models.ddpm import repeat
 from tsgen.nets import DilatedResidualNet
 
+_FAR = 4.0
+
 
 class ScoreCLD(GenerativeModel):
     r"""A score model of :class:`~tsgen.diffusion.CLD`.
@@ -22,7 +24,8 @@ class ScoreCLD(GenerativeModel):
     :math:`(x_t, v_t) = \mu_t + L_t (\varepsilon_x, \varepsilon_v)`, the network sees both and
     predicts how :math:`\varepsilon_v` differs from what it would be for N(0, 1) events
     (:meth:`~tsgen.diffusion.CLD.normal_noise`; the mixed score of appendix B.5 there, with x as
-    well as v): the score of the velocity is :math:`-\varepsilon_v / L_{vv}`.
+    well as v; where that is beyond four deviations it is cut off, for far from the data's bulk the
+    guess is a bad one): the score of the velocity is :math:`-\varepsilon_v / L_{vv}`.
     Elements that were not observed are hidden from it and carry no loss.
 
     Args:
@@ -124,7 +127,7 @@ class ScoreCLD(GenerativeModel):
         scaled = v / self.sde.mass**0.5
         extra = (scaled if mask is None else scaled * mask)[None]
         output = self.net(x, self.net.embed(t.to(x.device)), conditioning, mask, extra)
-        return output + of_x * x + of_v * v
+        return output + (of_x * x + of_v * v).clamp(-_FAR, _FAR)
 
     def use_sampler(self, sampler: Sampler | LangevinSampler) -> None:
         """Draw with another sampler from now on.
