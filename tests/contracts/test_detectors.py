@@ -182,6 +182,22 @@ def test_a_stream_is_the_batch(name, tmp_path):
 
 
 @every
+def test_normal_values_are_where_they_are_expected(name):
+    """In the data's units, about as often as asked."""
+    made, normal = ready(name), frame(law(300, 3))
+    held = {}
+    for level in (0.5, 0.9):
+        low, high = made.expected(normal, level)
+        known = np.isfinite(low) & np.isfinite(high)
+        assert (known == ~unsettled(normal, made.memory)[:, None]).all()
+        inside = (normal.to_numpy() >= low) & (normal.to_numpy() <= high)
+        held[level] = inside[known].mean()
+    assert 0.2 < held[0.5] < 0.75 and 0.78 < held[0.9] < 0.99  # some have hardly been trained
+    with pytest.raises(ValueError, match="level=1"):
+        made.expected(normal, 1.0)
+
+
+@every
 def test_what_is_missing_has_no_score(name):
     made = ready(name)
     silent = unsettled(LOG, made.memory)

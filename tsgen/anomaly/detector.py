@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -10,12 +10,13 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import pandas as pd
 from gluonts.core.serde import decode, encode
+from scipy.special import ndtri
 
 from tsgen._version import __version__
 from tsgen.anomaly.events import AlarmPolicy, Event, find_events, flags
 from tsgen.anomaly.log import Data, Log, read_runs, settled
 from tsgen.anomaly.readout import Readout, carry_forward, share
-from tsgen.anomaly.stream import Alarm, Stream
+from tsgen.anomaly.stream import STREAM, Alarm, Stream
 from tsgen.anomaly.thresholds import Calibration, QuantileThreshold, Threshold, calibrate
 from tsgen.core import Options
 
@@ -234,6 +235,47 @@ class Detector(Options, ABC):
         relative = self._run_channels(logs)[0][inside] / self.readout.usual(self.moments_)
         return pd.Series(share(relative, self.names_), dtype=float)
 
+    def expected(self, data: Data, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+        """Between what values each channel was expected, in the data's units, each (T, C).
+
+        What the detector has for it: a forecaster's samples given the rows before, the residuals of
+        a linear prediction or of a reconstruction, or else the training's mean and deviation. NaN
+        where it has nothing to say: at the start, after gaps, and of what it is told.
+
+        Args:
+            data: a log; of a long one rather the rows of interest and :attr:`reach` before them.
+            level: probability with which a normal value lies inside.
+
+        Raises:
+            ValueError: for a level outside (0, 1), or data that cannot be read.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"level={level} must lie in (0, 1)")
+        ends: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+        for log in self._read(data):
+            run, places = self._prepare(log)
+            band = np.full((2, *run.values.shape), np.nan)
+            for rows, values, observed in self._chunks(run):
+                band[:, rows] = self._band(values, observed, level)
+            band[:, ~self._settled(run)] = np.nan
+            for found, end in zip(ends, band, strict=True):
+                found.append(end[places] * self.scale_ + self.center_)
+        return np.concatenate(ends[0]), np.concatenate(ends[1])
+
+    def _band(self, values: np.ndarray, observed: np.ndarray, level: float) -> np.ndarray:
+        """Ends (2, T, C) of what is expected of the last T rows of (memory + T, C)."""
+        middle = self._usual(values)
+        if middle is None:
+            middle, spread = np.zeros_like(values[self.memory :]), np.ones(values.shape[1])
+        else:
+            spread = self.moments_[0] ** 0.5
+        reach = float(ndtri((1 + level) / 2)) * spread
+        return np.stack([middle - reach, middle + reach])
+
+    def _usual(self, values: np.ndarray) -> np.ndarray | None:
+        """What is expected of the last T rows of (memory + T, C), if errors are squares off it."""
+        return None
+
     def p_value(self, score: float) -> float:
         """Probability that a block of normal rows has an alarm at that threshold; NaN before."""
         return float("nan") if self.calibration_ is None else self.calibration_.p_value(score)
@@ -273,10 +315,9 @@ class Detector(Options, ABC):
         arrays |= {name: np.asarray(getattr(self, name)) for name in self.learned}
         if self.calibration_ is not None:
             about["calibration"] = self.calibration_.state_dict()
-        about["stream"], buffers = self.stream_.state()
-        arrays |= {f"stream.{name}": value for name, value in buffers.items()}
         np.savez(path / "arrays.npz", **arrays)
         (path / "detector.json").write_text(json.dumps(about, indent=1))
+        self.stream_.save(path / STREAM)
 
     @staticmethod
     def load(path: str | Path, device: str | None = None) -> "Detector":
@@ -298,14 +339,13 @@ class Detector(Options, ABC):
         with np.load(path / "arrays.npz", allow_pickle=False) as arrays:
             for name in ("center_", "scale_", "moments_", *detector.learned):
                 setattr(detector, name, arrays[name])
-            buffers = {k[7:]: arrays[k] for k in arrays.files if k.startswith("stream.")}
         detector.names_, detector.period_ = tuple(about["names"]), about["period"]
         detector.threshold_ = about["threshold"]
         kept = about.get("calibration")
         detector.calibration_ = None if kept is None else Calibration.from_state_dict(kept)
         detector._restore(path, device)
         detector.reset()
-        detector.stream_.restore(about["stream"], buffers)
+        detector.stream_.load(path / STREAM)
         return detector
 
     def _restore(self, path: Path, device: str | None) -> None:
@@ -345,19 +385,27 @@ class Detector(Options, ABC):
 
     def _run_errors(self, run: Run) -> np.ndarray:
         """Errors (T, C) of a run, NaN where nothing was observed, in pieces of bounded memory."""
+        errors = np.full(run.values.shape, np.nan)
+        known = run.observed & self._settled(run)[:, None]
+        for rows, values, observed in self._chunks(run):
+            np.copyto(errors[rows], self._errors(values, observed), where=known[rows])
+        return errors
+
+    def _settled(self, run: Run) -> np.ndarray:
+        """Which rows of a run follow enough rows of which something is known, (T,)."""
+        before = np.zeros(self.memory + 1, dtype=bool)
+        return settled(np.concatenate([before, run.observed.any(1)]), self.memory)
+
+    def _chunks(self, run: Run) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Rows of a run, and values and observed of these and of ``memory`` rows before them."""
         before = np.zeros((self.memory, run.values.shape[1]))
         values = np.concatenate([before, run.values])
         observed = np.concatenate([before.astype(bool), run.observed])
         size = max(1024, _CHUNK // (values.shape[1] * (self.memory + 1)))
-        errors = np.full(run.values.shape, np.nan)
-        recorded = np.concatenate([[False], observed.any(1)])
-        known = run.observed & settled(recorded, self.memory)[:, None]
-        for first in range(0, len(errors), size):
-            rows = slice(first, min(first + size, len(errors)))
+        for first in range(0, len(run.values), size):
+            rows = slice(first, min(first + size, len(run.values)))
             piece = slice(first, rows.stop + self.memory)
-            found = self._errors(values[piece], observed[piece])
-            np.copyto(errors[rows], found, where=known[rows])
-        return errors
+            yield rows, values[piece], observed[piece]
 
     def _read(self, data: Data) -> list[Log]:
         self._require_fit()

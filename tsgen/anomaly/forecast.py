@@ -18,6 +18,7 @@ from tsgen.forecasting.predictor import GenerativePredictor
 from tsgen.models import GenerativeModel
 
 _PIECES = 10
+_ROWS, _PATHS = 256, 100  # of which samples are drawn at a time, and how many
 
 
 class ForecastDetector(Detector):
@@ -181,6 +182,21 @@ class ForecastDetector(Detector):
             values[self.memory :]
         )
         return every
+
+    def _band(self, values: np.ndarray, observed: np.ndarray, level: float) -> np.ndarray:
+        band = np.full((2, len(values) - self.memory, values.shape[1]), np.nan)
+        ends = torch.tensor([(1 - level) / 2, (1 + level) / 2])
+        for first in range(0, band.shape[1], _ROWS):
+            rows = slice(first, min(first + _ROWS, band.shape[1]))
+            piece = slice(first, rows.stop + self.memory)
+            with torch.no_grad(), seeded(0):
+                cond = self._pairs(values[piece], observed[piece])[1]
+                samples = self.model_.sample(cond, (_PATHS,))
+            if samples.dim() == 4:
+                samples = samples[:, :, -1]  # of a horizon, the row itself
+            found = samples.float().cpu().quantile(ends, dim=0)
+            band[:, rows, self.predicted_] = found.double().numpy()
+        return band
 
     @property
     def model_(self) -> GenerativeModel:

@@ -1,7 +1,10 @@
 """Scoring a log row by row."""
 
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +16,11 @@ from tsgen.anomaly.readout import share
 
 if TYPE_CHECKING:
     from tsgen.anomaly.detector import Detector
+
+STREAM = "stream.npz"
+"""File of a saved detector that holds its stream."""
+
+_KEPT = ("values", "observed", "recorded", "errors", "last", "sums", "counts")
 
 
 @dataclass(frozen=True)
@@ -139,21 +147,25 @@ class Stream:
             raise ValueError(f"column {names[int(np.argmax(np.isinf(values)))]!r} is infinite")
         return values
 
-    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """What goes on after :meth:`restore`: plain values and arrays."""
+    def save(self, path: Path) -> None:
+        """Write what goes on after :meth:`load`; an older file is replaced as a whole."""
         start = self.start
         plain = {
             "time": None if self.time is None else self.time.isoformat(),
             "start": start.isoformat() if isinstance(start, pd.Timestamp) else start,
             "rows": self.rows, "late": self.late, "alarm": self.alarm.state_dict(),
         }  # fmt: skip
-        kept = ("values", "observed", "recorded", "errors", "last", "sums", "counts")
-        return plain, {name: getattr(self, name) for name in kept}
+        part = path.with_name(path.name + ".part")
+        with part.open("wb") as file:
+            np.savez(file, plain=json.dumps(plain), **{name: getattr(self, name) for name in _KEPT})
+        os.replace(part, path)
 
-    def restore(self, plain: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        """Go on from :meth:`state`."""
-        for name, value in arrays.items():
-            setattr(self, name, value)
+    def load(self, path: Path) -> None:
+        """Go on from what was saved."""
+        with np.load(path, allow_pickle=False) as arrays:
+            plain = json.loads(str(arrays["plain"]))
+            for name in _KEPT:
+                setattr(self, name, arrays[name])
         self.time = None if plain["time"] is None else pd.Timestamp(plain["time"])
         start = plain["start"]
         self.start = pd.Timestamp(start) if isinstance(start, str) else start

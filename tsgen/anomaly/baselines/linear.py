@@ -36,7 +36,10 @@ class AR1Detector(Detector):
         self.intercept_ = then - self.slope_ * mean
 
     def _errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        return (values[1:] - self.intercept_ - self.slope_ * values[:-1]) ** 2
+        return (values[1:] - self._usual(values)) ** 2
+
+    def _usual(self, values: np.ndarray) -> np.ndarray:
+        return self.intercept_ + self.slope_ * values[:-1]
 
 
 class VARDetector(Detector):
@@ -69,7 +72,10 @@ class VARDetector(Detector):
         self.intercept_, self.coefficients_ = fitted.intercept_, fitted.coef_
 
     def _errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        return (values[1:] - self.intercept_ - values[:-1] @ self.coefficients_.T) ** 2
+        return (values[1:] - self._usual(values)) ** 2
+
+    def _usual(self, values: np.ndarray) -> np.ndarray:
+        return self.intercept_ + values[:-1] @ self.coefficients_.T
 
 
 def _steps(runs: list[Run]) -> tuple[np.ndarray, np.ndarray]:

@@ -76,12 +76,19 @@ class PCADetector(Detector):
         found = []
         seen = self._windows(observed.astype(float))
         for windows, mask in zip(self._windows(values), seen, strict=True):
-            centred = windows - self.mean_
-            residual = centred - (centred @ self.components_) @ self.components_.T
+            residual = windows - self._reconstruct(windows)
             shape = (len(windows), self.window, -1)
             squares, weights = (residual**2 * mask).reshape(shape), mask.reshape(shape)
             found.append(squares.sum(1) / np.maximum(weights.sum(1), 1))
         return np.concatenate(found)
+
+    def _usual(self, values: np.ndarray) -> np.ndarray:
+        last = slice(-values.shape[1], None)
+        found = [self._reconstruct(windows)[:, last] for windows in self._windows(values)]
+        return np.concatenate(found)
+
+    def _reconstruct(self, windows: np.ndarray) -> np.ndarray:
+        return self.mean_ + ((windows - self.mean_) @ self.components_) @ self.components_.T
 
     def _windows(self, values: np.ndarray) -> Iterator[np.ndarray]:
         """Flattened windows of (T, C), a piece at a time, (n, window x C)."""

@@ -116,12 +116,13 @@ class UAEDetector(Detector):
         return np.concatenate(fresh)
 
     def _errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        return (values[self.memory :] - self._usual(values)) ** 2
+
+    def _usual(self, values: np.ndarray) -> np.ndarray:
         layers = [torch.as_tensor(getattr(self, name)) for name in self.learned]
         windows = self._windows(torch.as_tensor(values, dtype=torch.float32))
-        found = []
         with torch.no_grad():
-            for piece in windows.split(_PIECE):
-                found.append((piece[..., -1] - _decode(layers, piece)[..., -1]) ** 2)
+            found = [_decode(layers, piece)[..., -1] for piece in windows.split(_PIECE)]
         return torch.cat(found).double().numpy()
 
     def _windows(self, values: Tensor) -> Tensor:

@@ -83,12 +83,21 @@ def measures(
     return row
 
 
+def plain_pca() -> PCADetector:
+    """The detector that others are measured against.
+
+    Components for 90 % of the variance of single rows, mean squared residual.
+    """
+    return PCADetector(window=1, components=0.9)
+
+
 def metric_table(
     detectors: Mapping[str, Detector],
     test: Data,
     labels: np.ndarray,
     *,
-    train: Data,
+    train: Data | None = None,
+    pca: Detector | None = None,
     normal: Data | None = None,
     false_alarms_per_day: float | None = None,
     rows_per_day: float | None = None,
@@ -103,8 +112,8 @@ def metric_table(
         detectors: by name, fitted on ``train``.
         test: the log, or a list of runs.
         labels: 1 for anomalous rows, (T,), of all runs one after the other.
-        train: what the detectors learnt from; the row "pca" learns from it too (components for 90 %
-            of the variance, mean squared residual).
+        train: what the detectors learnt from; the row "pca" learns from it too (:func:`plain_pca`).
+        pca: that detector, if it has learnt already; then without ``train``.
         normal: normal data, not learnt from, on which the thresholds for this table are set;
             without it they are the detectors' own (a random score's is its .999 quantile).
         false_alarms_per_day: the budget for that; needed with ``normal``.
@@ -121,12 +130,14 @@ def metric_table(
         ValueError: for data that cannot be read, labels of other rows, unknown targets, or a budget
             without normal data or the other way round.
     """
+    if (train is None) == (pca is None):
+        raise ValueError("expected either train, for the row of PCA to learn from, or pca")
     if (normal is None) != (false_alarms_per_day is None):
         raise ValueError("normal and false_alarms_per_day belong together: give both or neither")
     taken = {"random", "everything flagged", "pca"} & set(detectors)
     if taken:
         raise ValueError(f"the name {sorted(taken)[0]!r} is that of a reference; choose another")
-    pca = PCADetector(window=1, components=0.9).fit(train)
+    pca = plain_pca().fit(train) if pca is None else pca
     runs = read_runs(test, pca.names_)
     length = sum(len(run.values) for run in runs)
     if np.shape(labels) != (length,):
