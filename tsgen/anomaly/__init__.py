@@ -8,7 +8,7 @@ from tsgen.anomaly.baselines import (
     UAEDetector,
     VARDetector,
 )
-from tsgen.anomaly.detector import Detector
+from tsgen.anomaly.detector import Detector, Scored
 from tsgen.anomaly.events import AlarmPolicy, Event, find_events
 from tsgen.anomaly.forecast import ForecastDetector
 from tsgen.anomaly.readout import Readout
@@ -41,6 +41,7 @@ __all__ = [
     "QuantileThreshold",
     "Readout",
     "SampleScore",
+    "Scored",
     "Scorer",
     "TFDPMDetector",
     "Threshold",

@@ -36,6 +36,25 @@ class Run:
     observed: np.ndarray
 
 
+@dataclass(frozen=True)
+class Scored:
+    """A log that was scored.
+
+    Args:
+        index: times of the rows, or their numbers, (T,).
+        scores: (T,), higher is stranger; NaN where nothing was recorded.
+        attribution: how much stranger each channel is than usual, (T, C).
+        flagged: 1 for the rows of an alarm, (T,).
+        alarms: see :meth:`Detector.detect`.
+    """
+
+    index: pd.Index
+    scores: np.ndarray
+    attribution: np.ndarray
+    flagged: np.ndarray
+    alarms: pd.DataFrame
+
+
 class Detector(Options, ABC):
     """Learns what is normal and scores how strange each row of a log is; **higher is stranger**.
 
@@ -195,23 +214,33 @@ class Detector(Options, ABC):
             (NaN before :meth:`calibrate`); ``channels``, a dictionary of the shares that channels
             have in :meth:`attribution` from start to end, highest first.
         """
+        return self.scored(data).alarms
+
+    def scored(self, data: Data) -> "Scored":
+        """Everything about a log in one pass: scores, alarms and the channels that carry them."""
         found, offset = [], 0
         logs = self._read(data)
-        for log, channels in zip(logs, self._run_channels(logs), strict=True):
-            index = log.times if log.times is not None else offset + np.arange(len(channels))
-            for event in self._events(self.readout.total(channels)):
-                relative = channels[event.start : event.stop] / self.readout.usual(self.moments_)
+        scores, relative, index = [], self._run_channels(logs), []
+        for log, channels in zip(logs, relative, strict=True):
+            rows = log.times if log.times is not None else offset + np.arange(len(channels))
+            scores.append(self.readout.total(channels))
+            channels /= self.readout.usual(self.moments_)  # in place: a log may be large
+            for event in self._events(scores[-1]):
                 found.append(
                     {
-                        "start": index[event.start], "end": index[event.stop - 1],
-                        "raised": index[event.raised], "peak": index[event.peak],
+                        "start": rows[event.start], "end": rows[event.stop - 1],
+                        "raised": rows[event.raised], "peak": rows[event.peak],
                         "score": event.score, "p_value": self.p_value(event.sustained),
-                        "channels": share(relative, self.names_),
+                        "channels": share(channels[event.start : event.stop], self.names_),
                     }
                 )  # fmt: skip
             offset += len(channels)
+            index.append(pd.Index(rows))
         columns = ["start", "end", "raised", "peak", "score", "p_value", "channels"]
-        return pd.DataFrame(found, columns=columns)
+        alarms = pd.DataFrame(found, columns=columns)
+        whole = index[0].append(index[1:])
+        flagged = np.concatenate([self._flag(part) for part in scores]).astype(int)
+        return Scored(whole, np.concatenate(scores), np.concatenate(relative), flagged, alarms)
 
     def explain(self, data: Data, event: Any, until: Any = None) -> pd.Series:
         """The channels' shares in an event, highest first, from its onset to now.

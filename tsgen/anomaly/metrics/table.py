@@ -15,6 +15,9 @@ from tsgen.anomaly.metrics import affiliation, attribution, events, legacy, rang
 from tsgen.anomaly.metrics.segments import segments
 from tsgen.anomaly.thresholds import calibrate
 
+Flagged = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+"""Scores (T,), flags (T,) and channels (T, C), if it has any."""
+
 
 def measures(
     labels: np.ndarray,
@@ -165,20 +168,38 @@ def metric_table(
                 normal, false_alarms_per_day=false_alarms_per_day, rows_per_day=rows_per_day
             )
     noise = rng.random((length, len(pca.names_)))
-    rows = {
-        "random": measures(labels, random, random >= threshold, channels=noise, **options),
-        "everything flagged": measures(
-            labels, np.zeros(length), np.ones(length, dtype=int), **options
-        ),
-    }
+    found: dict[str, Flagged] = {"random": (random, random >= threshold, noise)}
     for name, detector in compared.items():
         channels = detector.score_channels(test)
         scores = detector.readout.total(channels)
-        found = find_events(
+        alarms = find_events(
             scores, detector.threshold_, detector.policy, boundaries=options["boundaries"]
         )
         relative = channels / detector.readout.usual(detector.moments_)
-        rows[name] = measures(labels, scores, flags(found, length), channels=relative, **options)
+        found[name] = (scores, flags(alarms, length), relative)
+    return compare(labels, found, **options)
+
+
+def compare(labels: np.ndarray, found: Mapping[str, Flagged], **options: Any) -> pd.DataFrame:
+    """Figures of scores that are there already, beside a flag on all rows.
+
+    Args:
+        labels: 1 for anomalous rows, (T,).
+        found: by name, scores (T,), flags (T,), and channels (T, C) or ``None``.
+        **options: of :func:`measures`.
+
+    Returns:
+        A row for each, "everything flagged" after the first.
+    """
+    length = len(labels)
+    everything: Flagged = (np.zeros(length), np.ones(length, dtype=int), None)
+    first, *others = found.items()
+    rows = {
+        name: measures(labels, scores, flagged, channels=channels, **options)
+        for name, (scores, flagged, channels) in (
+            first, ("everything flagged", everything), *others
+        )
+    }  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
