@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -216,11 +216,16 @@ class Detector(Options, ABC):
         """
         return self.scored(data).alarms
 
-    def scored(self, data: Data) -> "Scored":
-        """Everything about a log in one pass: scores, alarms and the channels that carry them."""
+    def scored(self, data: Data, progress: Callable[[int], None] | None = None) -> Scored:
+        """Everything about a log in one pass: scores, alarms and the channels that carry them.
+
+        Args:
+            data: the log.
+            progress: called with the number of rows that were scored since the last call.
+        """
         found, offset = [], 0
         logs = self._read(data)
-        scores, relative, index = [], self._run_channels(logs), []
+        scores, relative, index = [], self._run_channels(logs, progress), []
         for log, channels in zip(logs, relative, strict=True):
             rows = log.times if log.times is not None else offset + np.arange(len(channels))
             scores.append(self.readout.total(channels))
@@ -412,12 +417,14 @@ class Detector(Options, ABC):
         observed = np.isfinite(values)
         return Run(carry_forward(values, observed), observed), rows
 
-    def _run_errors(self, run: Run) -> np.ndarray:
+    def _run_errors(self, run: Run, progress: Callable[[int], None] | None = None) -> np.ndarray:
         """Errors (T, C) of a run, NaN where nothing was observed, in pieces of bounded memory."""
         errors = np.full(run.values.shape, np.nan)
         known = run.observed & self._settled(run)[:, None]
         for rows, values, observed in self._chunks(run):
             np.copyto(errors[rows], self._errors(values, observed), where=known[rows])
+            if progress is not None:
+                progress(rows.stop - rows.start)
         return errors
 
     def _settled(self, run: Run) -> np.ndarray:
@@ -440,12 +447,16 @@ class Detector(Options, ABC):
         self._require_fit()
         return read_runs(data, self.names_)
 
-    def _run_channels(self, logs: list[Log]) -> list[np.ndarray]:
+    def _run_channels(
+        self, logs: list[Log], progress: Callable[[int], None] | None = None
+    ) -> list[np.ndarray]:
         """Channel scores (T, C) of each run."""
         found = []
         for log in logs:
             run, rows = self._prepare(log)
-            found.append(self.readout.channels(self._run_errors(run), self.moments_)[rows])
+            found.append(
+                self.readout.channels(self._run_errors(run, progress), self.moments_)[rows]
+            )
         return found
 
     def _events(self, scores: np.ndarray) -> list[Event]:

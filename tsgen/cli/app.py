@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from tsgen.cli import benchmark, datasets, evaluate, forecast, train
+from tsgen.cli import benchmark, datasets, detect, evaluate, forecast, train
 from tsgen.cli.checks import Failure
 from tsgen.cli.output import complain, note
 
@@ -50,6 +50,7 @@ trains, calibrates on held-out data, and compares the forecasts with baselines. 
 forecasts what comes after the table's end. `tsgen COMMAND --help` explains each command.""",
 )
 app.add_typer(datasets.app, name="datasets")
+app.add_typer(detect.app, name="detect")
 app.command()(train.train)
 app.command()(forecast.forecast)
 app.command()(evaluate.evaluate)

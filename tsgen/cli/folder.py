@@ -26,13 +26,14 @@ CHECKPOINTS = "checkpoints"
 """Folder of a training that is not finished."""
 
 
-def check_free(out: Path, resumes: bool) -> None:
+def check_free(out: Path, resumes: bool, model: str = MODEL) -> None:
     """Raise ``ValueError`` where a training would replace a model or another training.
 
     Args:
         out: the folder.
         resumes: whether the model to be trained goes on from checkpoints; then those in the folder
             decide whether they are its own.
+        model: file that a model in the folder has.
     """
     unfinished = (out / CHECKPOINTS).exists()
     if unfinished and not resumes:
@@ -40,7 +41,7 @@ def check_free(out: Path, resumes: bool) -> None:
             f"--out {out}: it holds an unfinished training of another model; pass --overwrite to "
             "replace it"
         )
-    if (out / MODEL).exists() and not unfinished:
+    if (out / model).exists() and not unfinished:
         raise ValueError(f"--out {out}: it holds a model; pass --overwrite to replace it")
 
 

@@ -1,0 +1,140 @@
+"""The folder of a detector: what ``tsgen detect train`` leaves there, and bringing it back."""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tsgen.cli.folder import remove
+
+if TYPE_CHECKING:
+    from tsgen.anomaly import Detector
+    from tsgen.data.plant import PlantLog
+
+MODEL = "detector.json"
+"""File that every saved detector has."""
+LOG = "log.json"
+"""File beside it that says how its log is read."""
+REFERENCE = "reference"
+"""Folder of the plain detector that learnt from the same rows, for comparison."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the logs of a detector are read, and where the one ended that it learnt from.
+
+    Args:
+        tags: channels, in the detector's order.
+        kinds: of each.
+        time: columns of times; empty where rows are numbered.
+        dayfirst: whether days come before months.
+        every: the time that each row stands for.
+        missing: texts that mean a missing value.
+        prefix: taken off the names.
+        drop: columns that are left out where they are there.
+        duplicates: what becomes of rows with the same time.
+        start: the first row that was learnt from, as text.
+        end: the last one.
+    """
+
+    tags: tuple[str, ...] = ()
+    kinds: dict[str, Any] = field(default_factory=dict)
+    time: tuple[str, ...] = ()
+    dayfirst: bool | None = None
+    every: str | int | None = None
+    missing: tuple[str, ...] = ()
+    prefix: str = ""
+    drop: tuple[str, ...] = ()
+    duplicates: str = "error"
+    start: str = ""
+    end: str = ""
+
+    def read(self, path: Path, **options: Any) -> "PlantLog":
+        """Read a log of the same plant.
+
+        Args:
+            path: the file.
+            **options: more of ``read_log``, such as the labels'.
+
+        Raises:
+            ValueError: naming the tags that are missing and those that are unknown, or what
+                ``read_log`` finds wrong.
+        """
+        from tsgen.data.plant import read_log
+
+        log = read_log(
+            path, like=self.like, time=list(self.time) or False, dayfirst=self.dayfirst,
+            every=self.every, missing=self.missing, prefix=self.prefix,
+            duplicates=self.duplicates, **options,
+        )  # fmt: skip
+        known = {log.summary.renamed.get(name, name) for name in self.drop}
+        extra = [
+            name
+            for name in log.summary.dropped
+            if name not in (*self.drop, *known, *self.time) and name != log.summary.label
+        ]
+        absent = log.summary.absent
+        if absent or extra:
+            parts = [f"missing {', '.join(absent)}"] if absent else []
+            parts += [f"unknown {', '.join(extra)}"] if extra else []
+            raise ValueError(
+                f"{path}: its tags are not those of the model: {'; '.join(parts)}; columns that "
+                "are no tags can be left out with --drop"
+            )
+        return replace(log, frame=log.frame[list(self.tags)])
+
+    @property
+    def like(self) -> "PlantLog":
+        """A log without rows that has the tags and kinds."""
+        import numpy as np
+        import pandas as pd
+
+        from tsgen.data.plant import LogSummary, PlantLog
+
+        frame = pd.DataFrame(np.empty((0, len(self.tags))), columns=list(self.tags))
+        told = LogSummary("model", 0, 0, time=self.time, dayfirst=self.dayfirst)
+        return PlantLog(frame, None, dict(self.kinds), told, "model")
+
+
+def save_detector(
+    detector: "Detector", reference: "Detector", reading: Reading, folder: Path
+) -> None:
+    """Write a detector, the one to compare it with, and how their log is read; all or nothing."""
+    part = folder / "model.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    detector.save(part)
+    reference.save(part / REFERENCE)
+    (part / LOG).write_text(json.dumps(asdict(reading), indent=1))
+    for path in sorted(part.iterdir(), key=lambda path: path.name == MODEL):
+        remove(folder / path.name)
+        os.replace(path, folder / path.name)
+    part.rmdir()
+
+
+def open_detector(folder: Path, device: str | None = None) -> "tuple[Detector, Reading]":
+    """A saved detector and how its log is read.
+
+    Raises:
+        ValueError: if the folder holds none, or a damaged one.
+    """
+    from tsgen.anomaly import Detector
+
+    detector = Detector.load(folder, device)
+    try:
+        told = json.loads((folder / LOG).read_text())
+    except FileNotFoundError:
+        raise ValueError(
+            f"{folder}: {LOG} is missing; models made by `tsgen detect train` have it"
+        ) from None
+    except json.JSONDecodeError:
+        raise ValueError(f"{folder / LOG}: the file is damaged") from None
+    lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
+    return detector, Reading(**told | lists)
+
+
+def words(text: str | None) -> tuple[str, ...]:
+    """Names written with commas between them."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())

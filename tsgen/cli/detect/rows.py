@@ -1,0 +1,58 @@
+"""Rows of logs that a detector learns from, and options about them."""
+
+from typing import TYPE_CHECKING, Any
+
+from tsgen.cli.detect.folder import words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tsgen.data.plant import PlantLog
+
+
+def normal_runs(frames: "list[pd.DataFrame]", logs: "list[PlantLog]") -> "list[pd.DataFrame]":
+    """The stretches of logs outside attacks.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    from itertools import pairwise
+
+    import numpy as np
+
+    found = []
+    for frame, log in zip(frames, logs, strict=True):
+        labels = np.zeros(len(frame), dtype=int) if log.labels is None else log.labels
+        edges = [0, *(np.flatnonzero(np.diff(labels)) + 1), len(frame)]
+        found += [frame.iloc[a:b] for a, b in pairwise(edges) if not labels[a]]
+    if not found:
+        raise ValueError("the labels call every row an attack; expected rows of normal operation")
+    return found
+
+
+def divide(
+    runs: "list[pd.DataFrame]", count: int
+) -> "tuple[list[pd.DataFrame], list[pd.DataFrame]]":
+    """Runs with the first so many rows, and the others."""
+    first, second = [], []
+    for run in runs:
+        first += [run.iloc[:count]] if count > 0 else []
+        second += [run.iloc[max(count, 0) :]] if count < len(run) else []
+        count -= len(run)
+    return first, second
+
+
+def as_rows(text: str | None) -> str | int | None:
+    """A number of rows, or a duration as it is written."""
+    return int(text) if text is not None and text.isdigit() else text
+
+
+def kinds_in(text: str | None) -> dict[str, Any]:
+    """Kinds written ``P1=binary,V2=discrete``."""
+    found = {}
+    for part in words(text):
+        name, _, kind = part.partition("=")
+        if not kind:
+            raise ValueError(f"--kinds {part}: expected TAG=KIND")
+        found[name.strip()] = kind.strip()
+    return found
