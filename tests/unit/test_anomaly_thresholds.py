@@ -97,6 +97,18 @@ def test_an_on_delay_has_p_values_of_its_own():
     assert (event.score, event.sustained) == (9.0, 3.0)
 
 
+def test_blocks_are_shorter_where_data_are_few():
+    """Down to three times the lag; with less there is no threshold."""
+    noise = np.random.default_rng(0).standard_normal(200_000)
+    scores = np.convolve(noise, np.ones(20), "valid")  # correlated over 18 rows at .1
+    options = {"false_alarms_per_day": 1, "rows_per_day": 2000}
+    assert 160 <= calibrate(scores, **options).block <= 200
+    few = calibrate(scores[:2000], **options)
+    assert few.block == 2000 // 21
+    with pytest.raises(ValueError, match="have 1. blocks of 5. rows"):
+        calibrate(scores[:1000], **options)
+
+
 def test_scores_with_ties_have_short_blocks():
     """Most rows of a plant's score may be exactly 0: equal ranks are no memory."""
     scores = np.random.default_rng(0).exponential(size=30 * DAY)

@@ -156,7 +156,8 @@ def calibrate(
         policy: how scores become alarms.
         method: "pot" or "conformal".
         block: rows of a block; by default ten times the lag at which the score's autocorrelation
-            has fallen to .1.
+            has fallen to .1, in short data as long as twenty blocks can be, but three times the
+            lag at least.
         boundaries: rows at which another run starts.
 
     Raises:
@@ -174,7 +175,7 @@ def calibrate(
     scores = np.asarray(scores, dtype=float)
     known = _known(scores)
     if block is None:
-        block = _block_length(known, policy)
+        block = _block_length(known, policy, len(boundaries) + 1)
     if block < 1:
         raise ValueError(f"block={block} must be at least 1")
     days = len(known) / rows_per_day
@@ -237,8 +238,8 @@ def _known(scores: np.ndarray) -> np.ndarray:
     return known
 
 
-def _block_length(scores: np.ndarray, policy: AlarmPolicy) -> int:
-    """Ten times the lag at which the ranks' autocorrelation falls to .1."""
+def _block_length(scores: np.ndarray, policy: AlarmPolicy, runs: int) -> int:
+    """Ten times the lag at which the ranks' autocorrelation falls to .1; three in short data."""
     ranks = rankdata(scores)
     ranks -= ranks.mean()
     size = 2 ** math.ceil(math.log2(2 * len(ranks)))
@@ -246,7 +247,9 @@ def _block_length(scores: np.ndarray, policy: AlarmPolicy) -> int:
     correlation = np.fft.irfft(power, size)[: len(ranks)]
     low = np.flatnonzero(correlation < 0.1 * max(correlation[0], 1e-300))
     lag = int(low[0]) if len(low) else len(ranks)
-    return max(10 * lag, 2 * (policy.min_duration + policy.merge_gap + policy.cool_down), 10)
+    short = len(ranks) // (_FEWEST + runs)  # of each run's end, a part of a block is lost
+    wanted = min(10 * lag, max(short, 3 * lag))
+    return max(wanted, 2 * (policy.min_duration + policy.merge_gap + policy.cool_down), 10)
 
 
 def _block_maxima(
