@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tsgen import GaussianEstimator, TempFlowEstimator
-from tsgen.anomaly import detector as detector_module
+from tsgen.anomaly import runs as runs_module
 from tsgen.anomaly.baselines import (
     AR1Detector,
     IsolationForestDetector,
@@ -266,7 +266,7 @@ def test_pieces_do_not_show(name, monkeypatch):
     made = ready(name)
     long = frame(law(1500, 3))
     whole = made.decision_function(long)
-    monkeypatch.setattr(detector_module, "_CHUNK", 1)
+    monkeypatch.setattr(runs_module, "_CHUNK", 1)
     np.testing.assert_allclose(made.decision_function(long), whole, rtol=1e-4, atol=1e-6)
 
 

@@ -98,7 +98,7 @@ def test_an_on_delay_has_p_values_of_its_own():
 
 
 def test_blocks_are_shorter_where_data_are_few():
-    """Down to three times the lag; with less there is no threshold."""
+    """Down to three times the lag; with less there is no threshold, unless alarms are counted."""
     noise = np.random.default_rng(0).standard_normal(200_000)
     scores = np.convolve(noise, np.ones(20), "valid")  # correlated over 18 rows at .1
     options = {"false_alarms_per_day": 1, "rows_per_day": 2000}
@@ -107,6 +107,8 @@ def test_blocks_are_shorter_where_data_are_few():
     assert few.block == 2000 // 21
     with pytest.raises(ValueError, match="have 1. blocks of 5. rows"):
         calibrate(scores[:1000], **options)
+    counted = calibrate(scores[:1000], false_alarms_per_day=30, rows_per_day=2000)
+    assert counted.block == 1000 // 21 and 10 <= counted.seen <= 15
 
 
 def test_scores_with_ties_have_short_blocks():

@@ -1,8 +1,8 @@
 """The face of every detector."""
 
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -14,26 +14,11 @@ from scipy.special import ndtri
 
 from tsgen._version import __version__
 from tsgen.anomaly.events import AlarmPolicy, Event, find_events, flags
-from tsgen.anomaly.log import Data, Log, read_runs, settled
-from tsgen.anomaly.readout import Readout, carry_forward, share
+from tsgen.anomaly.log import Data, Log, read_runs
+from tsgen.anomaly.readout import Readout, share
+from tsgen.anomaly.runs import Run, RunReader
 from tsgen.anomaly.stream import STREAM, Alarm, Stream
 from tsgen.anomaly.thresholds import Calibration, QuantileThreshold, Threshold, calibrate
-from tsgen.core import Options
-
-_CHUNK = 2**21  # numbers of a log that are worked on at a time
-
-
-@dataclass
-class Run:
-    """A log on an even grid, standardised, its gaps filled.
-
-    Args:
-        values: (T, C), gaps carried forward; 0, the training's mean, before the first value.
-        observed: (T, C), where a value was recorded.
-    """
-
-    values: np.ndarray
-    observed: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -55,7 +40,7 @@ class Scored:
     alarms: pd.DataFrame
 
 
-class Detector(Options, ABC):
+class Detector(RunReader):
     """Learns what is normal and scores how strange each row of a log is; **higher is stranger**.
 
     The methods are those of PyOD. (scikit-learn's outlier detectors have the opposite sign.) A
@@ -79,11 +64,6 @@ class Detector(Options, ABC):
     learned: ClassVar[tuple[str, ...]] = ()
     """Names of the arrays that :meth:`_learn` sets; they are saved and loaded."""
 
-    @property
-    @abstractmethod
-    def memory(self) -> int:
-        """Rows before a row that its errors depend on."""
-
     @abstractmethod
     def _learn(self, runs: list[Run]) -> None:
         """Learn from normal runs; set attributes that end in an underscore."""
@@ -91,10 +71,6 @@ class Detector(Options, ABC):
     def _fresh(self, lengths: list[int]) -> np.ndarray:
         """Which rows of all runs, (T,), tell what is usual: those a model has not learnt."""
         return np.ones(sum(lengths), dtype=bool)
-
-    @abstractmethod
-    def _errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        """Errors (T, C) of the last T rows of (memory + T, C); at least 0, higher is stranger."""
 
     # --- learning -----------------------------------------------------------------------------
 
@@ -115,10 +91,7 @@ class Detector(Options, ABC):
                 f"{type(self).__name__}: the log has {max(len(log.values) for log in logs)} rows; "
                 f"expected at least {needed}"
             )
-        self.names_ = logs[0].names
-        periods = [log.period for log in logs if log.period is not None]
-        self.period_ = float(np.median(periods)) if periods else None
-        self._measure([log.values for log in logs])
+        self._measure(logs)
         runs = [self._prepare(log)[0] for log in logs]
         del logs
         self._learn(runs)
@@ -386,66 +359,6 @@ class Detector(Options, ABC):
         """Rebuild what is not an array; called by :meth:`load` once the arrays are there."""
 
     # --- inside -------------------------------------------------------------------------------
-
-    def _require_fit(self) -> None:
-        if not hasattr(self, "threshold_"):
-            raise ValueError(f"{type(self).__name__} has not been fitted; call fit(data) first")
-
-    def _measure(self, runs: list[np.ndarray]) -> None:
-        """Mean and deviation of each channel over all runs.
-
-        A channel that never moved has the deviation 1 if it holds whole numbers (a switch), else a
-        hundredth of its value: that it starts to move is a finding.
-        """
-        count = sum(np.isfinite(values).sum(0) for values in runs)
-        if not np.all(count):
-            name = self.names_[int(np.argmin(count))]
-            raise ValueError(f"column {name!r} holds no value at all: leave it out")
-        self.center_ = sum(np.nansum(values, 0) for values in runs) / count
-        squares = sum(np.nansum((values - self.center_) ** 2, 0) for values in runs)
-        spread = np.sqrt(squares / count)
-        still = spread <= 1e-9 * np.maximum(1.0, np.abs(self.center_))
-        whole = np.isclose(self.center_, np.round(self.center_), rtol=1e-9, atol=1e-9)
-        least = np.where(whole, 1.0, 0.01 * np.abs(self.center_))
-        self.scale_ = np.where(still, least, spread)
-
-    def _prepare(self, log: Log) -> tuple[Run, np.ndarray]:
-        """A run on an even grid and the numbers of the log's rows on it."""
-        rows = log.rows(self.period_, self.reach + 1)
-        values = np.full((int(rows[-1]) + 1, log.values.shape[1]), np.nan)
-        values[rows] = (log.values - self.center_) / self.scale_
-        observed = np.isfinite(values)
-        return Run(carry_forward(values, observed), observed), rows
-
-    def _run_errors(self, run: Run, progress: Callable[[int], None] | None = None) -> np.ndarray:
-        """Errors (T, C) of a run, NaN where nothing was observed, in pieces of bounded memory."""
-        errors = np.full(run.values.shape, np.nan)
-        known = run.observed & self._settled(run)[:, None]
-        for rows, values, observed in self._chunks(run):
-            np.copyto(errors[rows], self._errors(values, observed), where=known[rows])
-            if progress is not None:
-                progress(rows.stop - rows.start)
-        return errors
-
-    def _settled(self, run: Run) -> np.ndarray:
-        """Which rows of a run follow enough rows of which something is known, (T,)."""
-        before = np.zeros(self.memory + 1, dtype=bool)
-        return settled(np.concatenate([before, run.observed.any(1)]), self.memory)
-
-    def _chunks(self, run: Run) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Rows of a run, and values and observed of these and of ``memory`` rows before them."""
-        before = np.zeros((self.memory, run.values.shape[1]))
-        values = np.concatenate([before, run.values])
-        observed = np.concatenate([before.astype(bool), run.observed])
-        size = max(1024, _CHUNK // (values.shape[1] * (self.memory + 1)))
-        for first in range(0, len(run.values), size):
-            rows = slice(first, min(first + size, len(run.values)))
-            piece = slice(first, rows.stop + self.memory)
-            yield rows, values[piece], observed[piece]
-
-    def _read(self, data: Data) -> list[Log]:
-        self._require_fit()
-        return read_runs(data, self.names_)
 
     def _run_channels(
         self, logs: list[Log], progress: Callable[[int], None] | None = None

@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 
 from tsgen.anomaly.actuators import Actuators
-from tsgen.anomaly.detector import Detector, Run
+from tsgen.anomaly.detector import Detector
+from tsgen.anomaly.runs import Run
 from tsgen.anomaly.scorers import NegativeLogLikelihood, Scorer
 from tsgen.core import seeded
 from tsgen.forecasting.estimator import GenerativeEstimator

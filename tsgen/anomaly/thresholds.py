@@ -156,8 +156,8 @@ def calibrate(
         policy: how scores become alarms.
         method: "pot" or "conformal".
         block: rows of a block; by default ten times the lag at which the score's autocorrelation
-            has fallen to .1, in short data as long as twenty blocks can be, but three times the
-            lag at least.
+            has fallen to .1; in short data as long as twenty blocks can be, but, unless alarms are
+            simply counted, three times the lag at least.
         boundaries: rows at which another run starts.
 
     Raises:
@@ -174,11 +174,13 @@ def calibrate(
         raise ValueError(f"method={method!r} must be 'pot' or 'conformal'")
     scores = np.asarray(scores, dtype=float)
     known = _known(scores)
+    days = len(known) / rows_per_day
+    wanted = false_alarms_per_day * days
+    counts = method == "pot" and wanted >= _ENOUGH
     if block is None:
-        block = _block_length(known, policy, len(boundaries) + 1)
+        block = _block_length(known, policy, len(boundaries) + 1, 0 if counts else 3)
     if block < 1:
         raise ValueError(f"block={block} must be at least 1")
-    days = len(known) / rows_per_day
     maxima = _block_maxima(scores, policy, block, boundaries)
     if len(maxima) < _FEWEST:
         enough = _FEWEST * block / rows_per_day
@@ -191,7 +193,6 @@ def calibrate(
     above = len(find_events(scores, level, policy, boundaries=boundaries))
     flock = max(1.0, above / int(np.count_nonzero(maxima > level)))
     rate = rate * flock
-    wanted = false_alarms_per_day * days
     if method == "conformal":
         share = min(false_alarms_per_day / flock * block / rows_per_day, 0.999)
         rank = math.ceil((len(maxima) + 1) * (1 - share))
@@ -203,7 +204,7 @@ def calibrate(
             )
         threshold = float(np.sort(maxima)[rank - 1]) * (1 + 1e-12)
         extrapolated = False
-    elif wanted >= _ENOUGH:
+    elif counts:
         threshold, extrapolated = _counted(scores, wanted, policy, boundaries), False
     else:
         thresholds = [_inverse(level, rate, *fit, false_alarms_per_day) for fit in fits]
@@ -238,8 +239,8 @@ def _known(scores: np.ndarray) -> np.ndarray:
     return known
 
 
-def _block_length(scores: np.ndarray, policy: AlarmPolicy, runs: int) -> int:
-    """Ten times the lag at which the ranks' autocorrelation falls to .1; three in short data."""
+def _block_length(scores: np.ndarray, policy: AlarmPolicy, runs: int, least: int) -> int:
+    """Ten (at least ``least``) times the lag at which the ranks' autocorrelation falls to .1."""
     ranks = rankdata(scores)
     ranks -= ranks.mean()
     size = 2 ** math.ceil(math.log2(2 * len(ranks)))
@@ -248,7 +249,7 @@ def _block_length(scores: np.ndarray, policy: AlarmPolicy, runs: int) -> int:
     low = np.flatnonzero(correlation < 0.1 * max(correlation[0], 1e-300))
     lag = int(low[0]) if len(low) else len(ranks)
     short = len(ranks) // (_FEWEST + runs)  # of each run's end, a part of a block is lost
-    wanted = min(10 * lag, max(short, 3 * lag))
+    wanted = min(10 * lag, max(short, least * lag))
     return max(wanted, 2 * (policy.min_duration + policy.merge_gap + policy.cool_down), 10)
 
 

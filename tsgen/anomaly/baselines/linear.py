@@ -3,8 +3,9 @@
 import numpy as np
 from sklearn.linear_model import Ridge
 
-from tsgen.anomaly.detector import Detector, Run
+from tsgen.anomaly.detector import Detector
 from tsgen.anomaly.readout import Readout
+from tsgen.anomaly.runs import Run
 
 
 class AR1Detector(Detector):

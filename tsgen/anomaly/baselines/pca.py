@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tsgen.anomaly.detector import Detector, Run
+from tsgen.anomaly.detector import Detector
+from tsgen.anomaly.runs import Run
 
 _PIECE = 4096  # windows held at a time
 

@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.covariance import LedoitWolf
 from sklearn.ensemble import IsolationForest
 
-from tsgen.anomaly.detector import Detector, Run
+from tsgen.anomaly.detector import Detector
+from tsgen.anomaly.runs import Run
 
 
 class MahalanobisDetector(Detector):

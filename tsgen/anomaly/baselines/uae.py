@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tsgen.anomaly.detector import Detector, Run
+from tsgen.anomaly.detector import Detector
 from tsgen.anomaly.readout import Readout
+from tsgen.anomaly.runs import Run
 from tsgen.core import seeded
 
 _PIECE = 4096  # windows scored at a time

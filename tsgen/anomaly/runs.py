@@ -1,0 +1,108 @@
+"""Runs of a log on an even grid, worked through in pieces of bounded memory."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tsgen.anomaly.log import Data, Log, read_runs, settled
+from tsgen.anomaly.readout import carry_forward
+from tsgen.core import Options
+
+_CHUNK = 2**21  # numbers of a log that are worked on at a time
+
+
+@dataclass
+class Run:
+    """A log on an even grid, standardised, its gaps filled.
+
+    Args:
+        values: (T, C), gaps carried forward; 0, the training's mean, before the first value.
+        observed: (T, C), where a value was recorded.
+    """
+
+    values: np.ndarray
+    observed: np.ndarray
+
+
+class RunReader(Options, ABC):
+    """What reads logs, standardises their channels, and asks a model for errors row by row."""
+
+    @property
+    @abstractmethod
+    def memory(self) -> int:
+        """Rows before a row that its errors depend on."""
+
+    @property
+    @abstractmethod
+    def reach(self) -> int:
+        """Rows before a row that its score depends on."""
+
+    @abstractmethod
+    def _errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        """Errors (T, C) of the last T rows of (memory + T, C); at least 0, higher is stranger."""
+
+    def _require_fit(self) -> None:
+        if not hasattr(self, "threshold_"):
+            raise ValueError(f"{type(self).__name__} has not been fitted; call fit(data) first")
+
+    def _read(self, data: Data) -> list[Log]:
+        self._require_fit()
+        return read_runs(data, self.names_)
+
+    def _measure(self, logs: list[Log]) -> None:
+        """Names, period, and mean and deviation of each channel over all runs.
+
+        A channel that never moved has the deviation 1 if it holds whole numbers (a switch), else a
+        hundredth of its value: that it starts to move is a finding.
+        """
+        self.names_ = logs[0].names
+        periods = [log.period for log in logs if log.period is not None]
+        self.period_ = float(np.median(periods)) if periods else None
+        runs = [log.values for log in logs]
+        count = sum(np.isfinite(values).sum(0) for values in runs)
+        if not np.all(count):
+            name = self.names_[int(np.argmin(count))]
+            raise ValueError(f"column {name!r} holds no value at all: leave it out")
+        self.center_ = sum(np.nansum(values, 0) for values in runs) / count
+        squares = sum(np.nansum((values - self.center_) ** 2, 0) for values in runs)
+        spread = np.sqrt(squares / count)
+        still = spread <= 1e-9 * np.maximum(1.0, np.abs(self.center_))
+        whole = np.isclose(self.center_, np.round(self.center_), rtol=1e-9, atol=1e-9)
+        least = np.where(whole, 1.0, 0.01 * np.abs(self.center_))
+        self.scale_ = np.where(still, least, spread)
+
+    def _prepare(self, log: Log) -> tuple[Run, np.ndarray]:
+        """A run on an even grid and the numbers of the log's rows on it."""
+        rows = log.rows(self.period_, self.reach + 1)
+        values = np.full((int(rows[-1]) + 1, log.values.shape[1]), np.nan)
+        values[rows] = (log.values - self.center_) / self.scale_
+        observed = np.isfinite(values)
+        return Run(carry_forward(values, observed), observed), rows
+
+    def _run_errors(self, run: Run, progress: Callable[[int], None] | None = None) -> np.ndarray:
+        """Errors (T, C) of a run, NaN where nothing was observed, in pieces of bounded memory."""
+        errors = np.full(run.values.shape, np.nan)
+        known = run.observed & self._settled(run)[:, None]
+        for rows, values, observed in self._chunks(run):
+            np.copyto(errors[rows], self._errors(values, observed), where=known[rows])
+            if progress is not None:
+                progress(rows.stop - rows.start)
+        return errors
+
+    def _settled(self, run: Run) -> np.ndarray:
+        """Which rows of a run follow enough rows of which something is known, (T,)."""
+        before = np.zeros(self.memory + 1, dtype=bool)
+        return settled(np.concatenate([before, run.observed.any(1)]), self.memory)
+
+    def _chunks(self, run: Run) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Rows of a run, and values and observed of these and of ``memory`` rows before them."""
+        before = np.zeros((self.memory, run.values.shape[1]))
+        values = np.concatenate([before, run.values])
+        observed = np.concatenate([before.astype(bool), run.observed])
+        size = max(1024, _CHUNK // (values.shape[1] * (self.memory + 1)))
+        for first in range(0, len(run.values), size):
+            rows = slice(first, min(first + size, len(run.values)))
+            piece = slice(first, rows.stop + self.memory)
+            yield rows, values[piece], observed[piece]
