@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,8 +65,8 @@ class Reading:
         from tsgen.data.plant import read_log
 
         log = read_log(
-            path, like=self.like, time=list(self.time) or False, dayfirst=self.dayfirst,
-            every=self.every, missing=self.missing, prefix=self.prefix,
+            path, like=self.tags, kinds=self.kinds, time=list(self.time) or False,
+            dayfirst=self.dayfirst, every=self.every, missing=self.missing, prefix=self.prefix,
             duplicates=self.duplicates, **options,
         )  # fmt: skip
         known = {log.summary.renamed.get(name, name) for name in self.drop}
@@ -83,19 +83,7 @@ class Reading:
                 f"{path}: its tags are not those of the model: {'; '.join(parts)}; columns that "
                 "are no tags can be left out with --drop"
             )
-        return replace(log, frame=log.frame[list(self.tags)])
-
-    @property
-    def like(self) -> "PlantLog":
-        """A log without rows that has the tags and kinds."""
-        import numpy as np
-        import pandas as pd
-
-        from tsgen.data.plant import LogSummary, PlantLog
-
-        frame = pd.DataFrame(np.empty((0, len(self.tags))), columns=list(self.tags))
-        told = LogSummary("model", 0, 0, time=self.time, dayfirst=self.dayfirst)
-        return PlantLog(frame, None, dict(self.kinds), told, "model")
+        return log
 
 
 def save_detector(

@@ -53,7 +53,7 @@ def watch(
     from tsgen.data.plant import LogFollower
 
     follower = LogFollower(
-        follow, reading.like, time=list(reading.time), dayfirst=reading.dayfirst,
+        follow, reading.tags, time=list(reading.time), dayfirst=reading.dayfirst,
         missing=reading.missing, from_end=from_end,
     )  # fmt: skip
     watched = Watch(detector, reading, model)
