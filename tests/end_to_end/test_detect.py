@@ -1,4 +1,4 @@
-"""``tsgen detect`` as an operator gives it: results, exit codes, one line where something is wrong."""
+"""``tsgen detect`` as an operator gives it: results, exit codes, one line on what is wrong."""
 
 import json
 import os

@@ -51,7 +51,7 @@ def plot_timeline(found: Scored, threshold: float, labels: np.ndarray | None = N
     times = _times(found.index)
     (line,) = axis.plot(times[edges[:-1]], highest, color=FORECAST, lw=0.9)
     handles: list[Any] = [line]
-    names = ["score (highest of neighbouring rows)"]
+    names = ["score"]
     handles.append(axis.axhline(threshold, color=OBSERVED, ls="--", lw=1.2))
     names.append("threshold")
     mark = _shade_alarms(axis, found.alarms)

@@ -117,8 +117,8 @@ def _quality(
     page.table(rows)
     page.text(
         f"{labels.mean():.2%} of the rows are attacks: a score that knows nothing has that AUC-PR. "
-        "No figure here adjusts points: an attack counts as found if an alarm was raised inside "
-        "it, and every other alarm is false."
+        "No figure here adjusts points: an attack counts as found if a row of it lies in an alarm, "
+        "and an alarm outside attacks is false."
     )
 
 
