@@ -4,6 +4,7 @@ import csv
 import gzip
 import importlib.util
 import io
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from tsgen.data.tables import read_table
 
 _PIECE = 50_000  # rows
 _TAIL = 2**20  # bytes at the end that hold the last line
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b")
 _SAMPLE = 200  # rows that tell what columns hold
 
 IsHeader = Callable[[list[str]], bool]
@@ -65,6 +67,7 @@ class Source:
                 self._open(is_header)
             if self.frame is not None:
                 self.head = self.frame.head(_SAMPLE)
+        self.head = self.head.dropna(how="all")
         if not len(self.head):
             raise ValueError(f"{self.name}: there are no rows below the header")
 
@@ -112,9 +115,9 @@ class Source:
             self.first = form.before + 1
         except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
             raise self._unreadable(error) from None
-        if all(_is_number(name) for name in form.names):
+        if all(map(_is_number, form.names)) or any(map(_DATE.match, form.names)):
             raise ValueError(
-                f"{self.path}: the first row holds numbers ({form.names[0]}, ...); expected a row "
+                f"{self.path}: the first row holds values ({form.names[0]}, ...); expected a row "
                 "of names"
             )
         if self.path.suffix != ".gz":
