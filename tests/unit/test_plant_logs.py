@@ -45,7 +45,7 @@ def test_a_log_as_plants_write_it(csv):
         pd.Timestamp("2015-12-28 22:00:02"),
     ]
     assert np.array_equal(log.frame, [[2.5, 1], [np.nan, 1], [3.5, 2]], equal_nan=True)
-    assert (log.frame.dtypes == float).all()
+    assert set(log.frame.dtypes) == {np.dtype(float)}
     assert log.labels.tolist() == [0, 1, 1]
     assert log.recorded.tolist() == [[True, True], [False, True], [True, True]]
     told = log.summary
@@ -335,11 +335,13 @@ def test_columns_left_out_and_renamed(csv):
 
 
 def test_texts_that_mean_a_missing_value(csv):
-    rows = [f"{stamp},{cell}" for stamp, cell in zip(ISO, ["1", "N/A", "", " bad", "NULL", "6"])]
+    cells = ["1", "N/A", "", " bad", "NULL", "6"]
+    rows = [f"{stamp},{cell}" for stamp, cell in zip(ISO, cells, strict=True)]
     log = read_log(write(csv, "time,a", rows), missing=["Bad"])
     assert log.frame["a"].isna().tolist() == [False, True, True, True, True, False]
     assert log.summary.missing == {"a": 4 / 6}
-    rows = [f"{stamp},{cell}" for stamp, cell in zip(ISO, ["true", "FALSE", "", "True", "", ""])]
+    cells = ["true", "FALSE", "", "True", "", ""]
+    rows = [f"{stamp},{cell}" for stamp, cell in zip(ISO, cells, strict=True)]
     log = read_log(write(csv, "time,a", rows))
     assert log.frame["a"].dropna().tolist() == [1, 0, 1]
 

@@ -56,8 +56,8 @@ def to_labels(cells: pd.Series, normal: str | float | None = None) -> tuple[np.n
             row = cells.index[int(np.argmax(codes == number))]
             raise RowError(
                 int(row),
-                f"label {str(values[number])!r}; expected 0 and 1, or 1 (normal) and -1 (attack), or "
-                "Normal and Attack; normal= names the value that means normal",
+                f"label {str(values[number])!r}; expected 0 and 1, or 1 (normal) and -1 (attack), "
+                "or Normal and Attack; normal= names the value that means normal",
             )
     meaning = [int(value in attack) for value in plain]
     said = {

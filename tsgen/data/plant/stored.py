@@ -133,7 +133,8 @@ def load_smd(folder: str | Path | None = None) -> PlantData:
         test.append(read_log(other, time=False, like=train[-1], label="label", name=name))
         for event in causes.get(name, []):
             targets = tuple(train[-1].tags[dim - 1] for dim in event["dims"])
-            attacks.append((name, event["start"], event["end"], targets, ""))
+            last = event["end"] - 1  # the file names the row after it, whatever is said of it
+            attacks.append((name, event["start"], last, targets, ""))
     return PlantData("smd", train, test, attacks=attack_table(attacks), card=card)
 
 
