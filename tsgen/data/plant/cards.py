@@ -63,6 +63,14 @@ class LogCard:
         root = os.environ.get("TSGEN_DATA")
         return Path(root) / "anomaly" / self.folder if root else None
 
+    @property
+    def state(self) -> Literal["here", "missing"]:
+        """Whether its folder is here, with the files that the card names."""
+        where = self.where
+        if where is None or not where.is_dir():
+            return "missing"
+        return "here" if all((where / f.path).is_file() for f in self.files) else "missing"
+
     def missing(self, what: str) -> MissingData:
         """The error for a log that is not here, in one line with how to get it."""
         return MissingData(

@@ -40,7 +40,7 @@ def load_pump(folder: str | Path | None = None, *, train_share: float = 0.35) ->
         test = read_log(path, like=train, label="label", time=_has_times(path))
         return PlantData("pump", [train], [test], card=card)
     path = find_file(card, where, "sensor.csv", "PUMP_train.csv")
-    rows = read_frame(card, path.parent, path.name)
+    rows = read_frame(card, path.parent, path.name, "timestamp", "machine_status")
     cut = int(len(rows) * train_share)
     first = rows.iloc[:cut]
     normal = first["machine_status"] == "NORMAL"
@@ -72,7 +72,7 @@ def load_psm(folder: str | Path | None = None) -> PlantData:
     where = folder_of(card, folder)
     minutes = ["timestamp_(min)"]
     train = read_log(find_file(card, where, "train.csv"), time=False, drop=minutes)
-    truth = read_frame(card, where, "test_label.csv")["label"].to_numpy()
+    truth = read_frame(card, where, "test_label.csv", "label")["label"].to_numpy()
     path = find_file(card, where, "test.csv")
     test = read_log(path, time=False, drop=minutes, like=train, labels=truth)
     return PlantData("psm", [train], [test], card=card)

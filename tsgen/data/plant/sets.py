@@ -118,15 +118,25 @@ def numbered_files(folder: Path, pattern: str) -> list[Path]:
     return [p for _, p in sorted((int(m[1]), p) for m, p in found if m is not None)]
 
 
-def read_frame(card: LogCard, folder: Path, name: str) -> pd.DataFrame:
+def read_frame(card: LogCard, folder: Path, name: str, *columns: str) -> pd.DataFrame:
     """A table as pandas reads it.
+
+    Args:
+        card: of the set.
+        folder: where the file is.
+        name: of the file.
+        *columns: that it must have.
 
     Raises:
         MissingData: if it is not there.
-        ValueError: naming the file if it cannot be read.
+        ValueError: naming the file if it cannot be read or lacks a column.
     """
     path = find_file(card, folder, name)
     try:
-        return pd.read_csv(path)
+        frame = pd.read_csv(path)
     except (OSError, EOFError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read as {card.name} ({error})") from None
+    absent = [column for column in columns if column not in frame.columns]
+    if absent:
+        raise ValueError(f"{path}: there is no column {absent[0]!r}, which {card.name} has")
+    return frame

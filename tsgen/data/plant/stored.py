@@ -42,7 +42,7 @@ def load_batadal(folder: str | Path | None = None) -> PlantData:
         find_file(card, where, "dataset04.csv"), like=train, label="label", drop=["label_disclosed"]
     )
     test = read_log(find_file(card, where, "test.csv"), like=train, label="label")
-    table = read_frame(card, where, "attacks.csv").astype(str).to_dict("records")
+    table = read_frame(card, where, "attacks.csv", "file", "target").astype(str).to_dict("records")
     rows = []
     for row in table:
         target = row["target"]
@@ -67,7 +67,7 @@ def load_skab(folder: str | Path | None = None, *, first: int = 400) -> PlantDat
     """
     card = log_card("skab")
     where = folder_of(card, folder)
-    rows = read_frame(card, where, "test_experiments.csv")
+    rows = read_frame(card, where, "test_experiments.csv", "experiment", "label")
     train: list[PlantLog] = []
     test: list[PlantLog] = []
     if first == 0:
@@ -100,7 +100,7 @@ def load_tep(folder: str | Path | None = None) -> PlantData:
     where = folder_of(card, folder)
     path = find_file(card, where, "train_normal.csv")
     train = read_log(path, time=False, drop=["run"], name="d00")
-    rows = read_frame(card, where, "test.csv")
+    rows = read_frame(card, where, "test.csv", "fault", "label")
     test = [
         read_log(run, time=False, drop=["fault"], like=train, name=f"d{fault:02d}_te")
         for fault, run in rows.groupby("fault", sort=False)
@@ -157,7 +157,9 @@ def load_smap_msl(
     card = log_card(spacecraft)
     where = folder_of(card, folder)
     parts = {
-        part: dict(list(read_frame(card, where, f"{spacecraft}_{part}.csv").groupby("channel")))
+        part: dict(
+            list(read_frame(card, where, f"{spacecraft}_{part}.csv", "channel").groupby("channel"))
+        )
         for part in ("train", "test")
     }
     train, test = [], []
