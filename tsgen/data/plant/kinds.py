@@ -1,5 +1,6 @@
 """Kinds of tags: constant, binary, discrete, setpoint, continuous."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -65,7 +66,7 @@ def count_values(column: np.ndarray) -> Values:
     return Values(levels, changes, len(present))
 
 
-def require_kinds(kinds: dict[str, Kind], tags: list[str]) -> None:
+def require_kinds(kinds: Mapping[str, Kind], tags: list[str]) -> None:
     """Check kinds that a user gave.
 
     Raises:

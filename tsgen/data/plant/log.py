@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from tsgen.data.plant.kinds import KINDS, Kind
+from tsgen.data.plant.kinds import KINDS, Kind, Values
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,7 @@ class PlantLog:
         kinds: of each tag.
         summary: what was found and changed.
         name: of the recording.
+        values: what is known of each tag's values, before down-sampling, which tells its kind.
     """
 
     frame: pd.DataFrame
@@ -126,6 +127,7 @@ class PlantLog:
     kinds: dict[str, Kind]
     summary: LogSummary
     name: str
+    values: dict[str, Values]
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -1,5 +1,7 @@
 """Reading logs of plants: :func:`read_log`."""
 
+import functools
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +19,7 @@ from tsgen.data.plant.clock import (
     time_columns,
     usual_step,
 )
-from tsgen.data.plant.kinds import Kind, Values, count_values, require_kinds
+from tsgen.data.plant.kinds import Kind, count_values, require_kinds
 from tsgen.data.plant.labels import find_label, labels_of_intervals, to_labels
 from tsgen.data.plant.log import LogSummary, PlantLog
 from tsgen.data.plant.resample import as_duration, down_sample
@@ -92,64 +94,6 @@ def read_log(
     """
     if isinstance(path, list | tuple):
         raise ValueError(f"path holds {len(path)} files; read_logs reads several, each as a run")
-    log, found = _read(
-        path, time, label, normal, labels, dayfirst, like, dict(kinds or {}), drop, drop_empty,
-        prefix, missing, warm_up, every, duplicates, name,
-    )  # fmt: skip
-    return _with_kinds(log, found, kinds, like)
-
-
-def read_logs(paths: Sequence[str | Path | pd.DataFrame], **options: Any) -> list[PlantLog]:
-    """Read several files as runs of one plant, with the tags of the first and common kinds.
-
-    Args:
-        paths: see :func:`read_log`.
-        **options: of :func:`read_log`, for all of them.
-
-    Raises:
-        ValueError: if there is none, or one has not the tags of the first; see :func:`read_log`.
-    """
-    if isinstance(paths, str | Path | pd.DataFrame) or not len(paths):
-        raise ValueError(f"paths={paths!r}; expected a list of at least one file")
-    unknown = set(options) - set(read_log.__kwdefaults__ or {})
-    if unknown:
-        raise ValueError(f"read_log has no option {min(unknown)!r}")
-    logs: list[PlantLog] = []
-    found: dict[str, Values] = {}
-    kinds, like = options.get("kinds"), options.get("like")
-    for path in paths:
-        given = {**(read_log.__kwdefaults__ or {}), **options, "kinds": dict(kinds or {})}
-        log, own = _read(path, **given)
-        if logs and like is None and log.tags != logs[0].tags:
-            odd = sorted(set(log.tags) ^ set(logs[0].tags)) or ["their order"]
-            raise ValueError(
-                f"{log.summary.source}: its tags are not those of {logs[0].summary.source}, they "
-                f"differ in {', '.join(odd[:5])}; like= names the tags wanted"
-            )
-        logs.append(log)
-        found = {tag: found[tag] | seen if tag in found else seen for tag, seen in own.items()}
-    return [_with_kinds(log, found, kinds, like) for log in logs]
-
-
-def _read(
-    path: str | Path | pd.DataFrame,
-    time: str | Sequence[str] | Literal[False] | None,
-    label: str | Literal[False] | None,
-    normal: str | float | None,
-    labels: np.ndarray | pd.DataFrame | None,
-    dayfirst: bool | None,
-    like: PlantLog | Sequence[str] | None,
-    kinds: dict[str, Kind],
-    drop: Sequence[str],
-    drop_empty: bool,
-    prefix: str,
-    missing: Sequence[str],
-    warm_up: int | str,
-    every: str | int | None,
-    duplicates: Duplicates,
-    name: str | None,
-) -> tuple[PlantLog, dict[str, Values]]:
-    """A log and what is known of the values of its tags."""
     if duplicates not in ("error", "first", "last"):
         raise ValueError(f"duplicates={duplicates!r}; expected 'error', 'first' or 'last'")
     wanted = [time] if isinstance(time, str) else list(time or ())
@@ -167,7 +111,7 @@ def _read(
                 raise ValueError("labels and label: expected one of them")
             labelled = None
         raw = read_raw(source, stamps, labelled, drop, prefix, missing, like)
-        require_kinds(kinds, raw.tags)
+        require_kinds(kinds or {}, raw.tags)
         times = None if raw.stamps is None else _times(raw, dayfirst, like)
         kept = np.ones(len(raw.rows), dtype=bool)
         if times is not None:
@@ -179,7 +123,9 @@ def _read(
             raise ValueError(f"warm_up={warm_up!r} leaves nothing of {len(kept)} rows")
         index: pd.Index = pd.RangeIndex(int(kept.sum())) if times is None else times.stamps[kept]
         truth, rule = _labels(raw, kept, index, normal, labels)
-        values = raw.values if kept.all() else raw.values[:, kept]
+        first, last = int(np.argmax(kept)), len(kept) - int(np.argmax(kept[::-1]))
+        gapless = bool(kept[first:last].all())  # then it is no copy
+        values = raw.values[:, first:last] if gapless else raw.values[:, kept]
         frame = pd.DataFrame(values.T, index=index, columns=raw.tags, copy=False)
         period, (number, longest) = None, (0, None)
         if isinstance(index, pd.DatetimeIndex):
@@ -188,10 +134,10 @@ def _read(
         if drop_empty and like is None and (empty := [t for t, v in found.items() if not v.rows]):
             raw.dropped |= dict.fromkeys(empty, "without any value")
             frame, found = frame.drop(columns=empty), {t: v for t, v in found.items() if v.rows}
+        own: dict[str, Kind] = {tag: seen.kind for tag, seen in found.items()}
+        own |= (like.kinds if isinstance(like, PlantLog) else {}) | dict(kinds or {})
         if every is not None:
-            own: dict[str, Kind] = {tag: seen.kind for tag, seen in found.items()}
-            own |= like.kinds if isinstance(like, PlantLog) else {}
-            frame, truth = down_sample(frame, truth, every, own | kinds)
+            frame, truth = down_sample(frame, truth, every, own)
             if isinstance(index, pd.DatetimeIndex):
                 period = as_duration("every", every)
     share = {str(tag): float(part) for tag, part in frame.isna().mean().items()}
@@ -222,7 +168,41 @@ def _read(
     )
     if name is None:
         name = "log" if isinstance(path, pd.DataFrame) else Path(path).name.split(".")[0]
-    return PlantLog(frame, truth, {}, summary, name), found
+    return with_kinds(PlantLog(frame, truth, {}, summary, name, found), own)
+
+
+def read_logs(paths: Sequence[str | Path | pd.DataFrame], **options: Any) -> list[PlantLog]:
+    """Read several files as runs of one plant, with the tags of the first and common kinds.
+
+    Args:
+        paths: see :func:`read_log`.
+        **options: of :func:`read_log`, for all of them.
+
+    Raises:
+        ValueError: if there is none, or one has not the tags of the first; see :func:`read_log`.
+    """
+    if isinstance(paths, str | Path | pd.DataFrame) or not len(paths):
+        raise ValueError(f"paths={paths!r}; expected a list of at least one file")
+    unknown = set(options) - set(read_log.__kwdefaults__ or {})
+    if unknown:
+        raise ValueError(f"read_log has no option {min(unknown)!r}")
+    like, kinds = options.get("like"), options.get("kinds") or {}
+    logs: list[PlantLog] = []
+    for path in paths:
+        log = read_log(path, **options)
+        if logs and like is None and log.tags != logs[0].tags:
+            odd = sorted(set(log.tags) ^ set(logs[0].tags)) or ["their order"]
+            raise ValueError(
+                f"{log.summary.source}: its tags are not those of {logs[0].summary.source}, they "
+                f"differ in {', '.join(odd[:5])}; like= names the tags wanted"
+            )
+        logs.append(log)
+    if isinstance(like, PlantLog):
+        return logs
+    seen = [[log.values[tag] for log in logs] for tag in logs[0].tags]
+    both = [functools.reduce(operator.or_, values) for values in seen]
+    common = {tag: values.kind for tag, values in zip(logs[0].tags, both, strict=True)}
+    return [with_kinds(log, {**common, **kinds}) for log in logs]
 
 
 def _labels(
@@ -301,14 +281,3 @@ def with_kinds(log: PlantLog, kinds: Mapping[str, Kind]) -> PlantLog:
     constant = [tag for tag, kind in both.items() if kind == "constant" and tag not in empty]
     summary = replace(log.summary, kinds=counts, constants=tuple(constant))
     return replace(log, kinds=both, summary=summary)
-
-
-def _with_kinds(
-    log: PlantLog,
-    found: dict[str, Values],
-    given: Mapping[str, Kind] | None,
-    like: PlantLog | Sequence[str] | None,
-) -> PlantLog:
-    kinds: dict[str, Kind] = {tag: found[tag].kind for tag in log.tags}
-    known = like.kinds if isinstance(like, PlantLog) else {}
-    return with_kinds(log, {**kinds, **known, **(given or {})})
