@@ -391,6 +391,8 @@ def test_other_files_and_frames(csv, tmp_path):
     frame.to_csv(tmp_path / "p.csv.gz", index=False)
     frame.to_csv(tmp_path / "p.tsv", index=False, sep="\t")
     frame.to_csv(tmp_path / "comma.csv", index=False, sep=";", decimal=",")
+    frame.to_csv(tmp_path / "windows.csv", index=False, lineterminator="\r\n")
+    frame.set_index("time").to_parquet(tmp_path / "index.parquet")
     for data in (*sorted(tmp_path.iterdir()), frame, frame.set_index("time")):
         log = read_log(data)
         assert log.frame["a"].tolist() == frame["a"].tolist(), data
@@ -549,3 +551,13 @@ def test_following_reads_decimal_commas(csv):
     assert follower.read()["a"].tolist() == [1.5]
     add(csv, f"{ISO[1]};2\n{ISO[2]};2,25\n")
     assert follower.read()["a"].tolist() == [2, 2.25]
+
+
+def test_following_line_ends_of_windows(csv):
+    csv.write_bytes(b"time,a\r\n2024-01-01 00:00,1\r\n2024-01-01 00:01,2\r\n2024-01")
+    follower = LogFollower(csv)
+    assert follower.read()["a"].tolist() == [1, 2]
+    with csv.open("ab") as handle:
+        handle.write(b"-01 00:02,3\r\n2024-01-01 00:03,x\r\n")
+    with pytest.raises(ValueError, match="line 5: column 'a'"):
+        follower.read()

@@ -70,7 +70,7 @@ class LogFollower:
 
         Raises:
             ValueError: naming file, line and value: text in a tag, a time that is none or not
-                later than the one before.
+                later than the one before. The rows read with it are passed over by the next call.
         """
         text = self._new_text()
         if self.form is None:

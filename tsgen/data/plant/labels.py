@@ -1,5 +1,7 @@
 """Labels of a log's rows: which column holds them, and which of its values mean an attack."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -22,7 +24,8 @@ def find_label(names: list[str]) -> str | None:
 def looks_like_label(name: str) -> bool:
     """Whether a column's name is one of :data:`LABEL_NAMES`, or as in SWaT, WADI and HAI."""
     plain = name.strip().lower()
-    return plain in LABEL_NAMES or plain.startswith(("normal/attack", "attack lable", "attack_p"))
+    known = plain in LABEL_NAMES or plain.startswith(("normal/attack", "attack lable"))
+    return known or re.fullmatch(r"attack_p\d+", plain) is not None
 
 
 def to_labels(cells: pd.Series, normal: str | float | None = None) -> tuple[np.ndarray, str]:
