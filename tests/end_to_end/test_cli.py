@@ -174,6 +174,10 @@ def test_data_sets(capsys, monkeypatch):
     assert "nothing to get" in run(capsys, "datasets", "get", "simulated_ou").out
     missing = run(capsys, "datasets", "get", "eia_demand_hourly", code=2).err
     assert "Zenodo record 3517196" in missing and missing.count("\n") == 1
+    assert rows["swat"]["kind"] == "log" and rows["swat"]["state"] == "missing"
+    assert "it must not be passed on" in run(capsys, "datasets", "info", "swat").out
+    missing = run(capsys, "datasets", "get", "swat", code=2).err
+    assert "itrust.sutd.edu.sg" in missing and missing.count("\n") == 1
 
 
 def write(path, text):

@@ -7,10 +7,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from tsgen.data.plant.labels import LABEL_NAMES
+
 Data: TypeAlias = Any
 """A DataFrame, an array (T, C), a GluonTS data set, or a list of DataFrames or arrays (runs)."""
-
-_LABELS = {"label", "labels", "attack", "anomaly", "att_flag", "is_anomaly", "attack_label"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _from_frame(frame: pd.DataFrame, names: Sequence[str] | None) -> Log:
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
         raise ValueError(f"columns come twice: {', '.join(twice)}")
-    labels = [column for column in columns if column.strip().lower() in _LABELS]
+    labels = [column for column in columns if column.strip().lower() in LABEL_NAMES]
     if labels and (names is None or not set(labels) <= set(names)):
         raise ValueError(
             f"column {labels[0]!r} looks like a label, not like a channel: drop it from the data "

@@ -19,8 +19,9 @@ def list_(as_json: JsonOption = False) -> None:
     """List all data sets: shape, frequency, horizon, test windows and whether they are here.
 
     Files are looked for under the folder that the environment variable TSGEN_DATA names, in
-    forecasting/.
+    forecasting/; logs of plants with attacks, of kind "log", in anomaly/.
     """
+    from tsgen.data.plant import log_cards
     from tsgen.data.registry import cards, status
 
     rows = [
@@ -38,10 +39,27 @@ def list_(as_json: JsonOption = False) -> None:
         }
         for name, card in sorted(cards.items())
     ]
+    rows += [
+        {
+            "name": name,
+            "kind": log.kind,
+            "series": None,
+            "channels": _range(log.channels),
+            "freq": log.period,
+            "length": _range(log.train_rows),
+            "horizon": None,
+            "windows": None,
+            "state": log.state,
+            "title": log.title,
+        }
+        for name, log in sorted(log_cards().items())
+    ]
     if as_json:
         print_json(rows)
     else:
-        print_table([{k: v for k, v in row.items() if k != "title"} for row in rows])
+        print_table(
+            [{k: "" if v is None else v for k, v in row.items() if k != "title"} for row in rows]
+        )
 
 
 @app.command()
@@ -49,16 +67,20 @@ def info(name: NameArgument, as_json: JsonOption = False) -> None:
     """Tell everything known of a data set: source, licence, citation, protocol, traps, files."""
     from dataclasses import asdict
 
+    from tsgen.data.plant import log_cards
     from tsgen.data.registry import cards, status, verify
 
-    card = cards[name]
+    log = log_cards().get(name)
+    card = cards[name] if log is None else log
     facts: dict[str, Any] = {
         k: v for k, v in asdict(card).items() if v not in (None, (), {}, 0) and k != "files"
     }
-    facts |= {"state": status(name), "how to get it": facts.pop("get")["how"]}
-    checked = [
-        {"file": v.file, "as recorded": "yes" if v.ok else f"no: {v.why}"} for v in verify(name)
-    ]
+    facts |= {
+        "state": status(name) if log is None else log.state,
+        "how to get it": facts.pop("get")["how"],
+    }
+    found = verify(name) if log is None else log.verify()
+    checked = [{"file": v.file, "as recorded": "yes" if v.ok else f"no: {v.why}"} for v in found]
     if as_json:
         print_json(facts | {"files": [asdict(file) for file in card.files], "checked": checked})
         return
@@ -79,8 +101,16 @@ def get(name: NameArgument) -> None:
 
     Where it cannot be downloaded the answer says where it is published and where to put it.
     """
+    from tsgen.data.plant import log_cards
     from tsgen.data.registry import obtain, verify
 
+    if (log := log_cards().get(name)) is not None:
+        if log.state == "missing":
+            raise log.missing("tsgen cannot download it")
+        print(f"{name}: {log.where}")
+        for file, ok, why in log.verify():
+            print(f"{file}: {'as recorded' if ok else why}")
+        return
     found = obtain(name)
     if found is None:
         print(f"{name} is simulated: nothing to get")
@@ -88,3 +118,8 @@ def get(name: NameArgument) -> None:
     print(f"{name}: {found}")
     for file, ok, why in verify(name):
         print(f"{file}: {'as recorded' if ok else why}")
+
+
+def _range(value: int | tuple[int, int]) -> int | str:
+    """A number, or the fewest and the most."""
+    return value if isinstance(value, int) else f"{value[0]}-{value[1]}"

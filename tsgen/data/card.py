@@ -122,8 +122,7 @@ def read_card(path: Path) -> list[Card]:
         ValueError: naming the file, the field, what it holds and what was expected.
     """
     try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
+        content = read_toml(path)
         variants = content.pop("variants", {})
         if content.get("name") != path.stem:
             raise ValueError(f"name={content.get('name')!r}; expected the file's, {path.stem!r}")
@@ -131,11 +130,17 @@ def read_card(path: Path) -> list[Card]:
         for name, changes in variants.items():
             if not isinstance(changes, Mapping):
                 raise ValueError(f"variants.{name}={changes!r}; expected a table")
-            changed = {k: _merged(content.get(k), v) for k, v in changes.items()}
+            changed = {k: merged(content.get(k), v) for k, v in changes.items()}
             made.append(build(Card, {**content, **changed, "name": name}))
     except (ValueError, UnicodeDecodeError) as error:  # a TOMLDecodeError is a ValueError
         raise ValueError(f"{path}: {error}") from None
     return made
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a card's file holds."""
+    with path.open("rb") as file:
+        return tomllib.load(file)
 
 
 def card_folders() -> list[Path]:
@@ -149,12 +154,16 @@ def card_folders() -> list[Path]:
 def read_cards(folders: Iterable[Path] | None = None) -> Cards:
     """All cards of some folders, of :func:`card_folders` if not given.
 
+    But for those of plants' logs (``kind = "log"``), see :mod:`tsgen.data.plant.cards`.
+
     Raises:
         ValueError: if a card is wrong, or two have one name.
     """
     found, origin = Cards(), dict[str, Path]()
     for folder in card_folders() if folders is None else folders:
         for path in sorted(folder.glob("*.toml")):
+            if _is_log(path):
+                continue
             for card in read_card(path):
                 if card.name in found:
                     raise ValueError(f"{path}: name={card.name!r} is taken by {origin[card.name]}")
@@ -162,7 +171,14 @@ def read_cards(folders: Iterable[Path] | None = None) -> Cards:
     return found
 
 
-def _merged(base: Any, change: Any) -> Any:
+def _is_log(path: Path) -> bool:
+    try:
+        return read_toml(path).get("kind") == "log"
+    except ValueError:  # which read_card says better
+        return False
+
+
+def merged(base: Any, change: Any) -> Any:
     """A changed value; tables are changed entry by entry."""
     both = isinstance(base, Mapping) and isinstance(change, Mapping)
     return {**base, **change} if both else change

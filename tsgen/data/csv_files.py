@@ -3,7 +3,7 @@
 import csv
 import gzip
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -14,12 +14,16 @@ from tsgen.data.numbers import as_numbers, has_comma_numbers, unmarked
 
 _DELIMITERS = ",;\t|"
 _DATA = re.compile(rf"(^|[{_DELIMITERS}])\s*\"?[+-]?\d")
-_HEAD = 2**20  # characters that tell how a file is written
-_LONGER = re.compile(r"Expected \d+ fields in line (\d+), saw")
-_UNNAMED = "Unnamed: "
+HEAD = 2**20
+"""Characters that tell how a file is written."""
+LONGER = re.compile(r"Expected \d+ fields in line (\d+), saw")
+"""How pandas says that a row is too long."""
+_PREAMBLE = 50  # lines in which a header is looked for
+UNNAMED = "Unnamed: "
+"""What columns without a name are called, before their number."""
 
 
-class _Form(NamedTuple):
+class Form(NamedTuple):
     """How a file is written."""
 
     delimiter: str
@@ -43,7 +47,8 @@ def read_csv(path: Path, text: Sequence[str] = ()) -> tuple[pd.DataFrame, list[s
         ValueError: for an empty file, rows that are longer than the header, columns of one name
             or none, and numbers whose marks can be read in two ways.
     """
-    form = _form(path)
+    with opened(path) as handle:
+        form = find_form(path, handle.read(HEAD))
     frame = _cells(path, form, text)
     changes: list[str] = []
     free = [name for name in form.names if name not in text]
@@ -55,22 +60,29 @@ def read_csv(path: Path, text: Sequence[str] = ()) -> tuple[pd.DataFrame, list[s
     return _without_unnamed(frame, path, changes)
 
 
-def _form(path: Path) -> _Form:
-    with _opened(path) as handle:
-        head = handle.read(_HEAD)
+def find_form(path: Path, head: str, is_header: Callable[[list[str]], bool] | None = None) -> Form:
+    """How a file is written, as its beginning tells.
+
+    Args:
+        path: the file, for messages.
+        head: its first :data:`HEAD` characters, or all of it.
+        is_header: tells the row of names by its cells, where rows of something else may come
+            before it. Without such a row, as without this, it is the first that is no comment.
+
+    Raises:
+        ValueError: for an empty file, and a name that is there twice.
+    """
     if not head.strip():
         raise ValueError(f"{path}: the file is empty")
     if "\0" in head:
         raise OSError("it holds binary data")
     lines = head.splitlines()
-    if len(head) == _HEAD and len(lines) > 1:
+    if len(head) == HEAD and len(lines) > 1:
         del lines[-1]  # it is cut off
-    skip = 0
-    while skip < len(lines) - 1 and (
-        not lines[skip].strip()
-        or (lines[skip].startswith("#") and not _DATA.search(lines[skip + 1]))
-    ):
-        skip += 1
+    skip = _first_line(lines)
+    if is_header is not None:
+        named = (i for i, line in enumerate(lines[:_PREAMBLE]) if _any_form(line, is_header))
+        skip = next(named, skip)
     sample = lines[skip : skip + 200]
 
     def fit(delimiter: str) -> tuple[bool, float, int]:
@@ -89,13 +101,31 @@ def _form(path: Path) -> _Form:
     for number, name in enumerate(header):
         if name and name in header[:number]:
             raise ValueError(f"{path}: column {name!r} is there twice")
-    names = [name or f"{_UNNAMED}{number}" for number, name in enumerate(header)]
-    return _Form(delimiter, before, names, max([len(names), *map(len, rows)]))
+    names = [name or f"{UNNAMED}{number}" for number, name in enumerate(header)]
+    return Form(delimiter, before, names, max([len(names), *map(len, rows)]))
 
 
-def _cells(path: Path, form: _Form, text: Sequence[str]) -> pd.DataFrame:
+def _first_line(lines: list[str]) -> int:
+    """The first line that is neither empty nor a comment above a row of names."""
+    skip = 0
+    while skip < len(lines) - 1 and (
+        not lines[skip].strip()
+        or (lines[skip].startswith("#") and not _DATA.search(lines[skip + 1]))
+    ):
+        skip += 1
+    return skip
+
+
+def _any_form(line: str, is_header: Callable[[list[str]], bool]) -> bool:
+    ways = (
+        next(csv.reader([line], delimiter=mark, skipinitialspace=True), []) for mark in _DELIMITERS
+    )
+    return any(is_header([cell.strip() for cell in cells]) for cells in ways)
+
+
+def _cells(path: Path, form: Form, text: Sequence[str]) -> pd.DataFrame:
     """The rows that hold anything; some columns as text."""
-    with _opened(path) as handle:
+    with opened(path) as handle:
         for _ in range(form.before):
             handle.readline()
         try:
@@ -107,25 +137,27 @@ def _cells(path: Path, form: _Form, text: Sequence[str]) -> pd.DataFrame:
         except pd.errors.EmptyDataError:
             frame = pd.DataFrame(columns=range(form.width))
         except pd.errors.ParserError as error:
-            if (longer := _LONGER.search(str(error))) is None:
+            if (longer := LONGER.search(str(error))) is None:
                 raise
-            raise _too_long(path, form, int(longer[1])) from None
+            raise too_long(path, form, int(longer[1])) from None
     count = len(form.names)
     filled = frame.iloc[:, count:].notna().any(axis=1).to_numpy()
     if filled.any():
-        raise _too_long(path, form, int(filled.argmax()) + 1)
+        raise too_long(path, form, int(filled.argmax()) + 1)
     frame = frame.iloc[:, :count].set_axis(form.names, axis=1)
     return frame.dropna(how="all").reset_index(drop=True)
 
 
-def _too_long(path: Path, form: _Form, row: int) -> ValueError:
+def too_long(path: Path, form: Form, row: int) -> ValueError:
+    """The error for a row, counted from 1, that has more cells than the header."""
     return ValueError(
         f"{path}, line {form.before + row}: it has more cells than the header, which has "
         f"{len(form.names)}; a cell with {form.delimiter!r} in it needs quotes"
     )
 
 
-def _opened(path: Path) -> IO[str]:
+def opened(path: Path) -> IO[str]:
+    """The text of a file, unpacked if it is gzip'd."""
     opener: Any = gzip.open if path.suffix == ".gz" else open
     return opener(path, "rt", encoding="utf-8-sig", newline="")
 
@@ -134,13 +166,13 @@ def _without_unnamed(
     frame: pd.DataFrame, path: Path, changes: list[str]
 ) -> tuple[pd.DataFrame, list[str]]:
     """Leave out columns without a name that are empty or count the rows."""
-    for name in [n for n in frame.columns if n.startswith(_UNNAMED)]:
+    for name in [n for n in frame.columns if n.startswith(UNNAMED)]:
         cells = frame[name]
         if cells.isna().all():
             frame = frame.drop(columns=name)
         elif pd.api.types.is_numeric_dtype(cells):
             if not (np.diff(cells) == 1).all() or cells.iloc[0] not in (0, 1):
-                number = name.removeprefix(_UNNAMED)
+                number = name.removeprefix(UNNAMED)
                 raise ValueError(
                     f"{path}: column number {number}, which holds numbers, has no name"
                 )

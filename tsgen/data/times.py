@@ -10,12 +10,17 @@ import pandas as pd
 from tsgen.data.frequency import infer_frequency
 from tsgen.data.tables import require_columns
 
-_NAMES = ("time", "timestamp", "date", "datetime", "ds", "time_utc", "date_time", "zeit")
+TIME_NAMES = ("time", "timestamp", "date", "datetime", "ds", "time_utc", "date_time", "zeit")
 _YEAR_FIRST = r"\d{4}[-/.]\d"
 _OFFSET = r"(:\d\d(?:\.\d+)?)\s*(?:Z|[+-]\d\d:?(?:\d\d)?)$"
 _TIME_OF_DAY = r"\d{1,2}:\d\d(:\d\d([.,]\d+)?)?\s*([AaPp][Mm])?"
 _NAMED_ZONE = r".*:\d\d(\.\d+)?\s*(?!AM|PM|UTC|GMT)[A-Z]{2,5}"
 _TWO_WAYS = r"(\d{1,2})[./-](\d{1,2})[./-]\d{2,4}\b.*"
+_WRITTEN = re.compile(
+    r"\d{1,2}([./-])\d{1,2}\1(\d{4}|\d{2})"
+    r"(?:([ T]+)\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)?(?:(\s*)([AP]M))?)?",
+    re.IGNORECASE,
+)
 _UNITS = {8: "dates", 10: "seconds", 13: "milliseconds"}  # by the number of digits
 _EPOCHS = {"seconds": 10**9, "milliseconds": 10**6}  # in nanoseconds
 
@@ -32,7 +37,7 @@ def find_time(frame: pd.DataFrame, skip: Sequence[str] = ()) -> str | None:
     found = [c for c in columns if _holds_times(frame[c])]
     if not found:
         text = [c for c in columns if not pd.api.types.is_numeric_dtype(frame[c])]
-        named = [c for c in columns if c.lower() in _NAMES]
+        named = [c for c in columns if c.lower() in TIME_NAMES]
         named = [c for c in named if c in text or _unit_of(frame[c])]
         found = (named or [c for c in text if _looks_like_time(frame[c])])[:1]
     if not found and not pd.api.types.is_numeric_dtype(frame.index):
@@ -140,6 +145,23 @@ def _from_numbers(values: pd.Series, where: str) -> tuple[pd.Series, list[str]]:
     )
 
 
+def _format_of(text: str, dayfirst: bool) -> str | None:
+    """The format of a time whose date begins with day or month.
+
+    pandas itself guesses none for times after noon on a clock of 12 hours, for fractions and for
+    years of two digits, and then needs minutes for what a format makes a second's work.
+    """
+    if (found := _WRITTEN.fullmatch(text)) is None:
+        return None
+    mark, year, between, seconds, fraction, blank, half = found.groups()
+    order = ("%d", "%m") if dayfirst else ("%m", "%d")
+    date = mark.join([*order, "%Y" if len(year) > 2 else "%y"])
+    if between is None:
+        return date
+    clock = f"{between}{'%I' if half else '%H'}:%M{':%S' if seconds else ''}"
+    return date + clock + (".%f" if fraction else "") + (f"{blank}%p" if half else "")
+
+
 def _parse(
     values: pd.Series, where: str, dayfirst: bool
 ) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex, str | None]:
@@ -159,11 +181,16 @@ def _parse(
     ways: list[dict[str, Any]] = [{"dayfirst": dayfirst}]
     if text.str.match(_YEAR_FIRST).all():
         ways = [{"format": "ISO8601"}, {}]
+    usual = ways[0]
+    if (written := _format_of(text.iloc[0], dayfirst)) is not None:
+        ways = [{"format": written}, *ways]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a format is not known at once
         for way in ways:
             try:
                 utc = pd.DatetimeIndex(pd.to_datetime(text, utc=True, **way))
+                if bare.equals(text):
+                    return utc.tz_localize(None), utc, None
                 local = pd.DatetimeIndex(pd.to_datetime(bare, **way)).tz_localize(None)
             except (ValueError, TypeError):
                 continue
@@ -172,7 +199,7 @@ def _parse(
                 return local, utc, None
             hours = ", ".join(f"{offset / pd.Timedelta('1h'):+g}" for offset in offsets)
             return local, utc, f"the zone of UTC {hours} hours"
-        unread = pd.to_datetime(text, errors="coerce", **ways[0]).isna().to_numpy()
+        unread = pd.to_datetime(text, errors="coerce", **usual).isna().to_numpy()
     bad = text[int(unread.argmax())]
     hint = "; pass dayfirst=True if days come before months"
     raise ValueError(
