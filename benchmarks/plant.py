@@ -12,6 +12,7 @@ within three hours of each other are one.
 """
 
 import argparse
+import itertools
 import os
 import warnings
 from typing import Any, NamedTuple
@@ -53,10 +54,13 @@ def simulate(seed: int, step: str = "10min", network: str = "Net3", count: int =
     normal = simulate_plant(days, network=network, seed=seed, step=step)
     attacks = random_attacks(normal, count, seed=seed, lead_days=quiet)
     run = simulate_plant(days, network=network, seed=seed, step=step, attacks=attacks)
-    edges = run.frame.index[0] + pd.to_timedelta([LEARN, LEARN + HOLD, quiet], unit="D")
-    parts = np.split(run.frame, run.frame.index.searchsorted(edges))
-    labels = run.labels.loc[parts[3].index].to_numpy()
-    return Parts(*parts, labels, run.targets, run)
+    starts = np.cumsum([0, LEARN, HOLD, QUIET, ATTACKED])
+    edges = run.frame.index.searchsorted(run.frame.index[0] + pd.to_timedelta(starts, unit="D"))
+    learn, hold, quiet_days, attacked = (
+        run.frame.iloc[a:b] for a, b in itertools.pairwise(edges.tolist())
+    )
+    labels = run.labels.loc[attacked.index].to_numpy()
+    return Parts(learn, hold, quiet_days, attacked, labels, run.targets, run)
 
 
 def build(
