@@ -201,6 +201,14 @@ def test_down_sampled_logs_are_watched_as_they_are_scored(folder, tmp_path, caps
     assert len(alarms) > 0 and raised == [alarm["raised"] for alarm in alarms]
 
 
+def test_alarms_that_are_close_are_one(folder, tmp_path, capsys):
+    arguments = ["detect", "train", folder / "normal.csv", "--out", tmp_path / "m", *FAST]
+    arguments += ["--false-alarms-per-day", "0.5", "--merge", "3h", "--on-delay", "20min"]
+    run(capsys, *arguments, "--quiet")
+    policy = Detector.load(tmp_path / "m").policy
+    assert policy.merge_gap == 18 and policy.min_duration == 2
+
+
 def test_labelled_rows_are_not_learnt_from(folder, tmp_path, capsys):
     frame = plant("2024-01-01", 6000, 0)
     frame["attack"] = 0
@@ -255,6 +263,8 @@ def test_logs_that_do_not_fit_are_refused(folder, tmp_path, capsys, change, text
         (["--kinds", "Q=binary"], "no tag 'Q'"),
         (["--drop", "Z"], "'Z'"),
         (["--every", "soon"], "soon"),
+        (["--merge", "soon"], "--merge soon"),
+        (["--on-delay", "0"], "min_duration=0"),
         (["--time", "clock"], "clock"),
         (["--label", "bad"], "bad"),
     ],

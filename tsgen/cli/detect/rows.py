@@ -56,3 +56,24 @@ def kinds_in(text: str | None) -> dict[str, Any]:
             raise ValueError(f"--kinds {part}: expected TAG=KIND")
         found[name.strip()] = kind.strip()
     return found
+
+
+def row_count(option: str, text: str | None, period: "pd.Timedelta | None", usual: int) -> int:
+    """A length in rows, of text that says rows or a duration; the usual one if there is none.
+
+    Raises:
+        ValueError: naming the option, if it is neither, or a duration of rows without times.
+    """
+    import pandas as pd
+
+    if text is None:
+        return usual
+    if text.isdigit():
+        return int(text)
+    try:
+        length = pd.Timedelta(text)
+    except ValueError:
+        length = pd.NaT
+    if pd.isna(length) or length < pd.Timedelta(0) or period is None:
+        raise ValueError(f"{option} {text}: expected a number of rows or a duration such as 3h")
+    return round(length / period)

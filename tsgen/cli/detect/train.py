@@ -10,7 +10,7 @@ from tsgen.cli.checks import check_folder, working
 from tsgen.cli.common import JsonOption, QuietOption, SeedOption, ThreadsOption, at_least
 from tsgen.cli.common import set_threads as limit_threads
 from tsgen.cli.detect.folder import MODEL, Reading, save_detector, words
-from tsgen.cli.detect.rows import as_rows, divide, kinds_in, normal_runs
+from tsgen.cli.detect.rows import as_rows, divide, kinds_in, normal_runs, row_count
 from tsgen.cli.folder import CHECKPOINTS, check_free, remove
 from tsgen.cli.output import note, print_json
 
@@ -44,6 +44,12 @@ def train(
     method: Annotated[
         Literal["pot", "conformal"], typer.Option(help="How the threshold is set.")
     ] = "pot",
+    merge: Annotated[
+        str | None, typer.Option(help="Alarms closer than this are one: 3h, or rows.")
+    ] = None,
+    on_delay: Annotated[
+        str | None, typer.Option(help="How long scores stay high before an alarm: 5min, or rows.")
+    ] = None,
     time: Annotated[
         str | None, typer.Option(help="Column of times (or two by commas); found if not given.")
     ] = None,
@@ -122,6 +128,13 @@ def train(
         missing=given["missing"], prefix=prefix, drop=(*given["drop"], *empty),
         duplicates=duplicates, start=str(logs[0].summary.start), end=str(last.end),
     )  # fmt: skip
+    period = logs[0].summary.period
+    made = made.replace(
+        policy=made.policy.replace(
+            merge_gap=row_count("--merge", merge, period, made.policy.merge_gap),
+            min_duration=row_count("--on-delay", on_delay, period, made.policy.min_duration),
+        )
+    )
     say(f"learns from {sum(map(len, learn)):,} rows; the last {sum(map(len, held)):,} calibrate")
     if overwrite:
         remove(out / CHECKPOINTS)
