@@ -70,10 +70,7 @@ def row_count(option: str, text: str | None, period: "pd.Timedelta | None", usua
         return usual
     if text.isdigit():
         return int(text)
-    try:
-        length = pd.Timedelta(text)
-    except ValueError:
-        length = pd.NaT
-    if pd.isna(length) or length < pd.Timedelta(0) or period is None:
+    length = pd.to_timedelta(text, errors="coerce")
+    if not length >= pd.Timedelta(0) or period is None:
         raise ValueError(f"{option} {text}: expected a number of rows or a duration such as 3h")
     return round(length / period)
