@@ -13,10 +13,12 @@ from tsgen.plant.controllers import ClockControl, Controller, LevelControl
 from tsgen.plant.demand import Demand
 from tsgen.plant.epanet import networks
 from tsgen.plant.reports import Bias, Denial, Freeze, Ramp, Replay, ReportAttack, SlowDrift
+from tsgen.plant.schedule import KINDS, random_attacks
 from tsgen.plant.sensors import Sensors
 from tsgen.plant.simulate import PlantRun, simulate_plant
 
 __all__ = [
+    "KINDS",
     "Attack",
     "Bias",
     "ClockControl",
@@ -35,5 +37,6 @@ __all__ = [
     "SlowDrift",
     "Surface",
     "networks",
+    "random_attacks",
     "simulate_plant",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,15 @@ class Surface(NamedTuple):
     """Pumps, valves and switched pipes, and the channels of each."""
     setpoints: Mapping[str, tuple[str, ...]]
     """Actuators under level control, and the channels of their setpoints."""
+
+
+def read_time(value: Any) -> pd.Timestamp | None:
+    """A time without time zone, ``None`` for anything else."""
+    try:
+        time = pd.Timestamp(value)
+    except (ValueError, TypeError):
+        return None
+    return None if pd.isna(time) or time.tzinfo is not None else time
 
 
 @dataclass(frozen=True)
@@ -46,8 +55,18 @@ class Attack:
         """Read the times."""
         for name in ("start", "end"):
             object.__setattr__(self, name, self._time(name))
-        if not self.start < self.end:  # type: ignore[operator]
+        if not self.begins < self.ends:
             self._refuse("end", self.end, f"a time after start={self.start}")
+
+    @property
+    def begins(self) -> pd.Timestamp:
+        """``start`` as a time."""
+        return pd.Timestamp(self.start)
+
+    @property
+    def ends(self) -> pd.Timestamp:
+        """``end`` as a time."""
+        return pd.Timestamp(self.end)
 
     @property
     def kind(self) -> str:
@@ -72,13 +91,11 @@ class Attack:
         return {("report", name) for name in self.channels(surface)}
 
     def _time(self, name: str) -> pd.Timestamp:
-        value = getattr(self, name)
-        try:
-            time = pd.Timestamp(value)
-        except (ValueError, TypeError):
-            time = pd.NaT
-        if pd.isna(time) or time.tzinfo is not None:
-            self._refuse(name, value, "a time without time zone, such as '2024-01-03 06:00'")
+        time = read_time(getattr(self, name))
+        if time is None:
+            self._refuse(
+                name, getattr(self, name), "a time without time zone, such as '2024-01-03 06:00'"
+            )
         return time
 
     def _number(self, name: str, low: float = -np.inf) -> None:
@@ -93,7 +110,7 @@ class Attack:
             if name not in names:
                 self._refuse("target", name, f"{self.wanted}: {', '.join(names) or 'it has none'}")
 
-    def _refuse(self, name: str, value: object, expected: str) -> None:
+    def _refuse(self, name: str, value: object, expected: str) -> NoReturn:
         raise ValueError(f"{self.kind}: {name}={str(value)!r}; expected {expected}")
 
 

@@ -17,11 +17,11 @@ class Demand(Options):
         e^{x_g(t) - s^2 / 2}
 
     p is the network's pattern, joined by straight lines between its steps (a plant has no jumps
-    every hour) and cut to whole days where it is longer than one; d is the shape of a day, with mean
-    1, peaks at about 9 and 19 and least at 2 o'clock, where the pattern is constant, else 1; w is
-    1 on working days and ``1 + weekend`` at weekends; D the day of the year; x an autoregression
-    of the group, independent of the others, of standard deviation s. Groups that supply water
-    (negative base demand) follow their pattern alone.
+    every hour) and cut to whole days where it is longer than one; d is the shape of a day, with
+    mean 1, peaks at about 9 and 19 and least at 2 o'clock, where the pattern is constant, else 1;
+    w is 1 on working days and ``1 + weekend`` at weekends; D the day of the year; x an
+    autoregression of the group, independent of the others, of standard deviation s. Groups
+    that supply water (negative base demand) follow their pattern alone.
 
     Args:
         daily: amplitude of d, in [0, 1).

@@ -60,7 +60,7 @@ def find_network(network: str | os.PathLike) -> Path:
 
 @cache
 def import_toolkit() -> tuple[type, dict[int, str]]:
-    """wntr's class for the toolkit and EPANET's words for its codes.
+    """The class of wntr for the toolkit, and EPANET's words for its codes.
 
     Raises:
         ImportError: if wntr or what it needs is not installed.

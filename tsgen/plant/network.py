@@ -249,7 +249,10 @@ class Network(Epanet):
         for i in range(1, self.integer("getcount", epanet.CONTROLS) + 1):
             kind, link, node = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
             setting, value = ctypes.c_double(), ctypes.c_double()
-            self.call("getcontrol", i, *map(ctypes.byref, (kind, link, setting, node, value)))
+            self.call(
+                "getcontrol", i, ctypes.byref(kind), ctypes.byref(link), ctypes.byref(setting),
+                ctypes.byref(node), ctypes.byref(value),
+            )  # fmt: skip
             state: State = {0.0: "closed", 1.0: "open"}.get(setting.value, setting.value)  # type: ignore[assignment]
             node_name = self._nodes[node.value] if node.value else ""
             found.append(

@@ -48,15 +48,15 @@ def plan_attacks(
                 f"attacks holds {attack!r}; expected Bias, Ramp, SlowDrift, Freeze, Replay, Denial,"
                 " Override or SetpointChange"
             )
-        moments = [("start", attack.start), ("end", attack.end)]
-        moments += [("source", attack.source)] if isinstance(attack, Replay) else []
+        moments = [("start", attack.begins), ("end", attack.ends)]
+        moments += [("source", attack.opens)] if isinstance(attack, Replay) else []
         for name, time in moments:
-            if not opening <= pd.Timestamp(time) <= closing:  # type: ignore[arg-type]
+            if not opening <= time <= closing:
                 raise ValueError(
                     f"{attack.kind} of {attack.target!r}: {name}={str(time)!r} lies outside the "
                     f"simulated span; expected {opening} to {closing}"
                 )
-        first, stop = (int(times.searchsorted(pd.Timestamp(t))) for t in (attack.start, attack.end))
+        first, stop = (int(times.searchsorted(t)) for t in (attack.begins, attack.ends))
         if first == stop:
             raise ValueError(
                 f"{attack.kind} of {attack.target!r}: no row lies in [{attack.start}, {attack.end})"

@@ -1,5 +1,6 @@
 """Attacks on what a plant reports: spoofing, freezing, replay and denial."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
@@ -146,14 +147,18 @@ class Replay(ReportAttack):
     def __post_init__(self) -> None:
         """Check that the window is over before it is replayed."""
         super().__post_init__()
-        length = self.end - self.start  # type: ignore[operator]
+        length, day = self.ends - self.begins, pd.Timedelta(days=1)
         if self.source is None:
-            source = self.start - -(-length // pd.Timedelta(days=1)) * pd.Timedelta(days=1)
-            object.__setattr__(self, "source", source)
+            object.__setattr__(self, "source", self.begins - math.ceil(length / day) * day)
         object.__setattr__(self, "source", self._time("source"))
-        if self.source + length > self.start:
-            latest = self.start - length
+        latest = self.begins - length
+        if self.opens > latest:
             self._refuse("source", self.source, f"{latest} or before: a window over at the start")
+
+    @property
+    def opens(self) -> pd.Timestamp:
+        """``source`` as a time."""
+        return pd.Timestamp(self.source)  # type: ignore[arg-type]
 
     def channels(self, surface: Surface) -> tuple[str, ...]:
         """The targets."""
@@ -161,7 +166,7 @@ class Replay(ReportAttack):
 
     def tampered(self, view: View) -> np.ndarray:
         """What was reported so many rows before."""
-        seconds = (self.start - self.source).total_seconds()  # type: ignore[operator]
+        seconds = (self.begins - self.opens).total_seconds()
         return view.past(view.row - round(seconds / view.seconds))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tsgen.plant import epanet
-from tsgen.plant.attacks import Attack, Surface
+from tsgen.plant.attacks import Attack, Surface, read_time
 from tsgen.plant.controllers import Controller, LevelControl, default_controllers
 from tsgen.plant.demand import Demand
 from tsgen.plant.loop import Layout, Trace, run_loop
@@ -163,28 +163,25 @@ def _times(
     days: float, step: str | pd.Timedelta, start: str | pd.Timestamp
 ) -> tuple[pd.DatetimeIndex, int]:
     try:
-        width = pd.Timedelta(step)
+        width = pd.Timedelta(step).total_seconds()
     except (ValueError, TypeError):
-        width = pd.NaT
-    if pd.isna(width) or not 60 <= width.total_seconds() <= 3600 or width.total_seconds() % 1:
+        width = np.nan
+    if not 60 <= width <= 3600 or width % 1:
         raise ValueError(
             f"step={step!r}; expected whole seconds from '1min' to '1h', such as '5min'"
         )
     number = isinstance(days, int | float | np.number) and not isinstance(days, bool)
     if not number or not 0 < days < 20000:
         raise ValueError(f"days={days!r}; expected a number above 0 and below 20000")
-    try:
-        first = pd.Timestamp(start)
-    except (ValueError, TypeError):
-        first = pd.NaT
-    if pd.isna(first) or first.tzinfo is not None:
+    first = read_time(start)
+    if first is None:
         raise ValueError(
             f"start={start!r}; expected a time without time zone, such as '2024-01-01'"
         )
-    rows = round(float(days) * 86400 / width.total_seconds())
+    rows = round(float(days) * 86400 / width)
     if rows < 2:
         raise ValueError(f"days={days!r}; expected at least two rows of step={step!r}")
-    return pd.date_range(first, periods=rows, freq=width), int(width.total_seconds())
+    return pd.date_range(first, periods=rows, freq=pd.Timedelta(seconds=width)), int(width)
 
 
 def _gauges(pressures: int | Sequence[str], network: Network) -> list[str]:
@@ -192,9 +189,11 @@ def _gauges(pressures: int | Sequence[str], network: Network) -> list[str]:
         if pressures < 0:
             raise ValueError(f"pressures={pressures}; expected at least 0, or names of junctions")
         return network.key_junctions(int(pressures))
-    names = list(pressures) if isinstance(pressures, Sequence) else [pressures]
+    names = [str(name) for name in pressures] if isinstance(pressures, Sequence) else []
+    if not isinstance(pressures, Sequence):
+        raise ValueError(f"pressures={pressures!r}; expected a number or names of junctions")
     for name in names:
-        if name not in network.junctions or names.count(name) > 1 or isinstance(pressures, str):
+        if name not in network.junctions or names.count(name) > 1:
             raise ValueError(
                 f"pressures holds {name!r}; expected a number or a list of names of different "
                 f"junctions, such as {', '.join(list(network.junctions)[:5])}"
