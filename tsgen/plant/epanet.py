@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import re
 import tempfile
 import threading
 from collections import Counter
@@ -12,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 _OPENING = threading.Lock()
+_OVERLONG = re.compile(r"^[^;\[\n]*\s(\d+:\d+:\d+:\S+)", re.MULTILINE)  # EPANET would abort
 
 # codes of EPANET 2.2 (epanet2_enums.h)
 DURATION, HYDRAULIC_STEP, PATTERN_STEP, PATTERN_START, REPORT_STEP, START_CLOCK = 0, 1, 3, 4, 5, 10
@@ -97,6 +99,12 @@ class Epanet:
 
     def __init__(self, path: Path) -> None:
         kind, self._words = import_toolkit()
+        wrong = _OVERLONG.search(path.read_text("latin-1"))
+        if wrong:
+            raise ValueError(
+                f"network={str(path)!r}: it holds the time {wrong[1]!r}, expected hours:minutes or "
+                "hours:minutes:seconds"
+            )
         self.warnings: Counter[int] = Counter()
         self.time = 0
         self._folder = tempfile.TemporaryDirectory(prefix="tsgen-plant-")

@@ -214,8 +214,7 @@ class Network(Epanet):
         outlets = [self._ends[i][1] for i in self.actuators.values()]
         zones: dict[str, list[int]] = {}
         for i in sorted(names, key=lambda i: (-self._bases[i], i)):
-            if self._bases[i] > 0:
-                zones.setdefault(self._near.get(i, ""), []).append(i)
+            zones.setdefault(self._near.get(i, ""), []).append(i)
         deepest = max(map(len, zones.values()), default=0)
         consumers = [z[k] for k in range(deepest) for z in zones.values() if k < len(z)]
         longest = max(len(outlets), len(consumers))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -30,12 +31,12 @@ def random_attacks(
 ) -> list[Attack]:
     """Plan attacks one after the other, a stretch of the span for each.
 
-    Kinds come equally often, in random order. Sensors, weighed so that levels, pressures and flows
-    are hit equally often, are targets of what acts on reports, actuators of ``Override`` (which
-    brings about the state the actuator is in less often); ``SetpointChange`` concerns all actuators
-    that switch at the same values of one sensor. ``Replay``
-    conceals an override on the actuator's own channels, so it makes two attacks of one event. A
-    ``SlowDrift`` lasts four times as long as the others, if its stretch allows.
+    Kinds come equally often, in random order. Sensors are targets of what acts on reports, levels,
+    pressures and flows equally often; actuators of ``Override``, which brings about the state that
+    the actuator of ``normal`` is in less often at those hours of the day. ``SetpointChange``
+    concerns all actuators that switch at the same values of one sensor. ``Replay`` conceals an
+    override on the actuator's own channels, so it makes two attacks of one event. A ``SlowDrift``
+    lasts four times as long as the others, if its stretch allows.
 
     Args:
         normal: a run without attacks of the plant to attack: it gives channels, rows and sizes.
@@ -121,7 +122,9 @@ class _Picker:
         moving = [name for name in normal.surface.sensors if self.sigma[name] > 0]
         groups = (([n for n in moving if n[0] == letter]) for letter in "LPF")
         self.sensors = [group for group in groups if group]
-        self.open = normal.frame.filter(regex="^S_").mean()
+        self.states = normal.frame.filter(regex="^S_")
+        times = pd.DatetimeIndex(normal.frame.index)
+        self.seconds = (times - times.normalize()).total_seconds().to_numpy()
         self.loops: dict[tuple[str, float | None, float | None], list[str]] = {}
         for control in normal.controllers:
             if isinstance(control, LevelControl):
@@ -143,15 +146,21 @@ class _Picker:
             return [SetpointChange(links, start, end, self._size(key[0]))]
         if kind in (Override, Replay):
             link = self._one(list(self.surface.actuators))
-            override = Override(
-                link, start, end, "closed" if self.open[f"S_{link}"] > 0.5 else "open"
-            )
+            override = Override(link, start, end, self._unusual(link, start, end))
             hidden = Replay(self.surface.actuators[link], start, end)
             return [override] if kind is Override else [override, hidden]
         name = self._one(self.sensors[self.rng.integers(len(self.sensors))])
         if issubclass(kind, Bias):
             return [kind(name, start, end, self._size(name))]
         return [kind(name, start, end)]
+
+    def _unusual(
+        self, link: str, start: pd.Timestamp, end: pd.Timestamp
+    ) -> Literal["open", "closed"]:
+        """The rarer state of an actuator at the hours from start to end."""
+        opens = (start - start.normalize()).total_seconds()
+        within = (self.seconds - opens) % 86400 < (end - start).total_seconds()
+        return "closed" if self.states.loc[within, f"S_{link}"].mean() > 0.5 else "open"
 
     def _one(self, names: Sequence[str]) -> str:
         return names[int(self.rng.integers(len(names)))]

@@ -110,6 +110,11 @@ def simulate_plant(
         watched = [c.sensor[2:] for c in plc if isinstance(c, LevelControl) and c.sensor[0] == "P"]
         gauges = list(dict.fromkeys([*_gauges(pressures, plant), *watched]))
         layout = Layout(plant, plc, gauges)
+        if not layout.surface.channels:
+            raise ValueError(
+                f"network={str(network)!r} has no tanks, pumps or valves; expected pressures of at "
+                f"least 1, not {pressures!r}"
+            )
         step = pd.Timedelta(seconds=seconds)
         planned = plan_attacks(attacks, layout.surface, times, step)
         random, faulty = np.random.SeedSequence(seed).spawn(2)
