@@ -123,13 +123,16 @@ class Epanet:
                 f"network={str(path)!r}: EPANET cannot read it, error {code} ({self.say(code)})"
             )
 
-    def call(self, name: str, *args: Any) -> None:
-        """Call a function of the toolkit with the project and these arguments.
+    def call(self, name: str, *args: Any) -> int:
+        """Call a function of the toolkit with the project and these arguments; count its warning.
+
+        Returns:
+            The code of the warning, 0 for none.
 
         Raises:
             RuntimeError: for an error of EPANET (codes from 100), with its code, words and time.
         """
-        code = getattr(self._library, f"EN_{name}")(self._project, *args)
+        code = int(getattr(self._library, f"EN_{name}")(self._project, *args))
         if code >= 100:
             raise RuntimeError(
                 f"EPANET error {code} in {name} after {self.time} s ({self.time / 86400:.3f} days) "
@@ -137,6 +140,7 @@ class Epanet:
             )
         if code:
             self.warnings[code] += 1
+        return code
 
     def integer(self, name: str, *args: Any) -> int:
         """An integer that a function of the toolkit returns."""
@@ -168,9 +172,12 @@ class Epanet:
         self.call(name, index, buffer)
         return buffer.value.decode("latin-1")
 
-    def run(self) -> None:
-        """ENrunH: solve the network at the present time."""
-        self.time = self.seconds("runH")
+    def run(self) -> int:
+        """ENrunH: solve the network at the present time; returns the code of a warning, or 0."""
+        time = ctypes.c_long()
+        code = self.call("runH", ctypes.byref(time))
+        self.time = time.value
+        return code
 
     def next(self) -> int:
         """ENnextH: move the tanks on to the next event, and say how many seconds that is."""

@@ -73,6 +73,7 @@ class Network(Epanet):
         groups: of the demand.
         pattern_offset: seconds into the cycle of the patterns at the first row.
         pattern_step: seconds that a value of a pattern holds.
+        negative_rows: rows at which the pressure of a consumer is below 0.
         substeps: rows that EPANET cut into several steps, since a tank ran full or empty.
     """
 
@@ -85,7 +86,7 @@ class Network(Epanet):
             raise
 
     def _read(self, step: int, clock: int) -> None:
-        self.step, self.substeps, self._row = step, 0, 0
+        self.step, self.substeps, self.negative_rows, self._row = step, 0, 0, 0
         nodes = range(1, self.integer("getcount", epanet.NODES) + 1)
         links = range(1, self.integer("getcount", epanet.LINKS) + 1)
         self._nodes = {i: self.text("getnodeid", i) for i in nodes}
@@ -154,8 +155,12 @@ class Network(Epanet):
         return np.array([self._node(i, epanet.HEAD) - e for i, e in self._elevations.items()])
 
     def solve(self) -> None:
-        """Solve the row: pressures and flows at its time."""
-        self.run()
+        """Solve the row: pressures and flows at its time.
+
+        EPANET tells one of several warnings; another one may hide negative pressures.
+        """
+        code = self.run()
+        self.negative_rows += code == epanet.NEGATIVE_PRESSURE or (code > 0 and self._negative())
 
     def advance(self) -> None:
         """Move the tanks on to the next row.
@@ -226,6 +231,12 @@ class Network(Epanet):
     def _node(self, index: int, parameter: int) -> float:
         return self.number("getnodevalue", index, parameter)
 
+    def _negative(self) -> bool:
+        return any(
+            self._node(i, epanet.PRESSURE) < 0 and self._node(i, epanet.DEMAND) > 0
+            for i in self.junctions.values()
+        )
+
     def _set_times(self, step: int, clock: int) -> None:
         start = self.seconds("gettimeparam", epanet.START_CLOCK)
         shift = self.seconds("gettimeparam", epanet.PATTERN_START)
@@ -256,7 +267,11 @@ class Network(Epanet):
             node_name = self._nodes[node.value] if node.value else ""
             found.append(
                 NetworkControl(
-                    self._links[link.value], state, kinds[kind.value], node_name, value.value
+                    self._links[link.value],
+                    state,
+                    kinds[kind.value],
+                    node_name,
+                    round(value.value, 6),  # from feet or metres and back: 17.1, not 17.0999...
                 )
             )
         for i in range(len(found), 0, -1):

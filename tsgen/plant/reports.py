@@ -82,13 +82,9 @@ class Bias(ReportAttack):
         return self.targets
 
     def tampered(self, view: View) -> np.ndarray:
-        """Values and the error of now; ``view`` says how far the attack has come."""
-        return view.values + self.size * self.share((view.row - view.first + 1) / self.rows(view))
-
-    @staticmethod
-    def rows(view: View) -> int:
-        """How many rows the attack lasts."""
-        return view.stop - view.first
+        """Values with the error of this row."""
+        done = (view.row - view.first + 1) / (view.stop - view.first)
+        return view.values + self.size * self.share(done)
 
     def share(self, done: float) -> float:
         """The error over ``size`` when the share ``done`` of the rows, in (0, 1], has come."""

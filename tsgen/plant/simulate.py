@@ -31,10 +31,10 @@ class PlantRun:
         physical: the true values, (T, C + extra): the channels of ``frame``, "Q_" and a tank or
             reservoir (flow into a tank, out of a reservoir) and "demand", the sum of all demands.
         attacks: kind, target, start, end and channels of each, in order of their start.
-        summary: network, seed, step (seconds), rows, units, the numbers of EPANET's warnings by
-            code (6 is negative pressure; of several at once EPANET tells one), the same in words,
-            ``negative_pressure``, the count of code 6, and ``substeps``, rows within which a tank
-            ran full or empty.
+        summary: network, seed, step (seconds), rows, units, how many times EPANET gave each warning
+            by code (of several at once it gives one), the same in words, ``negative_pressure``,
+            the number of rows at which a consumer's pressure is below 0, and ``substeps``, rows
+            within which a tank ran full or empty.
         controllers: the PLC's.
         surface: what can be attacked.
     """
@@ -242,6 +242,6 @@ def _summary(network: Network, path: Path, seed: int, rows: int) -> dict[str, An
         },
         "warnings": dict(network.warnings),
         "warnings_in_words": {code: network.say(code) for code in network.warnings},
-        "negative_pressure": network.warnings[epanet.NEGATIVE_PRESSURE],
+        "negative_pressure": network.negative_rows,
         "substeps": network.substeps,
     }
