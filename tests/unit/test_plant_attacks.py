@@ -166,6 +166,20 @@ def test_a_denied_sensor_reports_nothing_and_the_controller_keeps_the_last_value
     assert little(tmp_path).physical["L_T"].max() < 7.5
 
 
+def test_frozen_and_denied_channels_hold_what_arrived_before_a_drop_out():
+    sensors = EXACT.replace(dropout=0.3, dropout_rows=4.0)
+    attacks = [Freeze(("L_1", "L_2", "L_3"), START, END)]
+    attacks += [Denial(n, START, END, shown="last") for n in ("P_119", "P_10", "F_10", "F_330")]
+    run = plant(attacks, sensors=sensors)
+    attacked = list(run.truth.columns[run.truth.any()])
+    before = run.frame[attacked].iloc[FIRST - 1]
+    assert before.isna().any() and before.notna().any()
+    held = run.frame[attacked].iloc[:FIRST].ffill().iloc[-1]
+    for name in attacked:
+        shown = run.frame[name].iloc[INSIDE].dropna()
+        assert 0 < len(shown) < 96 and (shown == held[name]).all()
+
+
 # --- what controllers make of it --------------------------------------------------------------
 
 
@@ -285,6 +299,8 @@ EARLY = ("2024-01-01 06:00", "2024-01-01 09:00")
             [Bias("L_1", "2024-01-03 00:01", "2024-01-03 00:02", 1.0)],
             "no row lies in [2024-01-03 00:01:00, 2024-01-03 00:02:00)",
         ),
+        ([Override("330", START, END, 0.5)], "state='0.5'; expected 'open' or 'closed' for a pipe"),
+        (Bias("L_1", START, END, 1.0), "attacks is one Bias; expected a list"),
         (["bias"], "attacks holds 'bias'; expected Bias, Ramp"),
     ],
 )

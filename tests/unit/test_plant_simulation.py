@@ -16,8 +16,9 @@ from tsgen.anomaly.log import read_runs
 from tsgen.plant import ClockControl, Demand, LevelControl, Sensors, networks, simulate_plant
 from tsgen.plant.controllers import supply_factor
 from tsgen.plant.epanet import Epanet, import_toolkit
-from tsgen.plant.network import Group, Network
+from tsgen.plant.network import Network
 from tsgen.plant.noise import autoregression, drop_outs
+from tsgen.plant.reading import Group
 
 wntr = pytest.importorskip("wntr", reason='needs wntr: pip install "tsgen-forecast[plant]"')
 
@@ -125,6 +126,16 @@ def test_pumps_without_controls_fill_the_nearest_tank():
     assert control.sensor == "L_T-4"
     assert control.low == pytest.approx(low + 0.4 * (high - low))
     assert control.high == pytest.approx(low + 0.85 * (high - low))
+
+
+def test_rules_of_the_file_are_dropped_and_counted(tmp_path):
+    path = basin(tmp_path)
+    rule = "[RULES]\nRULE 1\nIF TANK T LEVEL BELOW 4.9\nTHEN PUMP PU STATUS IS OPEN\n[END]"
+    path.write_text(path.read_text().replace("[END]", rule))
+    ruled = simulate_plant(1, network=path, demand=CONSTANT, sensors=EXACT)
+    assert ruled.summary["rules_dropped"] == 1
+    plain = simulate_plant(1, network=basin(tmp_path), demand=CONSTANT, sensors=EXACT)
+    pd.testing.assert_frame_equal(ruled.physical, plain.physical)
 
 
 def test_own_controllers_replace_those_of_the_network(tmp_path):
@@ -242,7 +253,7 @@ def test_drop_outs_take_the_share_that_follows_from_rate_and_length():
     assert missing.mean() == pytest.approx(1 - alive, abs=error)
 
 
-def sensed(month, **changes):
+def sensed(**changes):
     run = simulate_plant(
         30, network="Net3", step="15min", seed=4, sensors=EXACT.replace(**changes),
         controllers=[ClockControl("10", ((1.0, "open"), (15.0, "closed")))],
@@ -251,8 +262,8 @@ def sensed(month, **changes):
     return run, (run.frame - run.physical[run.frame.columns]), spans
 
 
-def test_noise_is_white_and_has_the_size_of_its_share_of_the_span(month):
-    run, error, spans = sensed(month, noise=0.01)
+def test_noise_is_white_and_has_the_size_of_its_share_of_the_span():
+    run, error, spans = sensed(noise=0.01)
     for name, span in spans.items():
         x = error[name].to_numpy()
         assert x.std() == pytest.approx(0.01 * span, rel=4 / np.sqrt(2 * len(x)))
@@ -261,9 +272,8 @@ def test_noise_is_white_and_has_the_size_of_its_share_of_the_span(month):
     assert (error[exact] == 0).all().all()
 
 
-def test_reports_are_multiples_of_the_resolution_and_nearest(month):
-    _, error, spans = sensed(month, resolution=0.02)
-    run, _, _ = sensed(month, resolution=0.02)
+def test_reports_are_multiples_of_the_resolution_and_nearest():
+    run, error, spans = sensed(resolution=0.02)
     for name, span in spans.items():
         steps = run.frame[name] / (0.02 * span)
         np.testing.assert_allclose(steps, steps.round(), atol=1e-6)
@@ -271,8 +281,8 @@ def test_reports_are_multiples_of_the_resolution_and_nearest(month):
         assert error[name].abs().max() > 0.009 * span
 
 
-def test_drift_is_slow_and_does_not_return_to_zero_at_once(month):
-    _, error, spans = sensed(month, drift=0.01, drift_days=2.0)
+def test_drift_is_slow_and_does_not_return_to_zero_at_once():
+    _, error, spans = sensed(drift=0.01, drift_days=2.0)
     rows = 2 * 96
     scaled = np.concatenate([(error[n] / (0.01 * s)).to_numpy() for n, s in spans.items()])
     increments = np.concatenate([np.diff(error[n] / (0.01 * s)) for n, s in spans.items()])
@@ -465,6 +475,10 @@ def test_months_of_five_minutes_take_seconds():
         ({"pressures": -1}, "pressures=-1; expected at least 0"),
         ({"pressures": ["105", "nowhere"]}, "pressures holds 'nowhere'"),
         ({"pressures": ["105", "105"]}, "pressures holds '105'"),
+        ({"demand": 0.1}, "demand=0.1; expected a Demand"),
+        ({"sensors": "good"}, "sensors='good'; expected a Sensors"),
+        ({"controllers": [LevelControl("330", "L_1", 1.0, 2.0, below=0.5)]}, "state 0.5; expected"),
+        ({"controllers": [ClockControl("10", ((1.0, -1.0),))]}, "state -1.0; expected"),
         ({"controllers": ["pump"]}, "controllers holds 'pump'"),
         ({"controllers": [LevelControl("9", "L_1", 1.0, 2.0)]}, "link='9'; expected one of"),
         ({"controllers": [LevelControl("10", "L_9", 1.0, 2.0)]}, "sensor='L_9'; expected one of"),

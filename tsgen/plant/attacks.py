@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple, NoReturn
 import numpy as np
 import pandas as pd
 
-from tsgen.plant.network import State
+from tsgen.plant.reading import State
 
 
 class Surface(NamedTuple):
@@ -21,6 +21,8 @@ class Surface(NamedTuple):
     """Pumps, valves and switched pipes, and the channels of each."""
     setpoints: Mapping[str, tuple[str, ...]]
     """Actuators under level control, and the channels of their setpoints."""
+    pipes: tuple[str, ...] = ()
+    """Actuators that are pipes: open or closed, and no other state."""
 
 
 def read_time(value: Any) -> pd.Timestamp | None:
@@ -143,6 +145,8 @@ class Override(Attack):
     def channels(self, surface: Surface) -> tuple[str, ...]:
         """The actuator's channels."""
         self._known(tuple(surface.actuators))
+        if not isinstance(self.state, str) and set(self.targets) & set(surface.pipes):
+            self._refuse("state", self.state, "'open' or 'closed' for a pipe")
         return tuple(name for target in self.targets for name in surface.actuators[target])
 
     def points(self, surface: Surface) -> set[tuple[str, str]]:

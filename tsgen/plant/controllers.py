@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from tsgen.core import Options
-from tsgen.plant.network import Network, NetworkControl, State
+from tsgen.plant.network import Network
+from tsgen.plant.reading import NetworkControl, State
 
 
 class Controller(Options, ABC):
@@ -17,6 +18,11 @@ class Controller(Options, ABC):
     """
 
     link: str
+
+    @property
+    @abstractmethod
+    def states(self) -> tuple[State, ...]:
+        """All states it may command."""
 
     @abstractmethod
     def command(
@@ -67,6 +73,11 @@ class LevelControl(Controller):
                 f"LevelControl of {self.link!r}: low={self.low:g} must be below high={self.high:g}"
             )
 
+    @property
+    def states(self) -> tuple[State, ...]:
+        """Two."""
+        return (self.below, self.above)
+
     def command(
         self, reported: Mapping[str, float], hour: float, last: State, shift: float
     ) -> State:
@@ -97,6 +108,11 @@ class ClockControl(Controller):
                 f"ClockControl of {self.link!r}: times={self.times!r}; expected at least one "
                 "(hour, state), hours in [0, 24), none twice"
             )
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """One of each time."""
+        return tuple(state for _, state in self.times)
 
     def command(
         self, reported: Mapping[str, float], hour: float, last: State, shift: float

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from tsgen.core import Options
-from tsgen.plant.network import Group
 from tsgen.plant.noise import autoregression
+from tsgen.plant.reading import Group
 
 _WARMEST = 201  # day of the year, 20 July
 

@@ -8,8 +8,9 @@ import pandas as pd
 
 from tsgen.plant.attacks import Override, SetpointChange, Surface
 from tsgen.plant.controllers import Controller, LevelControl, supply_factor
-from tsgen.plant.network import Network, State
+from tsgen.plant.network import Network
 from tsgen.plant.plan import Planned
+from tsgen.plant.reading import State
 from tsgen.plant.reports import ReportAttack, View
 from tsgen.plant.sensors import Faults, quantised
 
@@ -57,6 +58,7 @@ class Layout:
                 link: tuple(name for name, other, _ in self.setpoints if other == link)
                 for _, link, _ in self.setpoints
             },
+            tuple(network.pipes),
         )
 
 

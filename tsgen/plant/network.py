@@ -1,55 +1,14 @@
 """The hydraulics of a plant: a network of EPANET, stepped row by row from within."""
 
 import ctypes
-from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 
 from tsgen.plant import epanet
 from tsgen.plant.epanet import Epanet
-
-State: TypeAlias = float | Literal["open", "closed"]
-"""What an actuator is told: open, closed, a pump's relative speed or a valve's setting."""
-
-
-@dataclass(frozen=True)
-class Group:
-    """Junctions whose demand moves together: one pattern of the network in one zone.
-
-    Args:
-        zone: the name of the nearest tank, "" without tanks.
-        pattern: the network's multipliers of a cycle, (K,).
-        base: the sum of the base demands, in the network's unit of flow.
-        supply: whether the base demands are negative: water comes in here.
-    """
-
-    zone: str
-    pattern: np.ndarray
-    base: float
-    supply: bool
-
-
-@dataclass(frozen=True)
-class NetworkControl:
-    """A simple control of the network's file.
-
-    Args:
-        link: what it switches.
-        state: to what.
-        kind: "below" and "above" a level or pressure, "timer" since the start, "clock" of the day.
-        node: whose level or pressure, "" for times.
-        value: that level or pressure in the network's unit, or seconds.
-    """
-
-    link: str
-    state: State
-    kind: str
-    node: str
-    value: float
+from tsgen.plant.reading import Group, State, read_pattern, take_controls, zones
 
 
 class Network(Epanet):
@@ -67,6 +26,7 @@ class Network(Epanet):
     Attributes:
         tanks, reservoirs, junctions: EPANET's index of each, by name.
         actuators: of pumps, valves and the pipes that controls of the file switch.
+        pumps, valves, pipes: names of the actuators of each sort.
         lowest, highest: level of each tank, by name.
         controls: that the file has; EPANET no longer knows them.
         rules: how many rules the file had.
@@ -98,10 +58,10 @@ class Network(Epanet):
             {self._nodes[i]: i for i in nodes if kinds[i] == kind}
             for kind in (epanet.JUNCTION, epanet.RESERVOIR, epanet.TANK)
         )
-        # a tank that cannot change is a reservoir to the plant
         self.lowest = {n: self._node(i, epanet.MIN_LEVEL) for n, i in self.tanks.items()}
         self.highest = {n: self._node(i, epanet.MAX_LEVEL) for n, i in self.tanks.items()}
-        self.controls = self._take_controls()
+        self.rules = self.integer("getcount", epanet.RULES)
+        self.controls = take_controls(self, self._nodes, self._links)
         switched = {control.link for control in self.controls}
         fixed = (epanet.CHECK_VALVE, epanet.GENERAL_VALVE)
         self.actuators = {
@@ -111,8 +71,10 @@ class Network(Epanet):
         }
         self.pumps = [n for n, i in self.actuators.items() if self._types[i] == epanet.PUMP]
         self.valves = [n for n, i in self.actuators.items() if self._types[i] > epanet.PUMP]
+        self.pipes = [n for n, i in self.actuators.items() if self._types[i] == epanet.PIPE]
         self._set_times(step, clock)
-        self._near = self._zones()
+        passages = [ends for i, ends in self._ends.items() if self._types[i] != epanet.PUMP]
+        self._near = zones(self.tanks, passages)
         self._make_groups()
         self._elevations = {i: self._node(i, epanet.ELEVATION) for i in self.tanks.values()}
         self.call("setoption", 14, ctypes.c_double(10))  # UNBALANCED: go on after 10 more trials
@@ -250,54 +212,6 @@ class Network(Epanet):
         ):
             self.call("settimeparam", parameter, ctypes.c_long(value))
 
-    def _take_controls(self) -> list[NetworkControl]:
-        kinds = {
-            epanet.LOW_LEVEL: "below", epanet.HIGH_LEVEL: "above", epanet.TIMER: "timer",
-            epanet.TIME_OF_DAY: "clock",
-        }  # fmt: skip
-        found = []
-        for i in range(1, self.integer("getcount", epanet.CONTROLS) + 1):
-            kind, link, node = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
-            setting, value = ctypes.c_double(), ctypes.c_double()
-            self.call(
-                "getcontrol", i, ctypes.byref(kind), ctypes.byref(link), ctypes.byref(setting),
-                ctypes.byref(node), ctypes.byref(value),
-            )  # fmt: skip
-            state: State = {0.0: "closed", 1.0: "open"}.get(setting.value, setting.value)  # type: ignore[assignment]
-            node_name = self._nodes[node.value] if node.value else ""
-            found.append(
-                NetworkControl(
-                    self._links[link.value],
-                    state,
-                    kinds[kind.value],
-                    node_name,
-                    round(value.value, 6),  # from feet or metres and back: 17.1, not 17.0999...
-                )
-            )
-        for i in range(len(found), 0, -1):
-            self.call("deletecontrol", i)
-        self.rules = self.integer("getcount", epanet.RULES)
-        for i in range(self.rules, 0, -1):
-            self.call("deleterule", i)
-        return found
-
-    def _zones(self) -> dict[int, str]:
-        """The nearest tank of each node, by the number of links between, pumps not counting."""
-        beside: dict[int, list[int]] = {}
-        for i, (first, last) in self._ends.items():
-            if self._types[i] != epanet.PUMP:
-                beside.setdefault(first, []).append(last)
-                beside.setdefault(last, []).append(first)
-        near = {i: name for name, i in self.tanks.items()}
-        waiting = deque(near)
-        while waiting:
-            node = waiting.popleft()
-            for other in beside.get(node, ()):
-                if other not in near:
-                    near[other] = near[node]
-                    waiting.append(other)
-        return near
-
     def _make_groups(self) -> None:
         self._bases = dict.fromkeys(self.junctions.values(), 0.0)
         members: dict[tuple[int, str, bool], list[tuple[int, int, float]]] = {}
@@ -317,11 +231,5 @@ class Network(Epanet):
             for node, k, _ in rows:
                 self.call("setdemandpattern", node, k, index)
             base = sum(row[2] for row in rows)
-            self.groups.append(Group(zone, self._pattern(pattern), base, supply))
+            self.groups.append(Group(zone, read_pattern(self, pattern), base, supply))
             self._patterns.append(index)
-
-    def _pattern(self, index: int) -> np.ndarray:
-        if not index:
-            return np.ones(1)
-        length = self.integer("getpatternlen", index)
-        return np.array([self.number("getpatternvalue", index, k + 1) for k in range(length)])

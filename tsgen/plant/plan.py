@@ -41,6 +41,8 @@ def plan_attacks(
     """
     planned: list[Planned] = []
     held: list[tuple[tuple[str, str], Planned]] = []
+    if isinstance(attacks, Attack):
+        raise ValueError(f"attacks is one {attacks.kind}; expected a list of attacks")
     opening, closing = times[0], times[-1] + step
     for attack in attacks:
         if not isinstance(attack, Attack):

@@ -31,10 +31,10 @@ class PlantRun:
         physical: the true values, (T, C + extra): the channels of ``frame``, "Q_" and a tank or
             reservoir (flow into a tank, out of a reservoir) and "demand", the sum of all demands.
         attacks: kind, target, start, end and channels of each, in order of their start.
-        summary: network, seed, step (seconds), rows, units, how many times EPANET gave each warning
-            by code (of several at once it gives one), the same in words, ``negative_pressure``,
-            the number of rows at which a consumer's pressure is below 0, and ``substeps``, rows
-            within which a tank ran full or empty.
+        summary: network, seed, step (seconds), rows, units, how many rules were dropped, how many
+            times EPANET gave each warning by code (of several at once it gives one), the same in
+            words, ``negative_pressure``, the number of rows at which a consumer's pressure is below
+            0, and ``substeps``, rows within which a tank ran full or empty.
         controllers: the PLC's.
         surface: what can be attacked.
     """
@@ -101,6 +101,9 @@ def simulate_plant(
     times, seconds = _times(days, step, start)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed={seed!r} must be an integer of at least 0")
+    for name, given, kind in (("demand", demand, Demand), ("sensors", sensors, Sensors)):
+        if given is not None and not isinstance(given, kind):
+            raise ValueError(f"{name}={given!r}; expected a {kind.__name__} or None")
     demand, sensors = demand or Demand(), sensors or Sensors()
     path = epanet.find_network(network)
     clock = int((times[0] - times[0].normalize()).total_seconds())
@@ -215,6 +218,12 @@ def _check_controllers(controllers: Sequence[Controller], network: Network) -> N
             raise ValueError(
                 f"{name}: link={control.link!r}; expected one of {', '.join(network.actuators)}"
             )
+        for state in control.states:
+            if not isinstance(state, str) and (control.link in network.pipes or not state >= 0):
+                raise ValueError(
+                    f"{name} of {control.link!r}: state {state!r}; expected 'open', 'closed' or, of"
+                    " pumps and valves, a number of at least 0"
+                )
         if isinstance(control, LevelControl):
             _check_sensor(name, control.sensor, network)
 
@@ -240,6 +249,7 @@ def _summary(network: Network, path: Path, seed: int, rows: int) -> dict[str, An
             "pressure": "m" if metric else "psi",
             "flow": network.flow_unit,
         },
+        "rules_dropped": network.rules,
         "warnings": dict(network.warnings),
         "warnings_in_words": {code: network.say(code) for code in network.warnings},
         "negative_pressure": network.negative_rows,
