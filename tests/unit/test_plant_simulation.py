@@ -225,6 +225,8 @@ def test_demand_noise_is_an_autoregression_of_mean_one():
         found = np.corrcoef(log[:-lag], log[lag:])[0, 1]
         assert found == pytest.approx(np.exp(-lag / 4), abs=4 / np.sqrt(effective))
     assert abs(noisy.mean() - 1) < 4 * 0.1 / np.sqrt(effective)
+    white = multipliers(CONSTANT.replace(noise=0.4, memory_hours=0.0))
+    assert abs(white.mean() - 1) < 4 * np.sqrt(np.expm1(0.4**2) / len(white))
     supply = Group("", np.ones(1), -10.0, True)
     np.testing.assert_array_equal(multipliers(Demand(), supply), 1)
 
@@ -270,6 +272,26 @@ def test_noise_is_white_and_has_the_size_of_its_share_of_the_span():
         assert abs(np.corrcoef(x[:-1], x[1:])[0, 1]) < 4 / np.sqrt(len(x))
     exact = [n for n in run.frame if n[:2] in ("S_", "LO", "HI")]
     assert (error[exact] == 0).all().all()
+
+
+def test_the_span_of_pressures_and_flows_is_their_largest_value_on_a_quiet_day():
+    calm = simulate_plant(1, network="Net1", demand=CONSTANT, sensors=EXACT)
+    noisy = simulate_plant(20, network="Net1", sensors=EXACT.replace(noise=0.01), seed=2)
+    for name in ("P_10", "P_22", "F_9"):
+        error = (noisy.frame[name] - noisy.physical[name]).to_numpy()
+        span = error.std() / 0.01
+        assert span == pytest.approx(calm.physical[name].max(), rel=0.04)
+
+
+def test_patterns_follow_the_clock_of_the_first_row():
+    """Net2 starts at 8 o'clock, the others at midnight."""
+    for name, hour, expected in (("Net2", 8, 0), ("Net2", 9, 1), ("Net2", 0, 16), ("Net1", 5, 5)):
+        with Network(networks()[name], 900, hour * 3600) as network:
+            assert network.pattern_offset == expected * 3600
+    options = {"network": "Net1", "demand": CONSTANT, "sensors": EXACT}
+    day = simulate_plant(1, **options).physical["demand"]
+    noon = simulate_plant(0.5, start="2024-01-01 12:00", **options).physical["demand"]
+    pd.testing.assert_series_equal(day.loc[noon.index], noon, check_freq=False, rtol=1e-9)
 
 
 def test_reports_are_multiples_of_the_resolution_and_nearest():
