@@ -13,11 +13,10 @@ import argparse
 import time
 from pathlib import Path
 
-import pandas as pd
 import torch
-from plant import ATTACKED, HOLD, LEARN, QUIET, Parts, build, measure, simulate
+from plant import ATTACKED, HELD, NORMAL, QUIET, Parts, build, measure, simulate
 
-from tsgen.anomaly import Detector
+from tsgen.anomaly import Detector, hold_out
 from tsgen.anomaly.metrics import plain_pca
 from tsgen.report import write_plant_report
 
@@ -34,8 +33,7 @@ SHOWN = {
 def write_logs(parts: Parts, folder: Path) -> None:
     """The logs as an operator has them, and the table of attacks."""
     folder.mkdir(parents=True, exist_ok=True)
-    normal = pd.concat([parts.learn, parts.hold])
-    for name, frame in (("normal", normal), ("attacked", parts.attacked)):
+    for name, frame in (("normal", parts.normal), ("attacked", parts.attacked)):
         frame.round(4).to_csv(folder / f"plant_{name}.csv", index_label="time")
     table = parts.run.attacks.assign(target=[" ".join(c) for c in parts.run.attacks["channels"]])
     table[["kind", "start", "end", "target"]].to_csv(folder / "plant_attacks.csv", index=False)
@@ -56,9 +54,9 @@ def main() -> None:
     parts = simulate(args.seed)
     write_logs(parts, args.out.parent)
     print(
-        f"A water plant (EPANET's Net3, {parts.learn.shape[1]} tags, a row every 10 minutes): "
-        f"{LEARN} days to learn from, {HOLD} to set the threshold for {BUDGET:g} false alarm a day,"
-        f" {QUIET} without and {ATTACKED} with attacks, {len(parts.targets)} of them "
+        f"A water plant (EPANET's Net3, {parts.normal.shape[1]} tags, a row every 10 minutes): "
+        f"{NORMAL} days, of which {HELD:.0%} set the threshold for {BUDGET:g} false alarm a day, "
+        f"then {QUIET} without and {ATTACKED} with attacks, {len(parts.targets)} of them "
         f"({time.perf_counter() - begun:.0f} s to simulate)",
         flush=True,
     )
@@ -72,8 +70,9 @@ def main() -> None:
         figures = "".join(f"{row[key]:>20.3f}" for key in SHOWN)
         print(f"{name:<14}{figures}{spent:>20.0f}", flush=True)
         found[name] = made
-    plain = plain_pca().fit(parts.learn)
-    plain.calibrate(parts.hold, false_alarms_per_day=BUDGET)
+    learn, held = hold_out([parts.normal], HELD)
+    plain = plain_pca().fit(learn)
+    plain.calibrate(held, false_alarms_per_day=BUDGET)
     names = list(parts.attacked.columns)
     made = found["tfdpm"]
     path = write_plant_report(
@@ -83,7 +82,7 @@ def main() -> None:
         made.scored(parts.attacked),
         title="A water plant under attack",
         about=f"{ATTACKED} days of a simulated plant, seed {args.seed}; the detector learnt from "
-        f"{LEARN} days without attacks.",
+        f"{NORMAL} days without attacks.",
         labels=parts.labels,
         targets=[[names[i] for i in event] for event in parts.targets],
         reference=plain,

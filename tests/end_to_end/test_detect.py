@@ -65,7 +65,7 @@ def test_training_keeps_the_budget_and_says_so(folder, tmp_path, capsys):
     told = json.loads(out.out)
     assert told["rows"] == 6000 and told["channels"] == 4 and not told["extrapolated"]
     assert told["days"] == pytest.approx(1800 / 144, rel=0.01) and told["likely"][0] < 1
-    assert "learns from 4,200 rows; the last 1,800 calibrate" in out.err
+    assert "learns from 4,200 rows; 1,800 others calibrate" in out.err
     assert "1 binary" in out.err and "false alarms a day" in out.err
     made = Detector.load(tmp_path / "m")
     quiet = plant("2024-06-01", 14400, 7)

@@ -1,10 +1,12 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.signal import lfilter
 from scipy.stats import genpareto
 
+from tsgen.anomaly import hold_out
 from tsgen.anomaly.events import AlarmPolicy, find_events
 from tsgen.anomaly.thresholds import Calibration, MADThreshold, QuantileThreshold, calibrate
 
@@ -196,3 +198,21 @@ def test_bad_input(scores, options, message):
 def test_options_out_of_range(threshold):
     with pytest.raises(ValueError, match=r"must lie in|must be above"):
         threshold()
+
+
+def test_every_season_is_learnt_from_and_held_out():
+    """The ends of pieces of all rows, whatever the runs; nothing is lost and nothing is twice."""
+    whole = pd.DataFrame({"x": np.arange(1000)})
+    learn, held = hold_out([whole], 0.3, pieces=2)
+    assert [(part["x"].min(), part["x"].max()) for part in held] == [(350, 499), (850, 999)]
+    assert [(part["x"].min(), part["x"].max()) for part in learn] == [(0, 349), (500, 849)]
+    runs = [whole.iloc[:420], whole.iloc[420:900], whole.iloc[900:]]
+    learn, held = hold_out(runs, 0.3, pieces=2)
+    assert [(part["x"].min(), part["x"].max()) for part in held] == [
+        (350, 419), (420, 499), (850, 899), (900, 999)
+    ]  # fmt: skip
+    both = pd.concat([*learn, *held])["x"].sort_values().to_list()
+    assert both == list(range(1000))
+    for share, pieces in ((0, 5), (1, 5), (0.3, 0)):
+        with pytest.raises(ValueError, match=f"share={share} must lie .* pieces={pieces}"):
+            hold_out([whole], share, pieces)

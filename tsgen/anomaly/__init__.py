@@ -11,6 +11,7 @@ from tsgen.anomaly.baselines import (
 from tsgen.anomaly.detector import Detector, Scored
 from tsgen.anomaly.events import AlarmPolicy, Event, find_events
 from tsgen.anomaly.forecast import ForecastDetector
+from tsgen.anomaly.log import hold_out
 from tsgen.anomaly.readout import Readout
 from tsgen.anomaly.scorers import DenoisingError, Energy, NegativeLogLikelihood, SampleScore, Scorer
 from tsgen.anomaly.stream import Alarm
@@ -49,4 +50,5 @@ __all__ = [
     "VARDetector",
     "calibrate",
     "find_events",
+    "hold_out",
 ]

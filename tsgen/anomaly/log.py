@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -60,6 +61,41 @@ def settled(recorded: np.ndarray, memory: int) -> np.ndarray:
     total = np.concatenate([[0], np.cumsum(recorded[1:] | recorded[:-1])])
     count = len(recorded) - memory - 1
     return total[memory : memory + count] - total[:count] >= memory - memory // 16
+
+
+def hold_out(
+    runs: Sequence[pd.DataFrame], share: float, pieces: int = 5
+) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
+    """Divide normal data: what to learn from, and what to calibrate on.
+
+    The rows of all runs are cut into pieces of equal length, of each of which the end is held out:
+    what is held out has all seasons of what is learnt from.
+
+    Args:
+        runs: one after the other.
+        share: of the rows that are held out, in (0, 1).
+        pieces: at least 1, of which the end of the data is held out.
+
+    Returns:
+        Runs to learn from and runs that were held out.
+
+    Raises:
+        ValueError: for a share or pieces out of range.
+    """
+    if not 0 < share < 1 or pieces < 1:
+        raise ValueError(f"share={share} must lie in (0, 1) and pieces={pieces} be at least 1")
+    total = sum(map(len, runs))
+    edges = np.linspace(0, total, pieces + 1)
+    cuts = np.stack([edges[1:] - share * np.diff(edges), edges[1:]], 1).round().astype(int).ravel()
+    found: tuple[list[pd.DataFrame], list[pd.DataFrame]] = ([], [])
+    start = 0
+    for run in runs:
+        inner = cuts[(cuts > start) & (cuts < start + len(run))] - start
+        for first, last in pairwise([0, *inner.tolist(), len(run)]):
+            number = int(np.searchsorted(cuts, start + first, side="right"))
+            found[number % 2].append(run.iloc[first:last])
+        start += len(run)
+    return found
 
 
 def read_runs(data: Data, names: Sequence[str] | None = None) -> list[Log]:

@@ -30,18 +30,6 @@ def normal_runs(frames: "list[pd.DataFrame]", logs: "list[PlantLog]") -> "list[p
     return found
 
 
-def divide(
-    runs: "list[pd.DataFrame]", count: int
-) -> "tuple[list[pd.DataFrame], list[pd.DataFrame]]":
-    """Runs with the first so many rows, and the others."""
-    first, second = [], []
-    for run in runs:
-        first += [run.iloc[:count]] if count > 0 else []
-        second += [run.iloc[max(count, 0) :]] if count < len(run) else []
-        count -= len(run)
-    return first, second
-
-
 def as_rows(text: str | None) -> str | int | None:
     """A number of rows, or a duration as it is written."""
     return int(text) if text is not None and text.isdigit() else text

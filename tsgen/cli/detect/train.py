@@ -10,7 +10,7 @@ from tsgen.cli.checks import check_folder, working
 from tsgen.cli.common import JsonOption, QuietOption, SeedOption, ThreadsOption, at_least
 from tsgen.cli.common import set_threads as limit_threads
 from tsgen.cli.detect.folder import MODEL, Reading, save_detector, words
-from tsgen.cli.detect.rows import as_rows, divide, kinds_in, normal_runs, row_count
+from tsgen.cli.detect.rows import as_rows, kinds_in, normal_runs, row_count
 from tsgen.cli.folder import CHECKPOINTS, check_free, remove
 from tsgen.cli.output import note, print_json
 
@@ -39,7 +39,7 @@ def train(
         int | None, typer.Option(callback=at_least(1), help="Of a network's training.")
     ] = None,
     calibrate: Annotated[
-        float, typer.Option(help="Share of the log, its end, that sets the threshold.")
+        float, typer.Option(help="Share of the log that sets the threshold.")
     ] = 0.3,
     method: Annotated[
         Literal["pot", "conformal"], typer.Option(help="How the threshold is set.")
@@ -86,9 +86,9 @@ def train(
 ) -> None:
     """Learn from a log without attacks, and set the threshold for a budget of false alarms.
 
-    The first part of the log is learnt from, its end, --calibrate, sets the threshold. Rows that a
-    column of labels calls attacks are left out. A training that was interrupted goes on when the
-    command is given again.
+    The log is cut into five pieces, so that all seasons count; the ends of these, --calibrate, set
+    the threshold, and the rest is learnt from. Rows that a column of labels calls attacks are left
+    out. A training that was interrupted goes on when the command is given again.
 
         tsgen detect train plant.csv --out model/ --false-alarms-per-day 0.5
     """
@@ -100,6 +100,7 @@ def train(
     if not overwrite:
         check_free(out, bool(_estimator(made)), MODEL)
 
+    from tsgen.anomaly import hold_out
     from tsgen.data.plant import read_logs
 
     given: dict[str, Any] = {
@@ -119,7 +120,7 @@ def train(
     skipped = sum(len(one) for one in logs) - rows
     if skipped:
         say(f"left out: {skipped:,} rows that the labels call attacks")
-    learn, held = divide(runs, round((1 - calibrate) * rows))
+    learn, held = hold_out(runs, calibrate)
     last = logs[-1].summary
     reading = Reading(
         tags=tuple(map(str, runs[0].columns)),
@@ -135,7 +136,7 @@ def train(
             min_duration=row_count("--on-delay", on_delay, period, made.policy.min_duration),
         )
     )
-    say(f"learns from {sum(map(len, learn)):,} rows; the last {sum(map(len, held)):,} calibrate")
+    say(f"learns from {sum(map(len, learn)):,} rows; {sum(map(len, held)):,} others calibrate")
     if overwrite:
         remove(out / CHECKPOINTS)
     begun = clock.perf_counter()
