@@ -44,9 +44,25 @@ def test_quick_start(tmp_path, monkeypatch, capsys):
     truth = names["dataset"][0]["target"][1, 500:530]
     found = names["filled"].samples[:, 500:530, 1].mean(0)
     assert np.abs(found - truth).mean() < 3  # the day's course moves by 8 either way
-    exec(compile(programs()[4], "README.md", "exec"), names)
+    exec(compile(programs()[5], "README.md", "exec"), names)
     assert "DieboldMariano" in capsys.readouterr().out
-    assert len(programs()) == 5
+    assert len(programs()) == 6
+
+
+def test_a_plant_to_attack(capsys):
+    pytest.importorskip("wntr", reason="wntr is not installed (the extra 'plant')")
+    names = {}
+    exec(compile(programs()[2], "README.md", "exec"), names)
+    assert "L_1" in capsys.readouterr().out
+    run = names["run"]
+    bias = slice("2024-01-02 06:00", "2024-01-02 11:55")
+    lower = (run.frame["L_1"] - run.physical["L_1"])[bias]
+    assert lower.mean() == pytest.approx(-4.5, abs=0.2)
+    # the PLC believes it and switches on the pump that fills the tank
+    normal = names["normal"].physical["L_1"]
+    assert run.physical["L_1"][bias].mean() > normal[bias].mean()
+    assert (run.frame["S_335"]["2024-01-03 02:00":"2024-01-03 03:55"] == 1).all()
+    assert set(run.truth.columns[run.truth.any()]) == {"L_1", "S_335", "F_335"}
 
 
 def test_detection(tmp_path, monkeypatch):
@@ -64,13 +80,13 @@ def test_detection(tmp_path, monkeypatch):
     names["quick"] = tsgen.TFDPMEstimator(
         1, window=2, hidden_size=32, layers=1, max_epochs=10, verbose=False
     )
-    code = programs()[2].replace("TFDPMDetector(", "TFDPMDetector(estimator=quick, ")
+    code = programs()[3].replace("TFDPMDetector(", "TFDPMDetector(estimator=quick, ")
     exec(compile(code, "README.md", "exec"), names)
     alarms = names["alarms"]
     assert ((alarms["start"] <= log.index[319]) & (alarms["end"] >= log.index[300])).any()
     assert names["alarm"] is None
     names["labels"] = np.isin(np.arange(500), np.arange(300, 320)).astype(int)
-    exec(compile(programs()[3], "README.md", "exec"), names)
+    exec(compile(programs()[4], "README.md", "exec"), names)
     assert list(names["detectors"]) == ["tfdpm", "windows"]
 
 
@@ -92,6 +108,29 @@ def test_commands(tmp_path, monkeypatch):
     scores = pd.read_csv("model/scores.csv").set_index("forecaster")
     assert scores.loc["lowrank", "crps"] < scores.loc["seasonal_naive", "crps"]
     assert (tmp_path / "model" / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_detect_commands(tmp_path, monkeypatch):
+    """From two logs to alarms, by a network that trains for a minute."""
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).normal(size=(6000, 3)).round(4)
+    x[:, 2] = x[:, 0] + x[:, 1]
+    times = pd.date_range("2024", periods=6000, freq="10min", name="time")
+    frame = pd.DataFrame(x, columns=list("abc"), index=times)
+    frame.iloc[:4000].to_csv("plant.csv")
+    frame.iloc[4500:4600, 2] += 4
+    frame.iloc[4000:].to_csv("new.csv")
+    commands = [line for block in programs("sh") for line in block.splitlines()]
+    for command in commands:
+        if command.startswith(("tsgen detect train plant.csv", "tsgen detect score detector/ ")):
+            done = subprocess.run(
+                [sys.executable, "-m", *shlex.split(command)], capture_output=True, text=True
+            )
+            assert done.returncode == 0, done.stderr
+    alarms = pd.read_csv("alarms.csv", parse_dates=["start", "end"])
+    hit = (alarms["start"] <= times[4599]) & (alarms["end"] >= times[4500])
+    assert hit.any() and (tmp_path / "alarms.html").exists()
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README.read_text(encoding="utf-8")))

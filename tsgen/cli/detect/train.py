@@ -1,6 +1,7 @@
 """``tsgen detect train``: from a log without attacks to a calibrated detector."""
 
 import time as clock
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -212,8 +213,9 @@ def _finish(
 
     plain = plain_pca().fit(learn)
     try:
-        for one in (plain, made):
-            told = one.calibrate(held, false_alarms_per_day=budget, method=method)
+        with warnings.catch_warnings(action="ignore"):  # of the reference nobody asked
+            plain.calibrate(held, false_alarms_per_day=budget, method=method)
+        told = made.calibrate(held, false_alarms_per_day=budget, method=method)
     except ValueError as error:
         save_detector(made, plain, reading, out)
         raise ValueError(
