@@ -3,10 +3,12 @@
 import csv
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tsgen.circumstances import circumstances
+from tsgen.estimators.options import read_options
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -34,3 +36,12 @@ def append(file: str, row: dict[str, Any]) -> None:
         writer.writeheader()
         writer.writerows(rows)
     print("  ".join(f"{k}={v}" for k, v in figures.items()), flush=True)
+
+
+def named_options(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Options by the names they are for, from texts ``name.option=value``."""
+    options: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        name, _, setting = text.partition(".")
+        options.setdefault(name, {}).update(read_options([setting]))
+    return options

@@ -21,11 +21,10 @@ import numpy as np
 import pandas as pd
 import torch
 from _plants import AVERAGED, Labelled, Plant, plants
-from _record import append
+from _record import append, named_options
 
 from tsgen.anomaly import Detector, ForecastDetector, IsolationForestDetector, metrics
 from tsgen.anomaly.registry import detectors
-from tsgen.estimators.options import read_options
 
 
 def main() -> None:
@@ -43,10 +42,7 @@ def main() -> None:
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    options: dict[str, dict[str, Any]] = {}
-    for text in args.set:
-        name, _, setting = text.partition(".")
-        options.setdefault(name, {}).update(read_options([setting]))
+    options = named_options(args.set)
     wanted = ["pca", *(name for name in args.detectors.split(",") if name != "pca")]
     for data in args.data:
         sites = plants[data]()

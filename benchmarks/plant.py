@@ -20,13 +20,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from _record import append
+from _record import append, named_options
 from scipy.stats import poisson
 
 from tsgen.anomaly import AlarmPolicy, Detector, ForecastDetector, Readout, hold_out, metrics
 from tsgen.anomaly.registry import detectors
 from tsgen.estimators import TempFlowEstimator
-from tsgen.estimators.options import read_options
 from tsgen.plant import PlantRun, random_attacks, simulate_plant
 
 NORMAL, QUIET, ATTACKED = 425, 60, 60
@@ -128,10 +127,7 @@ def main() -> None:
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    options: dict[str, dict[str, Any]] = {}
-    for text in args.set:
-        name, _, setting = text.partition(".")
-        options.setdefault(name, {}).update(read_options([setting]))
+    options = named_options(args.set)
     for seed in range(args.first, args.first + args.seeds):
         parts = simulate(seed, args.step, args.network)
         about = {"network": args.network, "step": args.step, "seed": seed}

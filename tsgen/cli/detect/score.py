@@ -71,11 +71,7 @@ def score(
     check_writable("--scores", scores)
     check_writable("--report", report, PAGES)
     set_threads(threads)
-    detector, reading = open_detector(model, device)
-    read = _read(reading, log, label, attacks, drop)
-    if not quiet:
-        note(str(read.summary))
-        _warn(read, reading)
+    detector, read = _opened(model, log, label, attacks, drop, device, quiet)
     with working():
         begun = clock.perf_counter()
         found = _scored(detector, read.frame, quiet)
@@ -98,10 +94,8 @@ def score(
             )  # fmt: skip
         elif out is None:
             alarms.to_csv(sys.stdout, index=False)
-        if figures and not quiet and not as_json:
-            rows = [{"detector": name, **row} for name, row in figures.items()]
-            if out is not None:
-                print_table(rows)
+        if figures and out is not None and not quiet and not as_json:
+            print_table([{"detector": name, **row} for name, row in figures.items()])
         if not quiet:
             files = ", ".join(str(path) for path in (out, scores, report) if path is not None)
             note(
@@ -126,17 +120,15 @@ def report(
 ) -> None:
     """Write one HTML page about a log: scores, channels, alarms and what carries them.
 
-    tsgen detect report model/ new.csv --out report.html
+    It is the page of `tsgen detect score --report`.
+
+        tsgen detect report model/ new.csv --out report.html
     """
     check_writable("--out", out, PAGES)
     if drawn < 0:
         raise ValueError(f"--drawn {drawn}: expected 0 or more")
     set_threads(threads)
-    detector, reading = open_detector(model, device)
-    read = _read(reading, log, label, attacks, drop)
-    if not quiet:
-        note(str(read.summary))
-        _warn(read, reading)
+    detector, read = _opened(model, log, label, attacks, drop, device, quiet)
     with working():
         found = _scored(detector, read.frame, quiet)
         _page(out, model, detector, read, found, attacks, drawn)
@@ -167,15 +159,27 @@ def alarm_table(found: "Scored") -> "pd.DataFrame":
     return table
 
 
-def _read(
-    reading: Reading, path: Path, label: str | None, attacks: Path | None, drop: str | None
-) -> "PlantLog":
+def _opened(
+    model: Path,
+    path: Path,
+    label: str | None,
+    attacks: Path | None,
+    drop: str | None,
+    device: str | None,
+    quiet: bool,
+) -> "tuple[Detector, PlantLog]":
+    """The detector, and the log as it reads it."""
     from dataclasses import replace
 
+    detector, reading = open_detector(model, device)
     options: dict[str, Any] = {"label": False if label == "none" else label}
     if attacks is not None:
         options = {"label": None, "labels": attack_table(attacks, reading.tags)[["start", "end"]]}
-    return replace(reading, drop=(*reading.drop, *words(drop))).read(path, **options)
+    read = replace(reading, drop=(*reading.drop, *words(drop))).read(path, **options)
+    if not quiet:
+        note(str(read.summary))
+        _warn(read, reading)
+    return detector, read
 
 
 def _warn(read: "PlantLog", reading: Reading) -> None:
