@@ -7,7 +7,7 @@ import pytest
 from tsgen.anomaly import AlarmPolicy, PCADetector, VARDetector
 from tsgen.report import write_plant_report
 from tsgen.report.alarms import floods, per_day, plot_channels, plot_timeline
-from tsgen.report.plant import carriers
+from tsgen.report.plant import _chosen, carriers
 from tsgen.report.plant_tables import quality, summary
 
 NAMES = ["a_1", "$b$", "c"]
@@ -124,6 +124,17 @@ def test_what_is_drawn_is_the_highest_of_neighbours(detector):
     assert image.max() == pytest.approx(np.nanmax(found.attribution))
     labels = [text.get_text() for text in plot_channels(found, NAMES).axes[0].get_yticklabels()]
     assert labels == NAMES
+
+
+def test_alarms_of_different_channels_are_drawn_first():
+    alarms = pd.DataFrame(
+        {
+            "score": [9.0, 8.0, 1.0, 2.0, 7.0],
+            "channels": [{"a": 0.9, "b": 0.1}, {"a": 1.0}, {"b": 1.0}, {"c": 1.0}, {"a": 1.0}],
+        }
+    )
+    assert _chosen(alarms, 3) == [0, 2, 3] and _chosen(alarms, 4) == [0, 1, 2, 3]
+    assert _chosen(alarms, 9) == [0, 1, 2, 3, 4] and _chosen(alarms, 0) == []
 
 
 def test_labels_of_other_rows_are_refused(detector, tmp_path):

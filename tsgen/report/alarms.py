@@ -163,7 +163,7 @@ def plot_alarm(
         )
         if labels is not None and labels.any():
             handles["attack (label)"] = _strip(axis, times, labels)
-        _time_axis(axis, frame.index, 4)
+        _time_axis(axis, frame.index, 5)
         tidy(axis, f"{name}, {share:.0%}")
         axis.yaxis.set_major_locator(MaxNLocator(4))
         axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: thousands(value)))
@@ -242,5 +242,6 @@ def _time_axis(axis: Axes, index: pd.Index, ticks: int = 9) -> None:
         locator = AutoDateLocator(minticks=3, maxticks=ticks)
         axis.xaxis.set_major_locator(locator)
         axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axis.xaxis.get_offset_text().set_fontsize(SMALL)
     else:
         axis.xaxis.set_major_locator(MaxNLocator(ticks, integer=True))

@@ -156,11 +156,26 @@ def _alarms(
         "p: probability that a stretch of normal rows has such an alarm. Shares: of how much "
         "stranger than usual the channels were, from the alarm's start to its end."
     )
-    order = np.argsort(-alarms["score"].to_numpy(), kind="stable")[:drawn]
-    if len(order) < len(alarms):
-        page.text(f"Drawn are the {len(order)} alarms of the highest scores.")
-    for number in np.sort(order):
+    chosen = _chosen(alarms, drawn)
+    if len(chosen) < len(alarms):
+        page.text(
+            f"Drawn are {len(chosen)} alarms, those of the highest scores, led by different channels "
+            "where there are such."
+        )
+    for number in chosen:
         _draw(page, detector, frame, found, alarms.iloc[number], labels)
+
+
+def _chosen(alarms: pd.DataFrame, count: int) -> list[int]:
+    """Numbers of the alarms to draw: of each leading channel the strangest first."""
+    table = pd.DataFrame(
+        {
+            "score": -alarms["score"].to_numpy(),
+            "leader": [next(iter(shares)) for shares in alarms["channels"]],
+        }
+    ).sort_values("score", kind="stable")
+    table["turn"] = table.groupby("leader").cumcount()
+    return sorted(table.sort_values(["turn", "score"], kind="stable").index[:count].tolist())
 
 
 def _draw(
