@@ -159,8 +159,7 @@ def _alarms(
     chosen = _chosen(alarms, drawn)
     if len(chosen) < len(alarms):
         page.text(
-            f"Drawn are {len(chosen)} alarms, those of the highest scores, led by different channels "
-            "where there are such."
+            f"Drawn are {len(chosen)} alarms of high scores, first one of each leading channel."
         )
     for number in chosen:
         _draw(page, detector, frame, found, alarms.iloc[number], labels)
