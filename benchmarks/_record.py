@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tsgen.anomaly.registry import detector_parts
 from tsgen.circumstances import circumstances
 from tsgen.estimators.options import read_options
 
@@ -39,9 +40,9 @@ def append(file: str, row: dict[str, Any]) -> None:
 
 
 def named_options(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Options by the names they are for, from texts ``name.option=value``."""
+    """Options by the detectors they are for, from texts ``name.option=value``."""
     options: dict[str, dict[str, Any]] = {}
     for text in texts:
         name, _, setting = text.partition(".")
-        options.setdefault(name, {}).update(read_options([setting]))
+        options.setdefault(name, {}).update(read_options([setting], detector_parts))
     return options

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from tests.end_to_end.test_cli import run
-from tsgen.anomaly import Detector
+from tsgen.anomaly import Detector, Readout
 
 ATTACKS = [("2024-03-02 10:00", "2024-03-02 14:00"), ("2024-03-04 03:00", "2024-03-04 09:00")]
 FAST = ["--detector", "var"]
@@ -207,6 +207,9 @@ def test_alarms_that_are_close_are_one(folder, tmp_path, capsys):
     run(capsys, *arguments, "--quiet")
     policy = Detector.load(tmp_path / "m").policy
     assert policy.merge_gap == 18 and policy.min_duration == 2
+    more = ["--overwrite", "--set", "readout=Readout('gaussian',smooth=3)"]
+    run(capsys, *arguments, *more, "--quiet")
+    assert Detector.load(tmp_path / "m").readout == Readout("gaussian", smooth=3)
 
 
 def test_labelled_rows_are_not_learnt_from(folder, tmp_path, capsys):
@@ -259,6 +262,7 @@ def test_logs_that_do_not_fit_are_refused(folder, tmp_path, capsys, change, text
         (["--calibrate", "1"], "--calibrate 1"),
         (["--detector", "tfdmp"], "tfdm"),
         (["--epochs", "3"], "has no network"),
+        (["--set", "readout=Readuot()"], "no part is called Readuot"),
         (["--kinds", "P"], "expected TAG=KIND"),
         (["--kinds", "Q=binary"], "no tag 'Q'"),
         (["--drop", "Z"], "'Z'"),

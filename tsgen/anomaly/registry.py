@@ -1,5 +1,6 @@
 """Names of detectors."""
 
+from collections.abc import Callable
 from functools import partial
 
 from tsgen.anomaly.baselines import (
@@ -11,9 +12,12 @@ from tsgen.anomaly.baselines import (
     VARDetector,
 )
 from tsgen.anomaly.detector import Detector
+from tsgen.anomaly.events import AlarmPolicy
 from tsgen.anomaly.forecast import ForecastDetector
 from tsgen.anomaly.readout import Readout
+from tsgen.anomaly.scorers import DenoisingError, Energy, NegativeLogLikelihood, SampleScore
 from tsgen.anomaly.tfdpm import TFDPMDetector
+from tsgen.anomaly.thresholds import MADThreshold, QuantileThreshold
 from tsgen.core import Registry
 from tsgen.estimators.distribution import GaussianEstimator
 from tsgen.estimators.tempflow import TempFlowEstimator
@@ -46,3 +50,12 @@ detectors: Registry[Detector] = Registry(
     },
 )
 """Those in ``_mean`` average over 12 rows."""
+
+detector_parts: dict[str, Callable] = {
+    part.__name__: part
+    for part in (
+        AlarmPolicy, DenoisingError, Energy, MADThreshold, NegativeLogLikelihood,
+        QuantileThreshold, Readout, SampleScore,
+    )
+}  # fmt: skip
+"""What options of detectors may be, by name: ``scorer=DenoisingError(levels=(.15,))``."""

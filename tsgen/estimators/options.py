@@ -2,7 +2,7 @@
 
 import ast
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import tsgen.diffusion
@@ -14,8 +14,14 @@ _UNREADABLE = (SyntaxError, ValueError, TypeError, MemoryError, RecursionError)
 """What Python answers to text that is no literal, however strange."""
 
 
-def read_options(settings: Iterable[str]) -> dict[str, Any]:
+def read_options(
+    settings: Iterable[str], parts: Mapping[str, Callable] | None = None
+) -> dict[str, Any]:
     """Options from texts ``name=value``.
+
+    Args:
+        settings: the texts.
+        parts: more parts that values may be, see :func:`read_value`.
 
     Raises:
         ValueError: for a text without a name or a value.
@@ -25,7 +31,7 @@ def read_options(settings: Iterable[str]) -> dict[str, Any]:
         name, _, value = setting.partition("=")
         if not name.strip() or not value.strip():
             raise ValueError(f"--set {setting!r}: expected option=value")
-        options[name.strip()] = read_value(value.strip())
+        options[name.strip()] = read_value(value.strip(), parts)
     return options
 
 
@@ -34,12 +40,16 @@ def read_texts(options: Mapping[str, Any]) -> dict[str, Any]:
     return {k: read_value(v) if isinstance(v, str) else v for k, v in options.items()}
 
 
-def read_value(text: str) -> Any:
+def read_value(text: str, parts: Mapping[str, Callable] | None = None) -> Any:
     """A literal, a part with its options, or else the text itself.
 
     Parts are encoders, ``gru(hidden_size=128)``, and flows, ``maf(num_blocks=5)``, which become a
     ``functools.partial``, and the samplers and schedules of ``tsgen.diffusion``,
     ``DPMSolverPP(20)``.
+
+    Args:
+        text: the value.
+        parts: others by name.
 
     Raises:
         ValueError: for a part that is not known, or arguments that are no literals.
@@ -49,14 +59,14 @@ def read_value(text: str) -> Any:
     except _UNREADABLE:
         return text
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
-        return _part(text, tree.func.id, tree)
+        return _part(text, tree.func.id, tree, parts or {})
     try:
         return ast.literal_eval(tree)
     except _UNREADABLE:
         return text
 
 
-def _part(text: str, name: str, call: ast.Call) -> Any:
+def _part(text: str, name: str, call: ast.Call, more: Mapping[str, Callable]) -> Any:
     try:
         positional = [ast.literal_eval(argument) for argument in call.args]
         named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
@@ -65,11 +75,12 @@ def _part(text: str, name: str, call: ast.Call) -> Any:
     for registry in (encoders, flows):
         if name in registry:
             return functools.partial(registry[name], *positional, **named)
-    parts = {
+    parts: dict[str, Callable] = {
         key: part
         for key, part in vars(tsgen.diffusion).items()
         if isinstance(part, type) and issubclass(part, Sampler | Schedule | LangevinSampler | CLD)
     }
+    parts |= more
     if name not in parts:
         known = ", ".join([*sorted(encoders), *sorted(flows), *sorted(parts)])
         raise ValueError(f"{text!r}: no part is called {name}; known are {known}")

@@ -34,7 +34,11 @@ def train(
     ] = "tfdpm",
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="An option of the detector: --set seed=1; may be repeated."),
+        typer.Option(
+            "--set",
+            help="An option of the detector: --set 'scorer=DenoisingError(levels=(.2,))'; may be "
+            "repeated.",
+        ),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(callback=at_least(1), help="Of a network's training.")
@@ -175,10 +179,10 @@ def _detector(
     quiet: bool,
 ) -> "Detector":
     """The detector of a name with its options; a network keeps checkpoints in the folder."""
-    from tsgen.anomaly.registry import detectors
+    from tsgen.anomaly.registry import detector_parts, detectors
     from tsgen.estimators.options import read_options
 
-    options = read_options(settings or [])
+    options = read_options(settings or [], detector_parts)
     made = detectors.build(name, **options)
     if hasattr(made, "seed") and "seed" not in options:
         made = made.replace(seed=seed)
