@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from tests.end_to_end.test_cli import run
 from tsgen.anomaly import Detector, Readout
@@ -226,16 +227,33 @@ def test_labelled_rows_are_not_learnt_from(folder, tmp_path, capsys):
     assert Detector.load(tmp_path / "m").scale_[1] < 2
 
 
-def test_networks_go_on_where_they_were_stopped(folder, tmp_path, capsys):
-    """Epochs that were trained are not trained again."""
-    quick = [
+def test_a_training_that_was_stopped_goes_on(folder, tmp_path, capsys):
+    """By Ctrl-C after an epoch: that epoch is not trained again."""
+    arguments = [
         "detect", "train", folder / "normal.csv", "--out", tmp_path / "m", "--detector", "lowrank",
         "--false-alarms-per-day", "0.5", "--quiet", "--device", "cpu",
     ]  # fmt: skip
-    run(capsys, *quick, "--epochs", "1")
-    run(capsys, *quick, "--epochs", "1", code=2)
-    run(capsys, *quick, "--epochs", "1", "--overwrite")
-    assert not (tmp_path / "m" / "checkpoints").exists()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tsgen", *map(str, arguments), "--epochs", "6"],
+        stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    checkpoint = tmp_path / "m" / "checkpoints" / "last.ckpt"
+    while not checkpoint.exists() and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(0.2)  # it may be being written
+    process.send_signal(signal.SIGINT)
+    assert "stopped" in process.communicate(timeout=60)[1] and process.returncode == 130
+    assert not (tmp_path / "m" / "detector.json").exists()
+    done = torch.load(checkpoint, weights_only=False)["epoch"] + 1
+    assert 1 <= done < 6
+    told = run(capsys, *arguments, "--epochs", "7", code=2)  # another training
+    assert f"--out {tmp_path / 'm'}: it holds an unfinished training" in told.err
+    arguments.remove("--quiet")
+    told = run(capsys, *arguments, "--epochs", "6")
+    assert "epoch=1/6" not in told.err and "epoch=6/6" in told.err
+    assert not checkpoint.parent.exists() and Detector.load(tmp_path / "m").calibration_
+    assert "--overwrite" in run(capsys, *arguments, "--epochs", "6", code=2).err
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,26 @@ def check_free(out: Path, resumes: bool, model: str = MODEL) -> None:
         )
     if (out / model).exists() and not unfinished:
         raise ValueError(f"--out {out}: it holds a model; pass --overwrite to replace it")
+
+
+@contextmanager
+def one_training(out: Path) -> Iterator[None]:
+    """Say which option of the command line is in the way where a folder holds another training.
+
+    Raises:
+        ValueError: naming the folder and how the trainings differ.
+    """
+    from tsgen.forecasting.training import OtherRun
+
+    try:
+        yield
+    except OtherRun as other:
+        if other.folder != out / CHECKPOINTS:
+            raise
+        raise ValueError(
+            f"--out {out}: it holds an unfinished training with other options "
+            f"({other.differences}); pass --overwrite to replace it"
+        ) from None
 
 
 def save_model(predictor: "Predictor", summary: "Summary", folder: Path) -> set[str]:

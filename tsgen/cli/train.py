@@ -30,7 +30,7 @@ from tsgen.cli.common import (
     plan_windows,
     set_threads,
 )
-from tsgen.cli.folder import CHECKPOINTS, check_free, remove, save_calibrated
+from tsgen.cli.folder import CHECKPOINTS, check_free, one_training, remove, save_calibrated
 from tsgen.cli.output import note, print_json
 from tsgen.cli.scoring import lowest_of, present, run_baselines
 
@@ -235,16 +235,7 @@ def _trained(
     Raises:
         ValueError: if the data do not suit the model, or the folder holds another training.
     """
-    from tsgen.forecasting.training import OtherRun
-
     begun = time.perf_counter()
-    try:
+    with one_training(out):
         predictor = estimator.train(training, seed=seed)
-    except OtherRun as other:
-        if other.folder != out / CHECKPOINTS:
-            raise
-        raise ValueError(
-            f"--out {out}: it holds an unfinished training with other options "
-            f"({other.differences}); pass --overwrite to replace it"
-        ) from None
     return predictor, time.perf_counter() - begun

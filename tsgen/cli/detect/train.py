@@ -12,7 +12,7 @@ from tsgen.cli.common import JsonOption, QuietOption, SeedOption, ThreadsOption,
 from tsgen.cli.common import set_threads as limit_threads
 from tsgen.cli.detect.folder import MODEL, Reading, save_detector, words
 from tsgen.cli.detect.rows import as_rows, kinds_in, normal_runs, row_count
-from tsgen.cli.folder import CHECKPOINTS, check_free, remove
+from tsgen.cli.folder import CHECKPOINTS, check_free, one_training, remove
 from tsgen.cli.output import note, print_json
 
 if TYPE_CHECKING:
@@ -145,7 +145,8 @@ def train(
     if overwrite:
         remove(out / CHECKPOINTS)
     begun = clock.perf_counter()
-    made.fit(learn)
+    with one_training(out):
+        made.fit(learn)
     spent = clock.perf_counter() - begun
     with working():
         told = _finish(made, learn, held, reading, out, false_alarms_per_day, method)
