@@ -1,7 +1,6 @@
 """``tsgen detect`` as an operator gives it: results, exit codes, one line on what is wrong."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -169,7 +168,7 @@ def test_watching_ends_with_its_state_saved(folder, tmp_path):
     command = [sys.executable, "-m", "tsgen", "detect", "watch", model, "--follow", log]
     process = subprocess.Popen(
         [*command, "--poll", "0.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     begun = (model / "stream.npz").stat().st_mtime
     with log.open("a") as file:
