@@ -36,7 +36,11 @@ def write_logs(parts: Parts, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in (("normal", parts.normal), ("attacked", parts.attacked)):
         frame.round(4).to_csv(folder / f"plant_{name}.csv", index_label="time")
-    table = parts.run.attacks.assign(target=[" ".join(c) for c in parts.run.attacks["channels"]])
+    table, step = parts.run.attacks, parts.attacked.index[1] - parts.attacked.index[0]
+    # in the plant an attack ends before its end, in a table of attacks with it
+    table = table.assign(
+        end=table["end"] - step, target=[" ".join(channels) for channels in table["channels"]]
+    )
     table[["kind", "start", "end", "target"]].to_csv(folder / "plant_attacks.csv", index=False)
 
 

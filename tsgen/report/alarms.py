@@ -163,7 +163,7 @@ def plot_alarm(
         )
         if labels is not None and labels.any():
             handles["attack (label)"] = _strip(axis, times, labels)
-        _time_axis(axis, frame.index, 5)
+        _time_axis(axis, frame.index, 7)
         tidy(axis, f"{name}, {share:.0%}")
         axis.yaxis.set_major_locator(MaxNLocator(4))
         axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: thousands(value)))

@@ -27,7 +27,9 @@ LabelOption = Annotated[
 ]
 AttacksOption = Annotated[
     Path | None,
-    typer.Option(help="Table of attacks: start, end and, if known, target (tags, by blanks)."),
+    typer.Option(
+        help="Table of attacks: start, end (the last row) and, if known, target (tags, by blanks)."
+    ),
 ]
 DropOption = Annotated[
     str | None, typer.Option(help="Columns to leave out, by commas, besides those of training.")
