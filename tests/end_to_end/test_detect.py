@@ -159,6 +159,26 @@ def test_watching_is_scoring_with_a_stop_in_between(folder, tmp_path, capsys):
     assert run(capsys, *watch).out == ""  # nothing is told twice
 
 
+def test_a_bad_row_does_not_end_the_watch(folder, tmp_path, capsys):
+    """A clock that is set back, and text: told, left out, and what follows is scored."""
+    model, log = tmp_path / "model", tmp_path / "log.csv"
+    subprocess.run(["cp", "-r", folder / "model", model], check=True)
+    lines = (folder / "new.csv").read_text().splitlines(keepends=True)
+    log.write_text("".join([*lines[:50], lines[30], *lines[50:100]]))
+    watch = ["detect", "watch", model, "--follow", log, "--idle", "0"]
+    told = run(capsys, *watch)
+    assert "1 rows left out, they are late" in told.err and "99 rows" in told.err
+    with log.open("a") as file:
+        file.write(lines[100].replace(lines[100].split(",")[1], "broken"))
+    bad = run(capsys, *watch)
+    assert "warning: rows left out" in bad.err and "'broken'" in bad.err
+    assert Detector.load(model).stream_.time == pd.Timestamp(lines[99].split(",")[0])
+    log.write_text("".join(lines[:3]).replace("L2", "LX"))
+    assert "missing L2; unknown LX" in run(capsys, *watch, code=2).err
+    log.write_text("a,b\n1,2\n3,4\n")
+    assert "log.csv" in run(capsys, *watch, code=2).err
+
+
 def test_watching_ends_with_its_state_saved(folder, tmp_path):
     """By Ctrl-C, while rows are being added."""
     model, log = tmp_path / "model", tmp_path / "log.csv"

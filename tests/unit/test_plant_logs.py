@@ -561,3 +561,17 @@ def test_following_line_ends_of_windows(csv):
         handle.write(b"-01 00:02,3\r\n2024-01-01 00:03,x\r\n")
     with pytest.raises(ValueError, match="line 5: column 'a'"):
         follower.read()
+
+
+def test_late_rows_are_left_out_where_that_is_wanted(tmp_path):
+    """Within what is read at once, and against what was read before."""
+    path = tmp_path / "log.csv"
+    path.write_text("time,a\n2024-01-01 00:00,0\n2024-01-01 02:00,2\n2024-01-01 01:00,1\n")
+    follower = LogFollower(path, skip_late=True)
+    assert follower.read()["a"].to_list() == [0, 2] and follower.late == 1
+    with path.open("a") as file:
+        file.write("2024-01-01 02:00,9\n")
+    assert follower.read() is None and follower.late == 2
+    with path.open("a") as file:
+        file.write("2024-01-01 01:30,9\n2024-01-01 03:00,3\n2024-01-01 03:00,9\n")
+    assert follower.read()["a"].to_list() == [3] and follower.late == 4

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,13 +70,15 @@ class Reading:
             dayfirst=self.dayfirst, every=self.every, missing=self.missing, prefix=self.prefix,
             duplicates=self.duplicates, **options,
         )  # fmt: skip
-        known = {log.summary.renamed.get(name, name) for name in self.drop}
-        extra = [
-            name
-            for name in log.summary.dropped
-            if name not in (*self.drop, *known, *self.time) and name != log.summary.label
-        ]
-        absent = log.summary.absent
+        known = {*self.time, log.summary.label}
+        self.check_tags(
+            path, log.summary.absent, [n for n in log.summary.dropped if n not in known]
+        )
+        return log
+
+    def check_tags(self, path: Path, absent: Sequence[str], others: Sequence[str]) -> None:
+        """Raise ``ValueError`` for tags that a file lacks or that are unknown, naming both."""
+        extra = [name for name in others if name.strip() not in self.drop]
         if absent or extra:
             parts = [f"missing {', '.join(absent)}"] if absent else []
             parts += [f"unknown {', '.join(extra)}"] if extra else []
@@ -83,7 +86,6 @@ class Reading:
                 f"{path}: its tags are not those of the model: {'; '.join(parts)}; columns that "
                 "are no tags can be left out with --drop"
             )
-        return log
 
 
 def save_detector(

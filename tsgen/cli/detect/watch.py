@@ -40,7 +40,8 @@ def watch(
 
     A line comes when an alarm is raised and one when it ends. The state is kept in the model's
     folder: every minute and when the command ends, by Ctrl-C, too. Given again, it goes on with the
-    rows after the last one that it saw.
+    rows after the last one that it saw. Rows that are late, or hold text, are left out with a
+    warning.
 
         tsgen detect watch model/ --follow plant.csv
     """
@@ -54,7 +55,7 @@ def watch(
 
     follower = LogFollower(
         follow, reading.tags, time=list(reading.time), dayfirst=reading.dayfirst,
-        missing=reading.missing, from_end=from_end,
+        missing=reading.missing, from_end=from_end, skip_late=True,
     )  # fmt: skip
     watched = Watch(detector, reading, model)
     if not quiet and detector.stream_.time is not None:
@@ -62,9 +63,18 @@ def watch(
     last = saved = clock.monotonic()
     try:
         while True:
-            rows = follower.read()
-            now = clock.monotonic()
+            now, late = clock.monotonic(), follower.late
+            try:
+                rows = follower.read()
+            except ValueError as error:  # of one piece of the file; what comes may be right again
+                if not follower.headed:
+                    raise
+                note(f"warning: rows left out, {error}")
+                continue
+            if follower.late > late:
+                note(f"warning: {follower.late - late:,} rows left out, they are late")
             if rows is not None:
+                reading.check_tags(follow, follower.absent, follower.dropped)
                 watched.take(rows)
                 last = clock.monotonic()
             elif idle is not None and now - last >= idle:

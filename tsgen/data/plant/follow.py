@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tsgen.data.csv_files import HEAD, Form, find_form
@@ -31,7 +32,8 @@ class LogFollower:
     """Reads what is added to a CSV log, row by row that is whole.
 
     A last line without its end stays for later. A file that became shorter, or another one under
-    its name, is read from its start; ``restarts`` counts how often.
+    its name, is read from its start; ``restarts`` counts how often. ``headed`` says whether a
+    header with a column of times was found.
 
     Args:
         path: the CSV; it need not exist yet.
@@ -41,6 +43,7 @@ class LogFollower:
         dayfirst: whether days come before months; else as ``like`` or as the first rows tell.
         missing: more texts that mean a missing value.
         from_end: leave out the rows that are there already.
+        skip_late: leave out rows that are not later than those before, and count them in ``late``.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class LogFollower:
         dayfirst: bool | None = None,
         missing: Sequence[str] = (),
         from_end: bool = False,
+        skip_late: bool = False,
     ) -> None:
         self.path, self.like, self.missing, self.from_end = Path(path), like, missing, from_end
         known = like.summary if isinstance(like, PlantLog) else None
@@ -59,10 +63,14 @@ class LogFollower:
         self.dayfirst = dayfirst if dayfirst is not None or known is None else known.dayfirst
         if self.path.suffix == ".gz":
             raise ValueError(f"{path}: a packed file cannot be followed; expected a CSV")
-        self.restarts = 0
+        self.restarts = self.late = 0
+        self.skip_late = skip_late
+        self.absent: tuple[str, ...] = ()  # tags that the file lacks
+        self.dropped: tuple[str, ...] = ()  # columns that are no tags
         self.last: pd.Timestamp | None = None
         self.form: Form | None = None
         self.offset, self.line, self.decimal = 0, 1, "."
+        self.headed = False
         self._file: int | None = None
 
     def read(self) -> pd.DataFrame | None:
@@ -104,28 +112,46 @@ class LogFollower:
 
     def _frame(self, source: Source) -> pd.DataFrame | None:
         stamps = time_columns(source.head, self.time)
+        self.headed = True
         label = find_label(source.names)
         drop = [] if label is None else [label]
         raw = read_raw(source, stamps, None, drop, "", self.missing, self.like)
         assert raw.stamps is not None
+        self.absent = tuple(raw.absent)
+        self.dropped = tuple(name for name in raw.dropped if name not in (*stamps, label))
         if self.dayfirst is None:
             self.dayfirst = day_order(raw.stamps)[0]
         times = read_times(raw.stamps, bool(self.dayfirst)).stamps
-        require_rising(times, raw.rows)
+        values, rows = raw.values, raw.rows
+        if self.skip_late:
+            kept = self._later(times)
+            self.late += int((~kept).sum())
+            if not kept.any():
+                return None
+            times, values, rows = times[kept], values[:, kept], rows[kept]
+        require_rising(times, rows)
         again = times.duplicated()
         if self.last is not None and times[0] <= self.last:
             again[0] = True
             if times[0] < self.last:
-                raise RowError(int(raw.rows[0]), backwards(times[0], self.last))
+                raise RowError(int(rows[0]), backwards(times[0], self.last))
         if again.any():
             row = int(again.argmax())
-            raise RowError(int(raw.rows[row]), f"the time {times[row]} comes twice")
+            raise RowError(int(rows[row]), f"the time {times[row]} comes twice")
         self.last = times[-1]
-        return pd.DataFrame(raw.values.T, index=times, columns=raw.tags)
+        return pd.DataFrame(values.T, index=times, columns=raw.tags)
+
+    def _later(self, times: pd.DatetimeIndex) -> np.ndarray:
+        """Which rows are later than all before them, (T,) of bool."""
+        numbers = times.as_unit("ns").asi8
+        first = np.iinfo(np.int64).min if self.last is None else self.last.as_unit("ns").value
+        before = np.maximum.accumulate(np.concatenate([[first], numbers[:-1]]))
+        return numbers > before
 
     def _restart(self) -> None:
         self.form = None
         self.offset, self.line, self.decimal = 0, 1, "."
+        self.headed = False
 
     def _new_text(self) -> str:
         """Whole lines from the offset on."""
