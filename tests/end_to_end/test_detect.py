@@ -318,9 +318,37 @@ def test_options_that_do_not_fit_are_refused(folder, tmp_path, capsys, options, 
     assert text in told.err and told.err.count("\n") == 1 and not (tmp_path / "m").exists()
 
 
+def test_prefixes_are_taken_off_everywhere(folder, tmp_path, capsys):
+    """In training, scoring and watching."""
+    for name in ("normal", "new"):
+        frame = pd.read_csv(folder / f"{name}.csv", index_col=0)
+        frame.add_prefix("SCADA/").to_csv(tmp_path / f"{name}.csv")
+    arguments = ["--out", tmp_path / "m", *FAST, "--prefix", "SCADA/", "--quiet"]
+    train = ["detect", "train", tmp_path / "normal.csv", "--false-alarms-per-day", "0.5"]
+    run(capsys, *train, *arguments)
+    assert Detector.load(tmp_path / "m").names_ == ("L1", "L2", "F", "P")
+    found = run(capsys, "detect", "score", tmp_path / "m", tmp_path / "new.csv", "--json").out
+    watch = ["detect", "watch", tmp_path / "m", "--follow", tmp_path / "new.csv", "--idle", "0"]
+    heard = [json.loads(line) for line in run(capsys, *watch).out.splitlines()]
+    raised = [line["time"] for line in heard if line["state"] == "raised"]
+    assert raised and raised == [alarm["raised"] for alarm in json.loads(found)["alarms"]]
+
+
+@pytest.mark.parametrize("name", ["detector.json", "log.json", "arrays.npz", "stream.npz"])
+def test_damaged_detectors_are_named(folder, tmp_path, capsys, name):
+    model = tmp_path / "model"
+    subprocess.run(["cp", "-r", folder / "model", model], check=True)
+    for damage in ((model / name).unlink, lambda: (model / name).write_text("{")):
+        damage()
+        told = run(capsys, "detect", "score", model, folder / "new.csv", "--quiet", code=2)
+        assert str(model) in told.err and told.err.count("\n") == 1
+
+
 def test_folders_without_a_detector_are_named(folder, tmp_path, capsys):
     told = run(capsys, "detect", "score", tmp_path, folder / "new.csv", code=2)
     assert "holds no detector" in told.err
+    arguments = ["detect", "score", folder / "model", folder / "new.csv", "--device", "tpu9"]
+    assert "--device tpu9" in run(capsys, *arguments, code=2).err
     told = run(
         capsys, "detect", "train", folder / "normal.csv", "--out", folder / "model", *FAST,
         "--false-alarms-per-day", "0.5", code=2,

@@ -48,7 +48,7 @@ def plot_timeline(found: Scored, threshold: float, labels: np.ndarray | None = N
     axis = figure.subplots()
     edges = _edges(len(found.index))
     highest = _highest(found.scores[:, None], edges)[:, 0]
-    times = _times(found.index)
+    times = found.index.to_numpy()
     (line,) = axis.plot(times[edges[:-1]], highest, color=FORECAST, lw=0.9)
     handles: list[Any] = [line]
     names = ["score"]
@@ -86,7 +86,7 @@ def plot_channels(found: Scored, names: Sequence[str]) -> Figure:
     chosen = np.sort(np.argsort(-peaks, kind="stable")[:_CHANNELS])
     figure = Figure(figsize=(WIDTH, 0.9 + 0.19 * len(chosen)), layout="constrained")
     axis = figure.subplots()
-    times = _times(found.index)
+    times = found.index.to_numpy()
     corners = np.append(times[edges[:-1]], times[edges[-1] - 1])
     top = max(float(np.nanmax(highest, initial=1.0)), 10.0)
     image = axis.pcolormesh(
@@ -147,7 +147,7 @@ def plot_alarm(
         labels: 1 inside attacks, (T,).
     """
     figure, axes = grid(len(shares), 3, 2.3)
-    times = _times(frame.index)
+    times = frame.index.to_numpy()
     handles: dict[str, Any] = {}
     columns = list(frame.columns)
     for axis, (name, share) in zip(axes, shares.items(), strict=True):
@@ -209,12 +209,8 @@ def _highest(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(highest), highest, np.nan)
 
 
-def _times(index: pd.Index) -> np.ndarray:
-    return index.to_numpy()
-
-
 def _span(start: Any, end: Any) -> tuple[Any, Any]:
-    """Ends of a shaded span, which is seen even if it is a single row."""
+    """Ends of a shaded span as matplotlib takes them."""
     if isinstance(start, pd.Timestamp):
         return start.to_numpy(), end.to_numpy()
     return start, end

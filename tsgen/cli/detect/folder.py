@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 from tsgen.cli.folder import remove
 
@@ -111,18 +112,24 @@ def open_detector(folder: Path, device: str | None = None) -> "tuple[Detector, R
         ValueError: if the folder holds none, or a damaged one.
     """
     from tsgen.anomaly import Detector
+    from tsgen.core import usable_device
 
-    detector = Detector.load(folder, device)
+    if not (folder / MODEL).exists():
+        raise ValueError(f"{folder} holds no detector ({MODEL} is missing)")
+    if not (folder / LOG).exists():
+        raise ValueError(f"{folder}: {LOG} is missing; models made by `tsgen detect train` have it")
+    if device is not None:
+        try:
+            usable_device(device)
+        except ValueError as error:
+            raise ValueError(f"--device {device}: {error}") from None
     try:
+        detector = Detector.load(folder, device)
         told = json.loads((folder / LOG).read_text())
-    except FileNotFoundError:
-        raise ValueError(
-            f"{folder}: {LOG} is missing; models made by `tsgen detect train` have it"
-        ) from None
-    except json.JSONDecodeError:
-        raise ValueError(f"{folder / LOG}: the file is damaged") from None
-    lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
-    return detector, Reading(**told | lists)
+        lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
+        return detector, Reading(**told | lists)
+    except (ValueError, KeyError, TypeError, EOFError, FileNotFoundError, BadZipFile) as error:
+        raise ValueError(f"{folder}: the detector is damaged ({error})") from None
 
 
 def words(text: str | None) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ def watch(
 
     follower = LogFollower(
         follow, reading.tags, time=list(reading.time), dayfirst=reading.dayfirst,
-        missing=reading.missing, from_end=from_end, skip_late=True,
+        missing=reading.missing, prefix=reading.prefix, from_end=from_end, skip_late=True,
     )  # fmt: skip
     watched = Watch(detector, reading, model)
     if not quiet and detector.stream_.time is not None:

@@ -42,6 +42,7 @@ class LogFollower:
         time: the column (or two) of times; see :func:`tsgen.data.plant.read_log`.
         dayfirst: whether days come before months; else as ``like`` or as the first rows tell.
         missing: more texts that mean a missing value.
+        prefix: taken off the names that start with it.
         from_end: leave out the rows that are there already.
         skip_late: leave out rows that are not later than those before, and count them in ``late``.
     """
@@ -54,6 +55,7 @@ class LogFollower:
         time: str | Sequence[str] | None = None,
         dayfirst: bool | None = None,
         missing: Sequence[str] = (),
+        prefix: str = "",
         from_end: bool = False,
         skip_late: bool = False,
     ) -> None:
@@ -64,7 +66,7 @@ class LogFollower:
         if self.path.suffix == ".gz":
             raise ValueError(f"{path}: a packed file cannot be followed; expected a CSV")
         self.restarts = self.late = 0
-        self.skip_late = skip_late
+        self.skip_late, self.prefix = skip_late, prefix
         self.absent: tuple[str, ...] = ()  # tags that the file lacks
         self.dropped: tuple[str, ...] = ()  # columns that are no tags
         self.last: pd.Timestamp | None = None
@@ -115,7 +117,7 @@ class LogFollower:
         self.headed = True
         label = find_label(source.names)
         drop = [] if label is None else [label]
-        raw = read_raw(source, stamps, None, drop, "", self.missing, self.like)
+        raw = read_raw(source, stamps, None, drop, self.prefix, self.missing, self.like)
         assert raw.stamps is not None
         self.absent = tuple(raw.absent)
         self.dropped = tuple(name for name in raw.dropped if name not in (*stamps, label))
