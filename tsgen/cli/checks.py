@@ -116,6 +116,17 @@ def quantiles_in(text: str) -> list[float]:
     return levels
 
 
+def check_device(device: str | None) -> None:
+    """Raise ``ValueError`` for a device that this machine has not."""
+    from tsgen.core import usable_device
+
+    if device is not None:
+        try:
+            usable_device(device)
+        except ValueError as error:
+            raise ValueError(f"--device {device}: {error}") from None
+
+
 def check_band(band: float | None, predictor: Any) -> None:
     """Raise ``ValueError`` for a joint band that a predictor has not calibrated."""
     if band is None:

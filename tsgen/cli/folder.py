@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tsgen.cli.checks import check_device
 from tsgen.cli.output import note
 
 if TYPE_CHECKING:
@@ -134,16 +135,11 @@ def open_model(folder: Path, device: str | None) -> tuple[Any, "TableLayout"]:
     """
     from gluonts.core.serde import load_json
 
-    from tsgen.core import usable_device
     from tsgen.data.layout import TableLayout
     from tsgen.estimators.baselines.base import BaselinePredictor
     from tsgen.saving import load
 
-    if device is not None:
-        try:
-            usable_device(device)
-        except ValueError as error:
-            raise ValueError(f"--device {device}: {error}") from None
+    check_device(device)
     try:
         predictor = load(folder, device)
     except (json.JSONDecodeError, KeyError, TypeError, EOFError, RuntimeError) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
+from tsgen.cli.checks import check_device
 from tsgen.cli.folder import remove
 
 if TYPE_CHECKING:
@@ -112,17 +113,12 @@ def open_detector(folder: Path, device: str | None = None) -> "tuple[Detector, R
         ValueError: if the folder holds none, or a damaged one.
     """
     from tsgen.anomaly import Detector
-    from tsgen.core import usable_device
 
     if not (folder / MODEL).exists():
         raise ValueError(f"{folder} holds no detector ({MODEL} is missing)")
     if not (folder / LOG).exists():
         raise ValueError(f"{folder}: {LOG} is missing; models made by `tsgen detect train` have it")
-    if device is not None:
-        try:
-            usable_device(device)
-        except ValueError as error:
-            raise ValueError(f"--device {device}: {error}") from None
+    check_device(device)
     try:
         detector = Detector.load(folder, device)
         told = json.loads((folder / LOG).read_text())
