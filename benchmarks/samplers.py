@@ -40,6 +40,7 @@ from tsgen.diffusion import (
     ProbabilityFlow,
     Sampler,
 )
+from tsgen.estimators.options import read_options, read_texts
 from tsgen.estimators.registry import estimators
 from tsgen.evaluation import backtest
 from tsgen.models import ScoreCLD
@@ -59,32 +60,38 @@ LANGEVIN: dict[str, LangevinSampler] = {"SSCS": SSCS(), "Euler-Maruyama": Langev
 ON_THE_CHAIN = ("ancestral", "DDIM", "Euler-Maruyama", "predictor-corrector")
 """They visit the steps of training, of which there are N."""
 FEW = ("DPM-Solver++ 2M", "DPM-Solver++ 3M", "probability flow, Heun", "EDM, Heun", "DDIM")
-DATA = "exchange_rate_nips"
 TICKS = (5, 10, 20, 50, 100, 200)
 MODELS = ("timegrad", "scoregrad", "scoregrad_subvp", "scoregrad_ve", "scoregrad_cld")
 
 
-def trained(name: str, options: argparse.Namespace) -> Any:
-    """The data and a model by the recipe of their card.
+Trained = tuple[Any, list[Any], Any]
+"""A data set, its test windows and a predictor."""
+
+
+def trained(name: str, options: argparse.Namespace) -> Trained:
+    """The data, its test windows and a model by the recipe of their card.
 
     It is kept in the folder as ``tsgen benchmark --cache`` keeps it.
     """
-    data = datasets[DATA]()
+    data = datasets[options.data]()
     assert data.card is not None
+    chosen = read_texts(data.card.options_for(name)) | read_options(options.set)
     estimator = estimators[name](
         data.prediction_length, verbose=False,
-        checkpoint_dir=str(options.folder / f"{DATA}-{name}-0"), **data.card.options_for(name),
+        checkpoint_dir=str(options.folder / f"{options.data}-{name}-0"), **chosen,
     )  # fmt: skip
-    return data, estimator.train(data.train, seed=0)
+    test = list(data.test)[: options.windows]
+    return data, test, estimator.train(data.train, seed=0)
 
 
 def scored(
-    data: Any, predictor: Any, sampler: Sampler | LangevinSampler, samples: int, seed: int
+    run: Trained, sampler: Sampler | LangevinSampler, samples: int, seed: int
 ) -> dict[str, Any]:
     """Figures of the test windows, and seconds of this process."""
+    data, test, predictor = run
     began = time.process_time()
     result = backtest(
-        predictor.with_sampler(sampler), data.test, num_samples=samples, levels=19,
+        predictor.with_sampler(sampler), test, num_samples=samples, levels=19,
         channels=data.channels, season=data.season, seed=seed,
     )  # fmt: skip
     spent = time.process_time() - began
@@ -96,8 +103,8 @@ def scored(
 def sweep(options: argparse.Namespace) -> None:
     """Every sampler at every number of evaluations."""
     for name in options.models:
-        data, predictor = trained(name, options)
-        model = predictor.prediction_net.best_forecaster.model
+        run = trained(name, options)
+        model = run[2].prediction_net.best_forecaster.model
         process: Any = model.sde if isinstance(model, ScoreCLD) else model.schedule
         family: dict[str, Any] = LANGEVIN if isinstance(model, ScoreCLD) else SAMPLERS
         for label, sampler in family.items():
@@ -107,26 +114,27 @@ def sweep(options: argparse.Namespace) -> None:
                     if chosen.num_steps > process.num_steps:
                         continue
                 row = {
-                    "model": name, "sampler": label, "evaluations": chosen.evaluations(process),
-                    "samples": options.samples, "seed": 0,
+                    "data": options.data, "model": name, "sampler": label,
+                    "evaluations": chosen.evaluations(process), "samples": options.samples,
+                    "windows": len(run[1]), "seed": 0,
                 }  # fmt: skip
-                figures = scored(data, predictor, chosen, options.samples, 0)
+                figures = scored(run, chosen, options.samples, 0)
                 append("samplers.csv", row | figures)
 
 
 def equal(options: argparse.Namespace) -> None:
     """Few evaluations against TimeGrad's hundred."""
     for name in options.models:
-        data, predictor = trained(name, options)
-        steps = predictor.prediction_net.best_forecaster.model.schedule.num_steps
+        run = trained(name, options)
+        steps = run[2].prediction_net.best_forecaster.model.schedule.num_steps
         reference = Ancestral(min(100, steps))
-        base = [scored(data, predictor, reference, options.samples, s) for s in options.seeds]
+        base = [scored(run, reference, options.samples, s) for s in options.seeds]
         for label in options.samplers:
             sampler = SAMPLERS[label].with_evaluations(options.at)
-            few = [scored(data, predictor, sampler, options.samples, s) for s in options.seeds]
+            few = [scored(run, sampler, options.samples, s) for s in options.seeds]
             row: dict[str, Any] = {
-                "model": name, "sampler": label, "evaluations": options.at,
-                "samples": options.samples, "seeds": len(few),
+                "data": options.data, "model": name, "sampler": label, "evaluations": options.at,
+                "samples": options.samples, "windows": len(run[1]), "seeds": len(few),
             }  # fmt: skip
             for score in ("fair_crps", "crps", "crps_sum", "energy"):
                 ratios = np.array([a[score] / b[score] for a, b in zip(few, base, strict=True)])
@@ -138,20 +146,19 @@ def equal(options: argparse.Namespace) -> None:
 
 
 def plot(options: argparse.Namespace) -> None:
-    """CRPS and energy score against evaluations, a row for each model."""
+    """CRPS and energy score against evaluations, a row for each model and data set."""
     table = pd.read_csv(RESULTS / "samplers.csv")
-    models = list(dict.fromkeys(table["model"]))
-    figure = Figure(figsize=(10, 3.2 * len(models)), layout="constrained")
-    axes = figure.subplots(len(models), 2, squeeze=False)
-    for model, row in zip(models, axes, strict=True):
+    runs = [(run, part) for run, part in table.groupby(["data", "model"], sort=False)]
+    figure = Figure(figsize=(10, 3.2 * len(runs)), layout="constrained")
+    axes = figure.subplots(len(runs), 2, squeeze=False)
+    for ((data, model), part), row in zip(runs, axes, strict=True):
         for score, axis in zip(("crps", "energy"), row, strict=True):
-            part = table[table["model"] == model]
             for label, one in part.groupby("sampler", sort=False):
                 mean = one.groupby("evaluations")[score].mean()
                 axis.plot(mean.index, mean, marker="o", markersize=3, linewidth=1.2, label=label)
             best = part[score].min()
             axis.set(xscale="log", ylim=(0.97 * best, 1.35 * best))
-            axis.set_title(f"{model}, {DATA}", fontsize=9, loc="left")
+            axis.set_title(f"{model}, {data}", fontsize=9, loc="left")
             axis.set_xlabel("network evaluations a step")
             axis.set_ylabel({"crps": "CRPS", "energy": "energy score"}[score])
             axis.set_xticks(TICKS, [str(t) for t in TICKS])
@@ -168,10 +175,13 @@ def main() -> None:
     )
     parser.add_argument("task", choices=["sweep", "equal", "plot"])
     parser.add_argument("--folder", type=Path, default=Path("models"), help="of trained models")
+    parser.add_argument("--data", choices=sorted(datasets), default="exchange_rate_nips")
+    parser.add_argument("--set", nargs="*", default=[], help="options, max_epochs=6, of training")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS[:2])
     parser.add_argument("--samplers", nargs="+", choices=list(SAMPLERS), default=list(FEW))
     parser.add_argument("--evaluations", type=int, nargs="+", default=list(TICKS))
     parser.add_argument("--at", type=int, default=20, help="evaluations compared by `equal`")
+    parser.add_argument("--windows", type=int, help="first ones of the test; all if not given")
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--threads", type=int, default=1)

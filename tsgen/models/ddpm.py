@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import torch
@@ -17,7 +17,7 @@ from tsgen.diffusion import (
     Schedule,
 )
 from tsgen.diffusion.guidance import ClassifierFree, Guidance, Reconstruction
-from tsgen.diffusion.samplers import Denoiser
+from tsgen.diffusion.samplers import Denoiser, visited
 from tsgen.diffusion.schedules import VariancePreserving
 from tsgen.models.base import GenerativeModel
 from tsgen.nets import DilatedResidualNet
@@ -133,8 +133,9 @@ class DDPM(GenerativeModel):
             counted, mask = (1 if mask is None else mask) - given, None
         eps = torch.randn_like(x)
         noised = alpha * x + sigma * eps
+        predict = functools.partial(self.net, conditioning=self.net.condition(cond))
         output = self._predict(
-            noised, (alpha, sigma), self.net.embed(t), self.net.condition(cond), mask,
+            predict, noised, (alpha, sigma), self.net.embed(t), mask,
             None if given is None else (x, given),
         )  # fmt: skip
         error = self.distance(output, self.parameterization.of(x, eps, alpha, sigma))
@@ -180,27 +181,27 @@ class DDPM(GenerativeModel):
 
     def _predict(
         self,
+        predict: Callable[..., Tensor],
         x: Tensor,
         levels: tuple[Tensor | float, Tensor | float],
         time: Tensor,
-        conditioning: Iterable[Tensor],
         observed: Tensor | None = None,
         given: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
-        """What the network says of noised events x at levels (alpha, sigma)."""
+        """What the network, told the conditioning, says of noised x at levels (alpha, sigma)."""
         if not isinstance(self.schedule, VariancePreserving):
             x = x / (levels[0] ** 2 + levels[1] ** 2) ** 0.5
         if not self.given_rate:
-            return self.net(x, time, conditioning, observed)
+            return predict(x, time, observed=observed)
         values, mask = (torch.zeros_like(x),) * 2 if given is None else given
         extra = torch.stack([values * mask, mask.expand(x.shape)])
-        return self.net(x * (1 - mask), time, conditioning, observed, extra)
+        return predict(x * (1 - mask), time, observed=observed, extra=extra)
 
     def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
         """Run the sampler, (*sample_shape, *batch, *event_shape)."""
         batch = self._batch(cond)
         rows = repeat(cond, math.prod(sample_shape), self.cond_shape)
-        denoise = self.denoiser(rows, times=self.sampler.times(self.schedule))
+        denoise = self.denoiser(rows, times=visited(self.sampler, self.schedule))
         x = self.sampler.sample(denoise, (len(rows), *self.event_shape), self.schedule, like=cond)
         return x.view(*sample_shape, *batch, *self.event_shape)
 
@@ -220,7 +221,7 @@ class DDPM(GenerativeModel):
         y = torch.where(given, y, torch.zeros_like(y))
         guidance = guidance or self.guidance
         first = torch.tensor(1.0 if start is None else start[1], dtype=torch.float64)
-        times = self.sampler.times(self.schedule, float(first))
+        times = visited(self.sampler, self.schedule, float(first))
         denoise = self.denoiser(rows, times=times)
         if given.any():
             learnt = self.given_rate > 0
@@ -258,7 +259,7 @@ class DDPM(GenerativeModel):
         Returns:
             ``denoise(x, t)`` of (rows, *event_shape) and a time in (0, 1].
         """
-        conditioning = list(self.net.condition(cond))
+        predict = prepared(self.net, cond)
 
         def at(times: Tensor) -> list[tuple[float, float, Tensor]]:
             embedded = self.net.embed(times.to(cond.device)).split(1, self.net.row_axis)
@@ -269,7 +270,7 @@ class DDPM(GenerativeModel):
 
         def denoise(x: Tensor, t: float) -> Tensor:
             alpha, sigma, embedded = ready.get(t) or at(torch.tensor([t], dtype=torch.float64))[0]
-            output = self._predict(x, (alpha, sigma), embedded, conditioning, observed, given)
+            output = self._predict(predict, x, (alpha, sigma), embedded, observed, given)
             return self.parameterization.to_x0(output, x, alpha, sigma)
 
         return denoise
@@ -288,6 +289,26 @@ class DDPM(GenerativeModel):
             )
         sampler.times(self.schedule)
         self.sampler = self.__init_args__["sampler"] = sampler
+
+
+def prepared(net: torch.nn.Module, cond: Tensor) -> Callable[..., Tensor]:
+    """A denoising network for one conditioning, ``predict(x, time, observed=None, extra=None)``.
+
+    Where no gradients are wanted it goes the network's own way to be asked many times, if any.
+    """
+    plain = functools.partial(net, conditioning=list(net.condition(cond)))  # type: ignore[operator]
+    if not hasattr(net, "prepare"):
+        return plain
+    ready: list[Callable[..., Tensor]] = []
+
+    def predict(*inputs: Tensor, **others: Tensor | None) -> Tensor:
+        if torch.is_grad_enabled():
+            return plain(*inputs, **others)
+        if not ready:
+            ready.append(net.prepare(cond))  # type: ignore[operator]
+        return ready[0](*inputs, **others)
+
+    return predict
 
 
 def repeat(values: Tensor, count: int, shape: torch.Size) -> Tensor:

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from tsgen.diffusion import CLD, SSCS, LangevinSampler, Sampler
 from tsgen.diffusion.langevin import VelocityScore
 from tsgen.models.base import GenerativeModel
-from tsgen.models.ddpm import repeat
+from tsgen.models.ddpm import prepared, repeat
 from tsgen.nets import DilatedResidualNet
 
 _FAR = 4.0
@@ -89,7 +89,8 @@ class ScoreCLD(GenerativeModel):
         first = self.sde.first
         t = 1 - (1 - first) * torch.rand(len(x), dtype=torch.float64)
         position, velocity, eps, size = self._noised(x, t)
-        output = self._predict(position, velocity, t, self.net.condition(cond), mask)
+        predict = functools.partial(self.net, conditioning=self.net.condition(cond))
+        output = self._predict(predict, position, velocity, t, mask)
         error = (output - eps) ** 2
         loss = (error if mask is None else error * mask).flatten(1).mean(1)
         if self.likelihood_weighting:
@@ -115,10 +116,10 @@ class ScoreCLD(GenerativeModel):
 
     def _predict(
         self,
+        predict: Callable[..., Tensor],
         x: Tensor,
         v: Tensor,
         t: Tensor,
-        conditioning: Iterable[Tensor],
         mask: Tensor | None = None,
     ) -> Tensor:
         """The velocity's noise at times (rows,) or (1,), float64."""
@@ -126,7 +127,7 @@ class ScoreCLD(GenerativeModel):
         of_x, of_v = (part.view(-1, *[1] * len(self.event_shape)) for part in usual.unbind(-1))
         scaled = v / self.sde.mass**0.5
         extra = (scaled if mask is None else scaled * mask)[None]
-        output = self.net(x, self.net.embed(t.to(x.device)), conditioning, mask, extra)
+        output = predict(x, self.net.embed(t.to(x.device)), observed=mask, extra=extra)
         return output + (of_x * x + of_v * v).clamp(-_FAR, _FAR)
 
     def use_sampler(self, sampler: Sampler | LangevinSampler) -> None:
@@ -144,12 +145,12 @@ class ScoreCLD(GenerativeModel):
 
     def velocity_score(self, cond: Tensor) -> VelocityScore:
         """The score of the velocity for a conditioning (rows, *cond_shape)."""
-        conditioning = list(self.net.condition(cond))
+        predict = prepared(self.net, cond)
 
         def score(x: Tensor, v: Tensor, t: float) -> Tensor:
             time = torch.tensor([t], dtype=torch.float64)
             size = self.sde.marginal(time, self.hybrid)[1][0, 1, 1].item()
-            return -self._predict(x, v, time, conditioning) / size
+            return -self._predict(predict, x, v, time) / size
 
         return score
 

@@ -1,7 +1,6 @@
 """The dilated residual network of DiffWave and TimeGrad, for events of one or two dimensions."""
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import ClassVar, cast
 
 import torch
@@ -9,15 +8,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tsgen.nets.embedding import TimeEmbedding
-
-_SLOPE = 0.4
+from tsgen.nets.stack import SLOPE, Weights, Workspace, pieces, run_stack
 
 
 class _Shift(nn.Module):
-    """Convolution of width 3 along the last dimension of (channels, rows, positions), ends joined.
+    """Convolution of width 3 along the positions of (channels, positions, rows), ends joined.
 
     Written as a matrix product over shifted copies: with eight channels this trains three times as
-    fast on a CPU as ``conv1d`` and samples as fast.
+    fast on a CPU as ``conv1d``.
     """
 
     def __init__(self, in_channels: int, out_channels: int, dilation: int = 1) -> None:
@@ -27,16 +25,11 @@ class _Shift(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels))
         nn.init.kaiming_normal_(self.weight)
 
-    def forward(self, x: Tensor) -> Tensor:
-        shifted = torch.cat([x.roll(self.dilation, -1), x, x.roll(-self.dilation, -1)])
-        return _mix(self.weight, shifted, self.bias)
-
-
-def _mix(weight: Tensor, x: Tensor, bias: Tensor | None = None) -> Tensor:
-    """(out, in) times (in, rows, positions)."""
-    flat = x.reshape(len(x), -1)
-    mixed = weight @ flat if bias is None else torch.addmm(bias[:, None], weight, flat)
-    return mixed.view(-1, *x.shape[1:])
+    def seen(self, features: int, factor: float = 1.0) -> Tensor:
+        """Its weights, times a factor, as :mod:`tsgen.nets.stack` has them."""
+        left, middle, right = (self.weight * factor).chunk(3, 1)
+        none = left.new_zeros(len(left), features)
+        return torch.cat([left, right, none, self.bias[:, None], middle], 1)
 
 
 class DilatedResidualNet(nn.Module):
@@ -49,7 +42,7 @@ class DilatedResidualNet(nn.Module):
     skip part.
 
     What depends only on the conditioning (:meth:`condition`) or only on the time (:meth:`embed`) is
-    a call of its own, so that a sampler makes it once.
+    a call of its own, and :meth:`prepare` takes all of it out of a sampler's loop.
 
     Args:
         event_shape: (C,) or (H, C).
@@ -64,6 +57,7 @@ class DilatedResidualNet(nn.Module):
         extra: further arrays of the event's shape that are seen beside it.
     """
 
+    halves: Tensor
     row_axis: ClassVar[int] = 2
 
     def __init__(
@@ -90,9 +84,9 @@ class DilatedResidualNet(nn.Module):
         outputs = cond_channels if self.per_step else cond_channels * self.positions
         self.upsample = nn.Sequential(
             nn.Linear(cond_shape[-1], max(outputs // 2, 8)),
-            nn.LeakyReLU(_SLOPE),
+            nn.LeakyReLU(SLOPE),
             nn.Linear(max(outputs // 2, 8), outputs),
-            nn.LeakyReLU(_SLOPE),
+            nn.LeakyReLU(SLOPE),
         )
         self.cond_projection = nn.Linear(cond_channels, layers * 2 * channels)
         # the event, which of it was observed, and the rest
@@ -106,33 +100,57 @@ class DilatedResidualNet(nn.Module):
         )
         self.skip = _Shift(channels, channels)
         self.output = _Shift(channels, features)
+        halves = torch.ones(2 * channels, 1)
+        halves[:channels] = 0.5
+        self.register_buffer("halves", halves, persistent=False)
         nn.init.kaiming_normal_(self.input.weight)
         nn.init.zeros_(self.output.weight)
 
     @property
     def working_size(self) -> int:
-        """Numbers held per row: conditioning of every block and a handful of activations."""
-        return self.positions * self.channels * (2 * self.layers + 12)
+        """Numbers held per row: features of the conditioning and a few copies of the event."""
+        return self.positions * (self.cond_projection.in_features + 4 * self.input.in_features)
 
-    def condition(self, cond: Tensor) -> Iterator[Tensor]:
-        """What each block adds for a conditioning (rows, *cond_shape), in turn.
-
-        (2 channels, rows, positions) each.
-        """
+    def condition(self, cond: Tensor) -> list[Tensor]:
+        """What the blocks see of a conditioning (rows, *cond_shape), [(k, positions, rows)]."""
         lifted = self.upsample(cond)
         if not self.per_step:
             lifted = lifted.view(len(cond), self.positions, -1)
-        lifted = lifted.permute(2, 0, 1).contiguous()
-        weights, biases = (
-            self.cond_projection.weight.chunk(self.layers),
-            self.cond_projection.bias.chunk(self.layers),
-        )
-        return (_mix(w, lifted, b) for w, b in zip(weights, biases, strict=True))
+        return [lifted.permute(2, 1, 0).contiguous()]
 
     def embed(self, t: Tensor) -> Tensor:
-        """Times (rows,) in [0, 1] -> (layers, channels, rows, 1)."""
-        projected = self.time_projection(self.time_embedding(t))
-        return projected.T.reshape(self.layers, self.channels, len(t), 1)
+        """What times (rows,) in [0, 1] add to each block, (layers, 2 channels, rows)."""
+        projected = self.time_projection(self.time_embedding(t)).T
+        taps = torch.stack([c.weight for c in self._blocks()[0]]).unflatten(2, (3, -1)).sum(2)
+        return self.halves * taps @ projected.reshape(self.layers, self.channels, len(t))
+
+    def weights(self) -> Weights:
+        r"""Of the blocks, as :mod:`tsgen.nets.stack` has them.
+
+        There the state before block l is :math:`2^{l / 2}` times that of the papers, whose residual
+        connections divide by :math:`\sqrt 2`, and the gate is
+        :math:`\sigma(x) = (1 + \tanh(x / 2)) / 2`.
+        """
+        width, (convolutions, outputs) = self.channels, self._blocks()
+        growth = 2 ** (torch.arange(self.layers).to(self.halves) / 2).view(-1, 1, 1)
+        taps = torch.stack([c.weight for c in convolutions]) / growth
+        left, middle, right = taps.split(width, 2)
+        known = self.cond_projection.weight.view(self.layers, 2 * width, -1)
+        bias = self.cond_projection.bias.view(self.layers, -1)
+        bias = (bias + torch.stack([c.bias for c in convolutions]))[:, :, None]
+        entering = self.halves * torch.cat([left, right, known, bias, middle], 2)
+        leaving = [torch.cat([o.weight / 2, o.bias[:, None]], 1) for o in outputs]
+        leaving[-1] = F.pad(leaving[-1], (0, 0, width, 0))
+        residual, skip = torch.stack(leaving).split(width, 1)
+        leaving_ = torch.cat([residual * growth, skip], 1)
+        dilations = tuple(c.dilation for c in convolutions)
+        last = (self.skip.seen(known.shape[2], self.layers**-0.5), self.output.seen(known.shape[2]))
+        return Weights(entering, leaving_, *last, dilations)
+
+    def _blocks(self) -> tuple[list[_Shift], list[nn.Linear]]:
+        return cast(list[_Shift], list(self.convolutions)), cast(
+            list[nn.Linear], list(self.outputs)
+        )
 
     def forward(
         self,
@@ -147,7 +165,7 @@ class DilatedResidualNet(nn.Module):
         Args:
             x: noised events (rows, *event_shape).
             time: result of :meth:`embed`, for as many rows or for one.
-            conditioning: result of :meth:`condition`; a list of it can be used many times.
+            conditioning: result of :meth:`condition`.
             observed: 1 where ``x`` is real and 0 where it must not be looked at, like ``x``;
                 ``None`` is all ones.
             extra: the further arrays (number, rows, *event_shape).
@@ -155,39 +173,69 @@ class DilatedResidualNet(nn.Module):
         Returns:
             (rows, *event_shape).
         """
-        hidden = F.leaky_relu(self._enter(x, observed, extra), _SLOPE)
-        skips = torch.zeros_like(hidden)
-        outputs = cast(Iterable[nn.Linear], self.outputs)
-        blocks = zip(self.convolutions, outputs, time, conditioning, strict=True)
-        for i, (convolution, output, shift, added) in enumerate(blocks):
-            gate, value = (convolution(hidden + shift) + added).chunk(2)
-            out = F.leaky_relu(
-                _mix(output.weight, gate.sigmoid() * value.tanh(), output.bias), _SLOPE
-            )
-            if i < self.layers - 1:
-                residual, out = out.chunk(2)
-                hidden = (hidden + residual) * math.sqrt(0.5)
-            skips = skips + out
-        skips = F.leaky_relu(self.skip(skips / math.sqrt(self.layers)), _SLOPE)
-        result = self.output(skips)
-        return result[0] if x.dim() == 2 else result.permute(1, 2, 0)
+        (known,) = conditioning
+        weight, bias = self._entry(observed is not None)
+        hidden = F.leaky_relu(torch.addmm(bias, weight, _joined(x, observed, extra)), SLOPE)
+        hidden = hidden.view(-1, self.positions, len(x))
+        result = run_stack(hidden, known, time, self.weights())
+        return result.permute(2, 1, 0).reshape(x.shape)
 
-    def _enter(self, x: Tensor, observed: Tensor | None, extra: Tensor | None) -> Tensor:
-        """The first layer, (channels, rows, positions)."""
+    def prepare(self, cond: Tensor) -> Callable[..., Tensor]:
+        """The network for a conditioning (rows, *cond_shape), to be asked many times.
 
-        def flat(array: Tensor) -> Tensor:
-            return array[None] if array.dim() == 2 else array.permute(2, 0, 1)
+        All that does not depend on ``x`` or the time is computed here. What is returned works in
+        its own buffers and has no gradients.
 
-        event, weight, bias = flat(x), self.input.weight, self.input.bias
-        shown, hidden, others = weight.split(
-            [len(event), len(event), weight.shape[1] - 2 * len(event)], 1
-        )
-        parts, weights = [event], [shown]
-        if observed is None:
-            bias = bias + hidden.sum(1)
-        else:
-            mask = flat(observed)
-            parts, weights = [event * mask, mask], [shown, hidden]
-        if extra is not None:
-            parts, weights = [*parts, *map(flat, extra)], [*weights, others]
-        return _mix(torch.cat(weights, 1), torch.cat(parts), bias)
+        Returns:
+            ``predict(x, time, observed, extra)``, as :meth:`forward` for the time of all rows.
+        """
+        with torch.no_grad():
+            weights, (known,) = self.weights(), self.condition(cond)
+            entries = {masked: self._entry(masked) for masked in (False, True)}
+        entering = weights.entering.clone()
+        blocks = weights._replace(entering=entering).blocks()
+        fixed, column = (w[:, :, weights.one] for w in (weights.entering, entering))
+        spaces: dict[int, Workspace] = {}
+        parts = []
+        for rows in pieces(len(cond), self.positions, Workspace, weights):
+            size = rows.stop - rows.start
+            if size not in spaces:
+                spaces[size] = Workspace(weights, self.positions, size)
+            parts.append((rows, spaces[size], known[:, :, rows].reshape(len(known), -1)))
+
+        @torch.no_grad()
+        def predict(
+            x: Tensor, time: Tensor, observed: Tensor | None = None, extra: Tensor | None = None
+        ) -> Tensor:
+            torch.add(fixed, time[:, :, 0], out=column)
+            weight, bias = entries[observed is not None]
+            found = torch.empty_like(x)
+            for rows, space, features in parts:
+                seen = _joined(
+                    x[rows], None if observed is None else observed[rows],
+                    None if extra is None else extra[:, rows],
+                )  # fmt: skip
+                space.known.copy_(features)
+                F.leaky_relu_(torch.addmm(bias, weight, seen, out=space.hidden), SLOPE)
+                found[rows] = space.run(blocks).permute(2, 1, 0).view_as(found[rows])
+            return found
+
+        return predict
+
+    def _entry(self, masked: bool) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the first layer; a mask of ones is in the bias."""
+        weight: Tensor = self.input.weight
+        bias: Tensor = self.input.bias
+        if not masked:
+            features = self.output.weight.shape[0]
+            shown, mask, others = weight.tensor_split([features, 2 * features], 1)
+            weight, bias = torch.cat([shown, others], 1), bias + mask.sum(1)
+        return weight, bias[:, None]
+
+
+def _joined(x: Tensor, observed: Tensor | None, extra: Tensor | None) -> Tensor:
+    """All that the first layer sees of rows, (features, positions * rows)."""
+    arrays = [x] if observed is None else [x * observed, observed]
+    arrays += [] if extra is None else list(extra)
+    flat = [a.T.reshape(1, -1) if a.dim() == 2 else a.permute(2, 1, 0).flatten(1) for a in arrays]
+    return flat[0] if len(flat) == 1 else torch.cat(flat)

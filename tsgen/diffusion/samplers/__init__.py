@@ -1,6 +1,6 @@
 """Samplers: from noise to data, given a denoiser."""
 
-from tsgen.diffusion.samplers.base import Denoiser, Sampler
+from tsgen.diffusion.samplers.base import Denoiser, Sampler, visited
 from tsgen.diffusion.samplers.chain import DDIM, Ancestral, GivenSteps
 from tsgen.diffusion.samplers.dpm import DPMSolverPP, DPMSolverPP3M
 from tsgen.diffusion.samplers.flow import EDM, ProbabilityFlow
@@ -21,4 +21,5 @@ __all__ = [
     "ProbabilityFlow",
     "Sampler",
     "langevin_step",
+    "visited",
 ]

@@ -5,6 +5,7 @@ a schedule and the shape of what is wanted, nothing of the model; so it may diff
 training used.
 """
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -131,6 +132,15 @@ class Sampler(Options, ABC):
     @abstractmethod
     def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
         """From a state x at the time ``first`` to a sample; the rest is as in :meth:`sample`."""
+
+
+@functools.lru_cache(maxsize=256)
+def visited(sampler: Sampler, schedule: Schedule, first: float = 1.0) -> Tensor:
+    """What ``sampler.times(schedule, first)`` returns, found once: a forecast asks at every step.
+
+    It is shared, so it must not be changed in place.
+    """
+    return sampler.times(schedule, first)
 
 
 class Solver(Sampler):

@@ -1,9 +1,11 @@
 """Samplers that go down the chain of training, or skip some of its steps."""
 
+import functools
+
 import torch
 from torch import Tensor
 
-from tsgen.diffusion.samplers.base import Denoiser, Sampler
+from tsgen.diffusion.samplers.base import Denoiser, Sampler, visited
 from tsgen.diffusion.schedules import Schedule, VariancePreserving
 
 
@@ -40,24 +42,25 @@ class DDIM(Sampler):
 
     def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
         """See :class:`Sampler`."""
-        times = self.times(schedule, first)
-        for t, k, p, s in zip(times.tolist(), *steps(schedule, times, self.eta), strict=False):
-            x = k * x + p * denoise(x, t)
-            if s > 0:
-                x = x + s * torch.randn_like(x)
+        for t, keep, pull, noise in steps(self, schedule, first, self.eta):
+            x = torch.add(keep * x, denoise(x, t), alpha=pull)
+            if noise > 0:
+                x = torch.add(x, torch.randn_like(x), alpha=noise)
         return x
 
 
+@functools.lru_cache(maxsize=256)
 def steps(
-    schedule: Schedule, times: Tensor, eta: float
-) -> tuple[list[float], list[float], list[float]]:
-    """Coefficients of each step x_s = keep x + pull x0_hat + noise z between falling times."""
+    sampler: Sampler, schedule: Schedule, first: float, eta: float
+) -> list[tuple[float, float, float, float]]:
+    """Time t and coefficients of each step x_s = keep x + pull x0_hat + noise z."""
+    times = visited(sampler, schedule, first)
     alpha, sigma = schedule.alpha(times), schedule.sigma(times)
     spread = (1 - (alpha[:-1] * sigma[1:] / (alpha[1:] * sigma[:-1])) ** 2) * sigma[1:] ** 2
     noise = eta * spread.clamp_min(0).sqrt()
     keep = (sigma[1:] ** 2 - noise**2).clamp_min(0).sqrt() / sigma[:-1]
     pull = alpha[1:] - keep * alpha[:-1]
-    return keep.tolist(), pull.tolist(), noise.tolist()
+    return list(zip(times.tolist(), *(v.tolist() for v in (keep, pull, noise)), strict=False))
 
 
 class Ancestral(DDIM):

@@ -1,9 +1,11 @@
 """DPM-Solver++: exponential integrators of the probability-flow ODE."""
 
+import functools
+
 import torch
 from torch import Tensor
 
-from tsgen.diffusion.samplers.base import Denoiser, Solver
+from tsgen.diffusion.samplers.base import Denoiser, Solver, visited
 from tsgen.diffusion.schedules import Schedule
 
 
@@ -32,20 +34,14 @@ class DPMSolverPP(Solver):
 
     def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
         """See :class:`Sampler`."""
-        times = self.times(schedule, first)
-        alpha, sigma = schedule.alpha(times[:-1]), schedule.sigma(times[:-1])
-        gaps = schedule.half_log_snr(times[:-1]).diff()
-        keep = (sigma[1:] / sigma[:-1]).tolist()
-        pull = (-alpha[1:] * torch.expm1(-gaps)).tolist()
-        back = [0.0] + (gaps[1:] / gaps[:-1] / 2).tolist()
-        previous = None
-        for i, t in enumerate(times[:-1].tolist()):
+        previous: Tensor | None = None
+        for t, keep, now, before in _two_steps(self, schedule, first):
             x0 = denoise(x, t)
-            if i == len(keep):
-                return x0
-            mixed = x0 if previous is None else x0 + back[i] * (x0 - previous)
-            x, previous = keep[i] * x + pull[i] * mixed, x0
-        raise AssertionError("the loop returns at the last time")
+            x = torch.add(keep * x, x0, alpha=now)
+            if previous is not None:
+                x = torch.add(x, previous, alpha=before)
+            previous = x0
+        return x0
 
 
 class DPMSolverPP3M(DPMSolverPP):
@@ -76,45 +72,62 @@ class DPMSolverPP3M(DPMSolverPP):
 
     def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
         """See :class:`Sampler`."""
-        times = self.times(schedule, first)[:-1]
-        if len(times) > 1:  # the places of the single step's estimates lie in the first one
-            ends = schedule.half_log_snr(times[:2])
-            inner = ends[0] + (ends[1] - ends[0]) * torch.tensor([1 / 3, 2 / 3]).double()
-            times = torch.cat([times[:1], schedule.time(inner), times[1:]])
-        levels = list(
-            zip(
-                times.tolist(), schedule.half_log_snr(times).tolist(),
-                schedule.alpha(times).tolist(), schedule.sigma(times).tolist(), strict=True,
-            )
-        )  # fmt: skip
-        past: list[tuple[float, Tensor]] = []
-        base = 0  # the first step's estimates advance from its start
-        for i, (t, place, _, _) in enumerate(levels):
-            state = x if i == base else _advance(x, levels[base], levels[i], past)
-            past = [*past[-2:], (place, denoise(state, t))]
-            if i == 0 or i > 2:
-                x, base = state, i
-        return past[-1][1]
+        past: list[Tensor] = []
+        for i, (t, keep, weights) in enumerate(_three_steps(self, schedule, first)):
+            state = keep * x if weights else x
+            for weight, estimate in zip(weights, past, strict=True):
+                state = torch.add(state, estimate, alpha=weight)
+            past = [*past[-2:], denoise(state, t)]
+            if i == 0 or i > 2:  # the first step's estimates advance from its start
+                x = state
+        return past[-1]
 
 
-def _advance(
-    x: Tensor,
-    level: tuple[float, float, float, float],
-    following: tuple[float, float, float, float],
-    past: list[tuple[float, Tensor]],
-) -> Tensor:
-    """The exact step between levels (t, lambda, alpha, sigma) for the polynomial of estimates."""
-    _, place, _, sigma = level
-    _, target, alpha_after, sigma_after = following
+@functools.lru_cache(maxsize=256)
+def _two_steps(
+    sampler: DPMSolverPP, schedule: Schedule, first: float
+) -> list[tuple[float, float, float, float]]:
+    """Times, and the factors of x, of the estimate there and of the one before in what follows."""
+    times = visited(sampler, schedule, first)[:-1]
+    alpha, sigma, gaps = (
+        schedule.alpha(times), schedule.sigma(times), schedule.half_log_snr(times).diff()
+    )  # fmt: skip
+    keep, pull = sigma[1:] / sigma[:-1], -alpha[1:] * torch.expm1(-gaps)
+    back = torch.cat([gaps[:1] * 0, gaps[1:] / gaps[:-1] / 2])
+    factors = torch.stack([keep, pull * (1 + back), -pull * back], 1).tolist()
+    return [(t, *f) for t, f in zip(times.tolist(), [*factors, [0.0, 1.0, 0.0]], strict=True)]
+
+
+@functools.lru_cache(maxsize=256)
+def _three_steps(
+    sampler: DPMSolverPP3M, schedule: Schedule, first: float
+) -> list[tuple[float, float, list[float]]]:
+    """Times, and the factors of x and of the estimates before that lead there."""
+    times = visited(sampler, schedule, first)[:-1]
+    if len(times) > 1:  # the places of the single step's estimates lie in the first one
+        ends = schedule.half_log_snr(times[:2])
+        inner = ends[0] + (ends[1] - ends[0]) * torch.tensor([1 / 3, 2 / 3]).double()
+        times = torch.cat([times[:1], schedule.time(inner), times[1:]])
+    places, alphas, sigmas = (
+        v.tolist()
+        for v in (schedule.half_log_snr(times), schedule.alpha(times), schedule.sigma(times))
+    )
+    steps: list[tuple[float, float, list[float]]] = [(times[0].item(), 1.0, [])]
+    base = 0
+    for i in range(1, len(times)):
+        weights = _integrals(places[base], places[i], places[max(0, i - 3) : i])
+        steps.append((times[i].item(), sigmas[i] / sigmas[base], [alphas[i] * w for w in weights]))
+        base = i if i > 2 else base
+    return steps
+
+
+def _integrals(place: float, target: float, nodes: list[float]) -> list[float]:
+    """Weights of estimates at nodes in the exact step between places, by their polynomial."""
     h = torch.tensor(target - place, dtype=torch.float64)
     # moments of e^(u - h) over [0, h]: of 1, u and u^2
     moments = [-torch.expm1(-h)]
-    for power in range(1, len(past)):
+    for power in range(1, len(nodes)):
         moments.append(h**power - power * moments[-1])
-    nodes = torch.tensor([at - place for at, _ in past], dtype=torch.float64)
-    powers = torch.stack([nodes**k for k in range(len(past))])
-    weights = torch.linalg.solve(powers, torch.stack(moments))
-    moved = sigma_after / sigma * x
-    for weight, (_, estimate) in zip(weights.tolist(), past, strict=True):
-        moved = moved + alpha_after * weight * estimate
-    return moved
+    gaps = torch.tensor(nodes, dtype=torch.float64) - place
+    powers = torch.stack([gaps**k for k in range(len(nodes))])
+    return torch.linalg.solve(powers, torch.stack(moments)).tolist()

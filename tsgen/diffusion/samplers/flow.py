@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tsgen.diffusion.samplers.base import Denoiser, Sampler, Solver
+from tsgen.diffusion.samplers.base import Denoiser, Sampler, Solver, visited
 from tsgen.diffusion.schedules import Schedule
 from tsgen.dynamics.ode import ODESolver, solve_ode
 
@@ -55,7 +55,7 @@ class ProbabilityFlow(Solver):
 
     def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
         """See :class:`Sampler`."""
-        times = self.times(schedule, first)[:-1]
+        times = visited(self, schedule, first)[:-1]
         if self.method != "dopri5":
             return march(denoise, x, schedule, times, heun=self.method == "heun")
         places = schedule.half_log_snr(times[[0, -1]])
@@ -135,7 +135,7 @@ class EDM(Solver):
 
     def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
         """See :class:`Sampler`."""
-        times = self.times(schedule, first)[:-1]
+        times = visited(self, schedule, first)[:-1]
         levels = (-schedule.half_log_snr(times)).exp()
         churned = (levels >= self.s_tmin) & (levels <= self.s_tmax)
         churn = churned.to(levels) * min(self.s_churn / len(times), 2**0.5 - 1)

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tsgen.diffusion.samplers.base import Denoiser, NoisySampler
+from tsgen.diffusion.samplers.base import Denoiser, NoisySampler, visited
 from tsgen.diffusion.samplers.chain import steps
 from tsgen.diffusion.schedules import Schedule
 
@@ -31,7 +31,7 @@ class EulerMaruyama(NoisySampler):
 
     def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
         """See :class:`Sampler`."""
-        times = self.times(schedule, first)
+        times = visited(self, schedule, first)
         t, gap = times[:-1], -times.diff()
         alpha, variance = schedule.alpha(t), schedule.sigma(t) ** 2
         drift, squared = schedule.drift(t), schedule.diffusion(t) ** 2
@@ -94,11 +94,12 @@ class PredictorCorrector(NoisySampler):
 
     def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
         """See :class:`Sampler`."""
-        times = self.times(schedule, first)
+        times = visited(self, schedule, first)
         alpha, sigma = schedule.alpha(times), schedule.sigma(times)
         ratio = alpha[:-1] / alpha[1:]
         if self.predictor == "ancestral":
-            keep, pull, noise = steps(schedule, times, 1.0)
+            chain = zip(*steps(self, schedule, first, 1.0), strict=True)
+            _, keep, pull, noise = (list(column) for column in chain)
         else:
             added = sigma[:-1] ** 2 - ratio**2 * sigma[1:] ** 2
             keep = (2 - ratio - added / sigma[:-1] ** 2).tolist()
