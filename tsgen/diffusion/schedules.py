@@ -200,7 +200,7 @@ def _log_product(first: float, last: float, num_steps: int, t: Tensor) -> Tensor
     step = (last - first) / (num_steps - 1) if num_steps > 1 else 0.0
     if abs(step) < 1e-10:
         return n * math.log1p(first)
-    start = torch.tensor((1 + first) / abs(step), dtype=t.dtype, device=t.device)
+    start = t.new_full((), (1 + first) / abs(step))
     if step > 0:  # a rising factorial: start (start + 1) ... (start + n - 1)
         ratio = torch.lgamma(start + n) - torch.lgamma(start)
     else:  # a falling one: start (start - 1) ... (start - n + 1)

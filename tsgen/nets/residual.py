@@ -1,6 +1,7 @@
 """The dilated residual network of DiffWave and TimeGrad, for events of one or two dimensions."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import ClassVar, cast
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tsgen.nets.embedding import TimeEmbedding
+from tsgen.nets.replay import Replayed
 from tsgen.nets.stack import SLOPE, Weights, Workspace, pieces, run_stack
 
 
@@ -202,6 +204,10 @@ class DilatedResidualNet(nn.Module):
             if size not in spaces:
                 spaces[size] = Workspace(weights, self.positions, size)
             parts.append((rows, spaces[size], known[:, :, rows].reshape(len(known), -1)))
+        runs = {
+            size: Replayed(partial(space.run, blocks), space.inputs)
+            for size, space in spaces.items()
+        }
 
         @torch.no_grad()
         def predict(
@@ -217,7 +223,8 @@ class DilatedResidualNet(nn.Module):
                 )  # fmt: skip
                 space.known.copy_(features)
                 F.leaky_relu_(torch.addmm(bias, weight, seen, out=space.hidden), SLOPE)
-                found[rows] = space.run(blocks).permute(2, 1, 0).view_as(found[rows])
+                result = runs[rows.stop - rows.start]()
+                found[rows] = result.permute(2, 1, 0).view_as(found[rows])
             return found
 
         return predict

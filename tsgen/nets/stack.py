@@ -121,7 +121,7 @@ class Workspace:
         self.channels, self.shape = c, (positions, rows)
         columns, self.new = positions * rows, weights.entering.new_empty
         # beside the state on the left and on the right, the conditioning, 1, the state, the skips
-        inputs = self.new(one + 1 + 2 * c, columns)
+        self.inputs = inputs = self.new(one + 1 + 2 * c, columns)
         inputs[one] = 1
         self.beside, self.known = inputs[: 2 * c], inputs[2 * c : one]
         self.seen, self.state = inputs[: one + 1 + c], inputs[one + 1 :]
