@@ -85,7 +85,8 @@ class Forecaster(Component, nn.Module, ABC):
     def loss(self, player: str | None = None, **batch: Tensor) -> Tensor:
         """Weighted mean over the pairs of a batch of the model's loss, or of one player's."""
         pairs = self.pairs(**batch)
-        observed = None if pairs.observed.all() else pairs.observed
+        known = pairs.observed.device.type == "cpu" and bool(pairs.observed.all())
+        observed = None if known else pairs.observed  # an accelerator is not waited for
         if player is None:
             losses = self.model.loss(pairs.x, pairs.cond, observed)
             if self.dequantiser is not None:  # the loss is per element, the noise's law learns, too
