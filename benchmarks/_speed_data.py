@@ -32,7 +32,8 @@ SIZES = {
     "traffic": Size(963, "h", 24, 4001, 1, 2),
     "wiki": Size(2000, "D", 30, 792, 1, 2),
 }
-GPU_BATCHES = 100
+GPU_BATCHES = 20
+"""Of a training on a GPU. The peer's own loop works on the whole series for each window."""
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,13 @@ def read_options(description: str, arguments: list[str] | None = None) -> argpar
     add("--quick", action="store_true", help="a small run that records nothing")
     add("--plot", action="store_true", help="only draw the figures from the tables")
     args = parser.parse_args(arguments)
+    for name in ("sizes", "windows", "steps", "batches"):
+        value = getattr(args, name)
+        if args.grow and value is not None:
+            told = " ".join(value) if name == "sizes" else value
+            parser.error(f"--{name} {told}: expected nothing, for --grow sets its own")
+    if args.grow and all(TASKS[name].trains for name in args.tasks):
+        parser.error(f"--tasks {' '.join(args.tasks)}: expected one that samples, for --grow")
     for name, usual in (QUICK if args.quick else USUAL).items():
         if getattr(args, name) is None:
             setattr(args, name, usual)

@@ -16,7 +16,7 @@ TASK_NAMES = {
 }
 COLORS = {"exchange": "C0", "uci": "C1", "electricity": "C2", "traffic": "C3", "wiki": "C4"}
 SIDES = {"ours_s": ("tsgen", "C0", "o"), "peer_s": ("pytorch-ts", "C3", "s")}
-AXES = {"channels": "channels", "steps": "steps of the horizon", "samples": "sample paths"}
+AXES = {"channels": "channels", "steps": "steps", "samples": "paths"}
 
 
 def draw() -> None:
@@ -34,7 +34,10 @@ def draw() -> None:
 
 def newest(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """The last row of each kind, one with a peer before one without."""
-    for column in ("peer_s", "ratio", "ratio_min", "ratio_max", "must", "floor_s"):
+    for column in (
+        "peer_s", "ratio", "ratio_min", "ratio_max", "must", "floor_s", "windows", "samples",
+        "steps",
+    ):  # fmt: skip
         table[column] = table[column] if column in table else float("nan")
     table["compared"] = table["peer_s"].notna()
     return table.sort_values("compared", kind="stable").groupby(keys, sort=False).tail(1)
@@ -69,6 +72,9 @@ def speed(table: pd.DataFrame) -> Figure:
 
 def ratios(axis: Any, rows: pd.DataFrame) -> None:
     """Bars with the range over the rounds, and what must be reached."""
+    if not len(rows):
+        axis.set_axis_off()
+        return
     names = [name for name in TASK_NAMES if name in set(rows["task"])]
     sizes = [size for size in COLORS if size in set(rows["size"])]
     width = 0.8 / max(len(sizes), 1)
@@ -95,22 +101,28 @@ def ratios(axis: Any, rows: pd.DataFrame) -> None:
                 )  # fmt: skip
                 labelled = True
             axis.annotate(
-                f"{row['ratio']:.3g}", (place, row["ratio_max"]), ha="center", va="bottom",
-                fontsize=7, xytext=(0, 3), textcoords="offset points",
+                f"{row['ratio']:.3g}", (place, label_height(row)), ha="center", va="bottom",
+                fontsize=6.5, xytext=(0, 3), textcoords="offset points",
             )  # fmt: skip
     axis.axhline(1, color="grey", linewidth=1, linestyle=":")
     axis.set_yscale("log")
-    ticks = [0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500]
+    ticks = [digit * 10.0**power for power in range(-2, 4) for digit in (1, 2, 5)]
     axis.set_yticks(ticks, [f"{t:g}" for t in ticks])
     axis.minorticks_off()
     top = max([1.0, *rows["ratio_max"], *rows["must"].dropna()])
     low = min([1.0, *rows["ratio_min"]])
-    axis.set_ylim(0.8 * low, 2.2 * top)
+    axis.set_ylim(0.8 * low, 4 * top)
     shown = [TASK_NAMES[n] for n in names]
     axis.set_xticks(range(len(names)), shown, fontsize=8)
     axis.set_ylabel("seconds of pytorch-ts / seconds of tsgen")
     axis.grid(alpha=0.3, axis="y")
     axis.legend(fontsize=8, loc="upper left", ncols=3)
+
+
+def label_height(row: Any) -> float:
+    """Above the bar, and above the line that must be reached if that is near."""
+    near = pd.notna(row["must"]) and 0.75 < row["must"] / row["ratio_max"] < 1.5
+    return max(row["ratio_max"], row["must"]) if near else row["ratio_max"]
 
 
 def lines(axis: Any, x: pd.Series, rows: pd.DataFrame, unit: pd.Series | float) -> None:
@@ -119,9 +131,16 @@ def lines(axis: Any, x: pd.Series, rows: pd.DataFrame, unit: pd.Series | float) 
         y = rows[column] / unit
         axis.plot(x[y.notna()], y[y.notna()], marker=marker, color=color, label=label)
     y = rows["floor_s"] / unit
-    axis.plot(x[y.notna()], y[y.notna()], "k--", label="floor (arithmetic at the machine's rate)")
+    if y.notna().any():
+        axis.plot(x[y.notna()], y[y.notna()], "k--", label="floor (arithmetic at machine's rate)")
+    if not len(x):
+        axis.set_axis_off()
+        return
     axis.set(xscale="log", yscale="log")
-    ticks = sorted(set(x))
+    ticks: list[float] = []
+    for tick in sorted(set(x)):
+        if not ticks or tick > 1.3 * ticks[-1]:  # others would be written over each other
+            ticks.append(tick)
     axis.set_xticks(ticks, [f"{t:g}" for t in ticks], fontsize=8)
     axis.minorticks_off()
     axis.grid(alpha=0.3)
@@ -138,9 +157,13 @@ def growth(table: pd.DataFrame) -> Figure:
             part = table[
                 (table["device"] == device) & (table["task"] == task) & (table["axis"] == axis)
             ].sort_values(axis)
-            if len(part):
-                lines(panel, part[axis], part, 1.0)
-            panel.set_xlabel(label)
+            if not len(part):
+                panel.set_axis_off()
+                continue
+            lines(panel, part[axis], part, 1.0)
+            last = part.iloc[-1]
+            fixed = [f"{last[other]:g} {said}" for other, said in AXES.items() if other != axis]
+            panel.set_xlabel(f"{label} ({', '.join(fixed)})")
             panel.set_ylabel("seconds")
             title = TASK_NAMES[task].replace("\n", " ")
             panel.set_title(f"{title} ({device})", fontsize=9, loc="left")

@@ -137,6 +137,8 @@ def serve(set_up: Callable[[dict[str, Any]], Work]) -> None:
 
     def begin() -> Answer:
         torch.set_num_threads(options["threads"])
+        if device != "cpu":
+            torch.cuda.set_device(torch.device(device))  # whose end is waited for
         np.random.seed(0)
         torch.manual_seed(0)
         work.append(set_up(options))

@@ -47,6 +47,9 @@ def sampling(options: dict[str, Any], series: Series) -> Work:
     )  # fmt: skip
     predictor = estimator.train([entry | {"target": series.train}], seed=0)
     predictor.batch_size = BATCH
+    held = {parameter.device.type for parameter in predictor.prediction_net.parameters()}
+    if held != {options["device"].partition(":")[0]}:
+        raise AssertionError(f"the network is on {held}, not on {options['device']}")
     histories = [entry | {"target": target} for target in series.histories]
     shape = (options["samples"], options["steps"], len(series.train))
 

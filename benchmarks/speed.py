@@ -15,6 +15,7 @@ speed.png and speed_growth.png show the newest rows of each device; ``--plot`` o
 
 import argparse
 import contextlib
+import signal
 import sys
 import tempfile
 import warnings
@@ -66,6 +67,8 @@ def measure(names: list[str], case: Case, args: argparse.Namespace) -> list[dict
                 print(f"{' '.join(names)}, {case.size}: left out, {failure}", flush=True)
                 continue
             workers[member], about[member], answers[member] = worker, worker.about, []
+        if not any(side == "ours" for side, _ in workers):
+            return []
         for _ in range(args.rounds):
             for member, worker in list(workers.items()):
                 try:
@@ -153,6 +156,7 @@ def main() -> None:
     """Measure, record and draw."""
     args = read_options(str(__doc__))
     torch.set_num_threads(args.threads)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the workers, too
     warnings.filterwarnings("ignore")
     with tempfile.TemporaryDirectory(prefix="tsgen-speed-") as folder:
         if args.plot:
