@@ -236,6 +236,8 @@ def running_statistics(
 
 def _carry_positive(scale: np.ndarray) -> np.ndarray:
     """Replace zeros by the last positive value before them, or 1."""
+    if (scale > 0).all():
+        return scale
     steps = np.arange(scale.shape[1])
     last = np.maximum.accumulate(np.where(scale > 0, steps, -1), axis=1)
     carried = np.take_along_axis(scale, np.maximum(last, 0), axis=1)
@@ -263,6 +265,9 @@ def _running_sum(values: np.ndarray, window: int | None) -> np.ndarray:
 
 def _running_mean(values: np.ndarray, observed: np.ndarray, window: int | None) -> np.ndarray:
     """Mean of the observed values among the last ``window``, 0 where there are none."""
+    if observed.all():
+        length = values.shape[1]
+        return _running_sum(values, window) / np.arange(1, length + 1).clip(max=window or length)
     count = _running_sum(observed.astype(float), window)
     return _running_sum(np.where(observed, values, 0.0), window) / np.maximum(count, 1)
 

@@ -131,9 +131,13 @@ class ScaleTarget(Component, MapTransformation):
     def _channels(self, target: np.ndarray, fixed: np.ndarray) -> dict[str, np.ndarray]:
         """Some channels' series."""
         observed = np.isfinite(target)
-        steps = np.arange(target.shape[1])
-        last = np.maximum.accumulate(np.where(observed, steps, -1), axis=1)
-        carried = np.where(last >= 0, np.take_along_axis(target, np.maximum(last, 0), 1), np.nan)
+        if observed.all():
+            started, carried = observed, target
+        else:
+            steps = np.arange(target.shape[1])
+            last = np.maximum.accumulate(np.where(observed, steps, -1), axis=1)
+            started = last >= 0
+            carried = np.where(started, np.take_along_axis(target, np.maximum(last, 0), 1), np.nan)
         first = np.take_along_axis(target, observed.argmax(1)[:, None], 1)
         center = np.nan_to_num(first) if self.link.support == "real" else np.zeros_like(first)
         location, scale = running_statistics(
@@ -144,7 +148,7 @@ class ScaleTarget(Component, MapTransformation):
             before, scale_before = location[:, :1] - center, scale[:, :1]
             location = location - center
         else:
-            location = np.where(last >= 0, location, 0.0) - center
+            location = np.where(started, location, 0.0) - center
         return {
             "target": self._pad(carried - center, np.nan),
             "observed": self._pad(observed, False),
