@@ -1,5 +1,6 @@
 """The worker of speed.py that runs tsgen, with the hyperparameters of the peers' harness."""
 
+import _speed_lean  # noqa: F401, I001  (before pandas)
 import functools
 import time
 from typing import Any
