@@ -51,6 +51,7 @@ SAMPLERS: dict[str, Sampler] = {
     "Euler-Maruyama": EulerMaruyama(),
     "predictor-corrector": PredictorCorrector(),
     "DPM-Solver++ 2M": DPMSolverPP(),
+    "DPM-Solver++ 2M, SDE": DPMSolverPP(eta=1.0),
     "DPM-Solver++ 3M": DPMSolverPP3M(),
     "probability flow, Heun": ProbabilityFlow(),
     "EDM, Heun": EDM(),

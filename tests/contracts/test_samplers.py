@@ -46,6 +46,8 @@ def described(part):
         *NOISY,
         DDIM(),
         DDIM(eta=0.5),
+        DPMSolverPP(eta=1.0),
+        DPMSolverPP(eta=0.5),
         EulerMaruyama(noise_removal=False),
         PredictorCorrector(predictor="ancestral", corrector_steps=2),
         ProbabilityFlow(method="euler"),
@@ -242,3 +244,24 @@ def test_the_suite_finds_a_wrong_order():
 def test_bad_options_are_refused(make, text):
     with pytest.raises(ValueError, match=text):
         make()
+
+
+def test_the_first_step_of_the_sde_solver_is_the_chains() -> None:
+    """With one estimate there is nothing to extrapolate, and eta = 1 is the posterior's step."""
+    schedule, denoise = LinearSchedule(), gaussian_denoiser(0.3, 0.5, LinearSchedule())
+    ends = torch.tensor([1.0, 1 / schedule.num_steps], dtype=torch.float64)
+    levels = GivenSteps(levels=tuple(schedule.alpha(ends).tolist()))
+    drawn = []
+    for sampler in (DPMSolverPP(2, eta=1.0), levels):
+        with seeded(0):
+            drawn.append(sampler.sample(denoise, (50, 1), schedule, like=LIKE))
+    torch.testing.assert_close(*drawn, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.5])
+def test_eta_is_a_share(bad: float) -> None:
+    """And the three-step solver has no noise."""
+    with pytest.raises(ValueError, match="eta"):
+        DPMSolverPP(eta=bad)
+    with pytest.raises(ValueError, match="must be 0"):
+        DPMSolverPP3M(eta=0.5)

@@ -10,36 +10,55 @@ from tsgen.diffusion.schedules import Schedule
 
 
 class DPMSolverPP(Solver):
-    r"""DPM-Solver++(2M): two-step exponential integrator of the probability-flow ODE.
+    r"""DPM-Solver++(2M), and its form for the reverse SDE: two-step exponential integrators.
 
-    Lu et al. 2022, algorithm 2. With :math:`h = \lambda_s - \lambda_t` and the previous step's
-    ratio :math:`r = h_{prev} / h`:
+    Lu et al. 2022, algorithm 2 and section 6. With :math:`h = \lambda_s - \lambda_t` and the
+    previous step's ratio :math:`r = h_{prev} / h`:
 
-    .. math:: x_s = \frac{\sigma_s}{\sigma_t} x_t - \alpha_s (e^{-h} - 1)
+    .. math:: x_s = \frac{\sigma_s}{\sigma_t} e^{-\eta h} x_t
+              + \alpha_s \bigl(1 - e^{-(1 + \eta) h}\bigr)
               \left[(1 + \tfrac{1}{2r}) \hat x_0(x_t) - \tfrac{1}{2r} \hat x_0(x_{t'})\right]
+              + \sigma_s \sqrt{1 - e^{-2 \eta h}}\, z
 
-    The steps are equal in log-SNR down to the first step of the chain, where the denoiser's
-    estimate is the sample.
+    With :math:`\eta = 0` it is the probability-flow ODE's; with 1 the SDE's, which in its first
+    order is the ancestral chain: noise on the way corrects what an inexact network does to the
+    samples. The steps are equal in log-SNR down to the first step of the chain, where the
+    denoiser's estimate is the sample.
 
     Args:
         num_steps: calls of the denoiser.
+        eta: share of the noise of the reverse SDE, 0 to 1.
     """
 
     num_steps: int | None = 20
+    eta: float = 0.0
 
     @property
     def order(self) -> int | None:
-        """Two."""
-        return 2
+        """Two, where it is deterministic."""
+        return None if self.eta else 2
+
+    @property
+    def stochastic(self) -> bool:
+        """If eta is not 0."""
+        return self.eta > 0
+
+    def __post_init__(self) -> None:
+        """Check eta."""
+        super().__post_init__()
+        if not 0 <= self.eta <= 1:
+            raise ValueError(f"{type(self).__name__}: eta={self.eta} must lie in [0, 1]")
 
     def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
         """See :class:`Sampler`."""
         previous: Tensor | None = None
-        for t, keep, now, before in _two_steps(self, schedule, first):
+        for t, keep, now, before, noise in _two_steps(self, schedule, first):
             x0 = denoise(x, t)
             x = torch.add(keep * x, x0, alpha=now)
             if previous is not None:
                 x = torch.add(x, previous, alpha=before)
+            if noise > 0:
+                x = torch.add(x, torch.randn_like(x), alpha=noise)
             previous = x0
         return x0
 
@@ -59,7 +78,16 @@ class DPMSolverPP3M(DPMSolverPP):
 
     Args:
         num_steps: steps.
+        eta: 0.
     """
+
+    def __post_init__(self) -> None:
+        """There is no form for the SDE."""
+        super().__post_init__()
+        if self.eta:
+            raise ValueError(
+                f"{type(self).__name__}: eta={self.eta} must be 0; DPMSolverPP adds noise"
+            )
 
     @property
     def order(self) -> int | None:
@@ -86,16 +114,19 @@ class DPMSolverPP3M(DPMSolverPP):
 @functools.lru_cache(maxsize=256)
 def _two_steps(
     sampler: DPMSolverPP, schedule: Schedule, first: float
-) -> list[tuple[float, float, float, float]]:
-    """Times, and the factors of x, of the estimate there and of the one before in what follows."""
+) -> list[tuple[float, float, float, float, float]]:
+    """Times, and the factors of x, of the estimate, of the one before and of noise thereafter."""
     times = visited(sampler, schedule, first)[:-1]
     alpha, sigma, gaps = (
         schedule.alpha(times), schedule.sigma(times), schedule.half_log_snr(times).diff()
     )  # fmt: skip
-    keep, pull = sigma[1:] / sigma[:-1], -alpha[1:] * torch.expm1(-gaps)
+    keep = sigma[1:] / sigma[:-1] * (-sampler.eta * gaps).exp()
+    pull = -alpha[1:] * torch.expm1(-(1 + sampler.eta) * gaps)
     back = torch.cat([gaps[:1] * 0, gaps[1:] / gaps[:-1] / 2])
-    factors = torch.stack([keep, pull * (1 + back), -pull * back], 1).tolist()
-    return [(t, *f) for t, f in zip(times.tolist(), [*factors, [0.0, 1.0, 0.0]], strict=True)]
+    noise = sigma[1:] * (-torch.expm1(-2 * sampler.eta * gaps)).sqrt()
+    factors = torch.stack([keep, pull * (1 + back), -pull * back, noise], 1).tolist()
+    factors.append([0.0, 1.0, 0.0, 0.0])  # the last estimate is the sample
+    return [(t, *f) for t, f in zip(times.tolist(), factors, strict=True)]
 
 
 @functools.lru_cache(maxsize=256)
