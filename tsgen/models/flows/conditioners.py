@@ -1,7 +1,6 @@
 """Layers that give each element's function parameters from other elements and the context."""
 
 import math
-from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -66,8 +65,7 @@ def _near_identity(network: nn.Sequential) -> None:
 class Coupling(LazyTransform):
     r"""Coupling layer: :math:`y_b = f(x_b; \theta(x_a, c))` and :math:`y_a = x_a`.
 
-    The parts a and b are every other element. What the context adds to the network's first layer
-    is computed once for each context.
+    The parts a and b are every other element; theta is a network with ReLU.
 
     Args:
         features: E, at least 2.
@@ -92,24 +90,24 @@ class Coupling(LazyTransform):
         self.kept, self.changed = slice(parity, None, 2), slice(1 - parity, None, 2)
         self.register_buffer("mask", torch.arange(features) % 2 == parity)
         self.total = sum(math.prod(s) for s in univariate.shapes)
-        kept = int(self.mask.sum())
-        self.hyper = MLP(kept + context, (features - kept) * self.total, hidden)
+        self.seen = int(self.mask.sum())
+        self.hyper = MLP(self.seen + context, (features - self.seen) * self.total, hidden)
         _near_identity(self.hyper)
         self.hyper.insert(0, nn.Hardtanh(-WILD, WILD))
 
     def forward(self, c: Tensor) -> Transform:
         """The transform for a context (rows, K)."""
-        limit, first, *rest = self.hyper
-        from_elements, from_context = first.weight.split([int(self.mask.sum()), c.shape[1]], 1)
-        start = nn.functional.linear(limit(c), from_context, first.bias)
+        return _CouplingTransform(self, c)
 
-        def parameters(x: Tensor) -> Tensor:
-            h = torch.addmm(start, limit(x), from_elements.T)
-            for layer in rest:
-                h = layer(h)
-            return h.unflatten(-1, (-1, self.total))
-
-        return _CouplingTransform(self, parameters)
+    def parameters_for(self, x: Tensor, c: Tensor) -> Tensor:
+        """Parameters (rows, b, total) of the changed elements of x (rows, E)."""
+        first, *middle, last = list(self.hyper)[1::2]
+        from_elements, from_context = first.weight.split([self.seen, c.shape[1]], 1)
+        h = nn.functional.linear(c.clamp(-WILD, WILD), from_context, first.bias)
+        h = h.addmm_(x[:, self.kept].clamp(-WILD, WILD), from_elements.T).relu_()
+        for layer in middle:
+            h = layer(h).relu_()
+        return last(h).unflatten(-1, (-1, self.total))
 
 
 class _CouplingTransform(OnePass):
@@ -117,24 +115,24 @@ class _CouplingTransform(OnePass):
 
     Args:
         layer: it.
-        parameters: from the kept elements (rows, a) to the changed ones' parameters
-            (rows, b, total).
+        context: (rows, K).
     """
 
-    def __init__(self, layer: Coupling, parameters: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, layer: Coupling, context: Tensor) -> None:
         super().__init__()
-        self.layer, self.parameters = layer, parameters
+        self.layer, self.context = layer, context
 
     def call_and_ladj(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Y (rows, E) and the log-determinant (rows,)."""
-        phi = self.parameters(x[:, self.layer.kept])
-        function: Any = self.layer.univariate.of(phi)
-        changed, log_slopes = function.call_and_ladj(x[:, self.layer.changed])
+        layer = self.layer
+        function: Any = layer.univariate.of(layer.parameters_for(x, self.context))
+        changed, log_slopes = function.call_and_ladj(x[:, layer.changed])
         return self._merge(x, changed), log_slopes.sum(-1)
 
     def _inverse(self, y: Tensor) -> Tensor:
-        phi = self.parameters(y[:, self.layer.kept])
-        return self._merge(y, self.layer.univariate.inverse(phi, y[:, self.layer.changed]))
+        layer = self.layer
+        phi = layer.parameters_for(y, self.context)
+        return self._merge(y, layer.univariate.inverse(phi, y[:, layer.changed]))
 
     def _merge(self, x: Tensor, changed: Tensor) -> Tensor:
         merged = x.clone()
