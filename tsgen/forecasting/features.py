@@ -16,6 +16,7 @@ from tsgen.core import Options
 TimeFeature = Callable[[pd.PeriodIndex], np.ndarray]
 
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "D": 86400, "B": 86400}
+_WHOLE_DAYS = ("D", "B", "W", "M", "Q", "Y")
 
 
 class CalendarWave(Options):
@@ -33,8 +34,12 @@ class CalendarWave(Options):
 
     def __call__(self, index: pd.PeriodIndex) -> np.ndarray:
         """Values at each period's start, shape (len(index),)."""
-        hour = (np.asarray(index.minute) * 60.0 + np.asarray(index.second)) / 3600
-        day = (np.asarray(index.hour) + hour) / 24
+        hour = day = np.zeros(len(index))
+        if (
+            index.freqstr.split("-")[0] not in _WHOLE_DAYS
+        ):  # they start at midnight; fields take a while
+            hour = (np.asarray(index.minute) * 60.0 + np.asarray(index.second)) / 3600
+            day = (np.asarray(index.hour) + hour) / 24
         phase = {
             "hour": lambda: hour,
             "day": lambda: day,
