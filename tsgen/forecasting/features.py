@@ -1,6 +1,5 @@
 """Calendar features and lags that suit a frequency."""
 
-import functools
 import math
 import warnings
 from collections.abc import Callable
