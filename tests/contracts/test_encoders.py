@@ -40,6 +40,22 @@ def test_conforms(encoder, layers):
     check_encoder(encoder, num_layers=layers)
 
 
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_single_steps_are_the_same_without_gradients(dtype, limit):
+    """On a CPU they have code of their own; the state before a step is left as it was."""
+    encoder = GRUEncoder(3, 7, 3, output_size=5).to(dtype).eval()
+    state, inputs = torch.randn(4, 3, 7, dtype=dtype), torch.randn(6, 4, 3, dtype=dtype)
+    other = state.clone()
+    for row in inputs:
+        kept = other.clone()
+        out, state = encoder.step(row, state)
+        with torch.no_grad():
+            plain, after = encoder.step(row, other)
+        assert torch.equal(kept, other) and after.shape == state.shape and after.dtype == dtype
+        assert (out - plain).abs().max() < limit and (state - after).abs().max() < limit
+        other = after
+
+
 @pytest.mark.parametrize(
     ("temporal", "graph"),
     [(kind, graph) for kind in ("gru", "tcn", "attention") for graph in (True, False)]

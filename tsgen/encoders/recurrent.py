@@ -68,6 +68,35 @@ class GRUEncoder(HistoryEncoder):
         outputs, last = self.rnn(inputs, self._swap(state))
         return self.projection(outputs), self._swap(last)
 
+    def step(
+        self,
+        inputs: Tensor,
+        state: State,
+        times: Tensor | None = None,
+        observed: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """Encode one more input; see :class:`HistoryEncoder`.
+
+        On a CPU, where no gradients are needed, by the cell's own equations: there torch's GRU
+        takes nearly twice as long for a single step.
+        """
+        plain = observed is None and inputs.device.type == "cpu" and not self.training
+        if self.cell is not nn.GRU or torch.is_grad_enabled() or not plain:
+            return super().step(inputs, state, times, observed)
+        h, size, layers = inputs.T, self.rnn.hidden_size, []  # the batch along the columns
+        for before, weights in zip(state.permute(1, 2, 0), self.rnn.all_weights, strict=True):
+            of_input, of_state, bias, state_bias = (
+                w if w.dim() == 2 else w[:, None] for w in weights
+            )
+            sums = torch.addmm(bias, of_input, h)
+            gates = sums[: 2 * size].addmm_(of_state[: 2 * size], before)
+            reset, update = gates.add_(state_bias[: 2 * size]).sigmoid_().chunk(2)
+            new = torch.addmm(state_bias[2 * size :], of_state[2 * size :], before)
+            new = new.mul_(reset).add_(sums[2 * size :]).tanh_()
+            h = torch.lerp(new, before, update)
+            layers.append(h)
+        return self.projection(h.T), torch.stack(layers).permute(2, 0, 1)
+
     def _swap(self, state: State) -> State:
         """Between batch first and torch's layers first."""
         return state.transpose(0, 1).contiguous()

@@ -16,6 +16,7 @@ from tsgen.core import Options
 TimeFeature = Callable[[pd.PeriodIndex], np.ndarray]
 
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "D": 86400, "B": 86400}
+_WHOLE_DAYS = ("D", "B", "W", "M", "Q", "Y")
 
 
 class CalendarWave(Options):
@@ -33,15 +34,46 @@ class CalendarWave(Options):
 
     def __call__(self, index: pd.PeriodIndex) -> np.ndarray:
         """Values at each period's start, shape (len(index),)."""
+        return self.at(_phase(index, self.cycle))
+
+    def at(self, phase: np.ndarray) -> np.ndarray:
+        """Values at phases of the cycle."""
+        return getattr(np, self.wave)(2 * math.pi * self.harmonic * phase)
+
+
+class TimeFeatures(Options):
+    """Several features at once; waves of a cycle share its phase, which takes longest to find.
+
+    Args:
+        features: which.
+    """
+
+    features: tuple[Callable, ...]
+
+    def __call__(self, index: pd.PeriodIndex) -> np.ndarray:
+        """Values at each period's start, shape (len(features), len(index))."""
+        waves = [f for f in self.features if isinstance(f, CalendarWave)]
+        phases = {cycle: _phase(index, cycle) for cycle in {wave.cycle for wave in waves}}
+        return np.vstack(
+            [
+                f.at(phases[f.cycle]) if isinstance(f, CalendarWave) else f(index)
+                for f in self.features
+            ]
+        )
+
+
+def _phase(index: pd.PeriodIndex, cycle: str) -> np.ndarray:
+    """Elapsed fraction of a cycle at each period's start, shape (len(index),)."""
+    hour = day = np.zeros(len(index))
+    if index.freqstr.split("-")[0] not in _WHOLE_DAYS:  # at midnight else
         hour = (np.asarray(index.minute) * 60.0 + np.asarray(index.second)) / 3600
         day = (np.asarray(index.hour) + hour) / 24
-        phase = {
-            "hour": lambda: hour,
-            "day": lambda: day,
-            "week": lambda: (np.asarray(index.dayofweek) + day) / 7,
-            "year": lambda: (np.asarray(index.dayofyear) - 1 + day) / 365.25,
-        }[self.cycle]()
-        return getattr(np, self.wave)(2 * math.pi * self.harmonic * phase)
+    return {
+        "hour": lambda: hour,
+        "day": lambda: day,
+        "week": lambda: (np.asarray(index.dayofweek) + day) / 7,
+        "year": lambda: (np.asarray(index.dayofyear) - 1 + day) / 365.25,
+    }[cycle]()
 
 
 def default_time_features(freq: str) -> tuple[TimeFeature, ...]:

@@ -228,6 +228,11 @@ class Forecaster(Component, nn.Module, ABC):
         seen = row["observed"] if "observed" in row else torch.ones_like(z, dtype=torch.bool)
         values = torch.cat([state.values[:, 1:], z[:, None]], 1)
         observed = torch.cat([state.observed[:, 1:], seen[:, None]], 1)
+        return self._encode(row, known, state._replace(values=values, observed=observed))
+
+    def _encode(self, row: Batch, known: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
+        """Feed a row that is the last of the state's values already."""
+        z, values, observed = state.values[:, -1], state.values, state.observed
         location = z.nan_to_num(0.0) if self.anchored else row.get("location", state.location)
         scale = row.get("scale", state.scale)
         covariates = row.get("covariates", state.covariates)
@@ -319,12 +324,19 @@ class StepForecaster(Forecaster):
     ) -> Tensor:
         if known is not None:
             raise ValueError("what is known of a horizon needs a model with decoding='horizon'")
+        memory, ahead = state.values.shape[1], self.layout.horizon - 1
+        # with room for what is drawn: thousands of rows and lags are not to be moved at each step
+        values, observed = _extend(state.values, ahead), _extend(state.observed, ahead)
+        observed[:, memory:] = True
         path = []
         for step in range(self.layout.horizon):
             y = self.link.inverse(state.location + state.scale * self.model.sample(cond))
             path.append(y)
-            if step + 1 < self.layout.horizon:
-                cond, state = self._advance({"target": y}, future_known[:, step + 1], state)
+            if step < ahead:
+                now = memory + step
+                values[:, now] = self.link.forward(y)[0]
+                state = state._replace(values=values[:, : now + 1], observed=observed[:, : now + 1])
+                cond, state = self._encode({"target": y}, future_known[:, step + 1], state)
         return torch.stack(path, 1)
 
 

@@ -168,4 +168,5 @@ def measure_statistics(
 
 def squash(u: Tensor) -> Tensor:
     """The identity up to 10, logarithmic beyond: one wild value does not saturate an encoder."""
-    return torch.where(u.abs() > 10, u.sign() * (10 + 10 * (u.abs() / 10).clamp_min(1).log()), u)
+    beyond = u.abs().clamp_min(10).div(10).log().copysign(u)
+    return u.clamp(-10, 10).add(beyond, alpha=10)

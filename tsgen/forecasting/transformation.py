@@ -12,7 +12,7 @@ from gluonts.transform import (
 )
 
 from tsgen.core import Component
-from tsgen.forecasting.features import TimeFeature
+from tsgen.forecasting.features import TimeFeature, TimeFeatures
 from tsgen.forecasting.scaling import Link, Scaling, Support, running_statistics
 from tsgen.forecasting.spec import (
     CATEGORY,
@@ -179,9 +179,8 @@ def create_transformation(
     """The whole way from an entry to arrays ready for cutting windows; run once per series."""
     added: list[Transformation] = []
     if time_features:
-        added.append(
-            AddTimeFeatures("start", "target", "calendar", list(time_features), prediction_length)
-        )
+        features = [TimeFeatures(time_features)]
+        added.append(AddTimeFeatures("start", "target", "calendar", features, prediction_length))
     if spec.is_panel:
         added.append(AddAgeFeature("target", "age", prediction_length, log_scale=True))
     stacked = (["calendar"] if time_features else []) + (["age"] if spec.is_panel else [])

@@ -154,6 +154,23 @@ class PerStep(Transform):
         return self.base.log_abs_det_jacobian(*rows).sum(-1)
 
 
+class ReverseTransform(Transform):
+    """The elements in reverse order."""
+
+    domain = codomain = constraints.real_vector
+    bijective = True
+
+    def _call(self, x: Tensor) -> Tensor:
+        return x.flip(-1)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return y.flip(-1)
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        """Of each vector, (rows,)."""
+        return torch.zeros_like(x[..., 0])
+
+
 class QRLinearTransform(Transform):
     r"""An invertible matrix as orthogonal times triangular: :math:`y = Q R x`.
 
@@ -229,7 +246,9 @@ class Mixing(LazyTransform):
     def forward(self, c: Tensor | None = None) -> Transform:
         """The transform; the same for every context."""
         base: Transform
-        if self.kind in ("reverse", "permutation"):
+        if self.kind == "reverse":
+            return ReverseTransform()
+        if self.kind == "permutation":
             return PermutationTransform(self.order)
         if self.kind == "lu":
             base = LULinearTransform(self.weight)

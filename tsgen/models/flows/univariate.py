@@ -4,6 +4,7 @@ Each is a module that, called with parameters of the shapes it names, gives an e
 ``Transform``. All of them are onto the real line: what zuko bounds has linear tails here.
 """
 
+import math
 from abc import ABC, abstractmethod
 from functools import partial
 from typing import ClassVar
@@ -21,6 +22,7 @@ from zuko.transforms import (
     MonotonicTransform,
     SOSPolynomialTransform,
 )
+from zuko.utils import unpack
 
 from tsgen.models.flows.scalar import (
     SLOPE,
@@ -56,6 +58,14 @@ class Univariate(nn.Module, ABC):
     def forward(self, *phi: Tensor) -> Transform:
         r"""The function with parameters of shapes (\*, \*shape), elementwise over (\*,)."""
 
+    def of(self, phi: Tensor) -> Transform:
+        r"""The function with all its parameters in a row (\*, total), elementwise over (\*,)."""
+        return self(*unpack(phi, self.shapes))
+
+    def inverse(self, phi: Tensor, y: Tensor) -> Tensor:
+        r"""X (\*,) with f(x) = y, for parameters in a row (\*, total)."""
+        return self.of(phi)._inverse(y)  # without the wrapper of .inv, which caches
+
 
 class Additive(Univariate):
     """Shift (NICE: Dinh, Krueger, Bengio 2015)."""
@@ -77,6 +87,12 @@ class Affine(Univariate):
     def forward(self, *phi: Tensor) -> Transform:
         """See :class:`Univariate`."""
         return MonotonicAffineTransform(*phi)
+
+    def inverse(self, phi: Tensor, y: Tensor) -> Tensor:
+        """As zuko's, in few operations, since samples are made of thousands of small ones."""
+        shift, scale = phi.unbind(-1)
+        bend = scale.abs().mul_(-1 / math.log(SLOPE)).add_(1)
+        return (y - shift).div_((scale / bend).exp_())
 
 
 class RationalQuadratic(Univariate):
