@@ -329,11 +329,10 @@ class StepForecaster(Forecaster):
         values, observed = _extend(state.values, ahead), _extend(state.observed, ahead)
         observed[:, memory:] = True
         path = []
-        for step in range(self.layout.horizon):
+        for step, now in enumerate(range(memory, memory + ahead + 1)):
             y = self.link.inverse(state.location + state.scale * self.model.sample(cond))
             path.append(y)
             if step < ahead:
-                now = memory + step
                 values[:, now] = self.link.forward(y)[0]
                 state = state._replace(values=values[:, : now + 1], observed=observed[:, : now + 1])
                 cond, state = self._encode({"target": y}, future_known[:, step + 1], state)
