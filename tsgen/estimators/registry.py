@@ -5,7 +5,7 @@ from functools import partial
 from gluonts.model.estimator import Estimator
 
 from tsgen.core import Registry
-from tsgen.diffusion import QuadraticSchedule
+from tsgen.diffusion import Ancestral, QuadraticSchedule
 from tsgen.estimators.baselines import (
     ETSEstimator,
     GARCHEstimator,
@@ -65,6 +65,7 @@ estimators: Registry[Estimator] = Registry(
             residual_layers=4,
             residual_channels=64,
             schedule=QuadraticSchedule(50, beta_end=0.5),
+            sampler=Ancestral(),
             given_rate=0.9,
         ),
         "scoregrad": ScoreGradEstimator,
