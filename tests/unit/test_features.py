@@ -2,12 +2,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tsgen import TimeGradEstimator
 from tsgen.forecasting.features import (
     CalendarWave,
+    calendar_features,
     default_lags,
     default_time_features,
     season_length,
 )
+from tsgen.forecasting.spec import infer_spec
+from tsgen.forecasting.windows import WindowShape
 
 
 def test_waves_have_the_period_of_their_cycle():
@@ -48,3 +52,28 @@ def test_lags_of_the_papers():
         7,
         12,
     )
+
+
+def test_a_forecast_computes_the_part_of_the_calendar_that_it_sees() -> None:
+    """There it is that of training; features of other kinds get the whole index."""
+    index = pd.period_range("2021-03-01", periods=90, freq="h")
+    features = (*default_time_features("h"), lambda i: np.arange(len(i)) / 10)
+    whole, part = calendar_features(features, index), calendar_features(features, index, 70)
+    np.testing.assert_array_equal(whole, np.vstack([f(index) for f in features]))
+    np.testing.assert_array_equal(part[:, 70:], whole[:, 70:])
+    assert not part[:-1, :70].any()
+    np.testing.assert_array_equal(part[-1], whole[-1])
+
+
+def test_a_forecast_from_a_long_history_is_that_of_its_end_in_training() -> None:
+    """All that a window sees is the same, whichever part of the calendar was computed."""
+    target = np.random.default_rng(0).gamma(2, size=(2, 400))
+    entry = {"start": pd.Period("2021-03-01", freq="h"), "target": target, "item_id": "a"}
+    estimator = TimeGradEstimator(6, verbose=False)
+    spec = infer_spec([entry], 6, "real")
+    shape = WindowShape(6, 40, 6)
+    made = estimator.create_transformation(spec, shape)
+    (known,) = (e["known"] for e in made.apply([entry], is_train=True))
+    cut = {**entry, "target": target[:, :394]}
+    (forecast,) = (e["known"] for e in made.apply([cut], is_train=False))
+    np.testing.assert_array_equal(forecast[:, -46:], known[:, -46:])

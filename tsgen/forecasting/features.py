@@ -41,25 +41,23 @@ class CalendarWave(Options):
         return getattr(np, self.wave)(2 * math.pi * self.harmonic * phase)
 
 
-class TimeFeatures(Options):
-    """Several features at once; waves of a cycle share its phase, which takes longest to find.
+def calendar_features(
+    features: tuple[TimeFeature, ...], index: pd.PeriodIndex, first: int = 0
+) -> np.ndarray:
+    """Several features at each period's start, (len(features), len(index)).
 
-    Args:
-        features: which.
+    Waves of a cycle share its phase, which takes longest to find, and are 0 before the period
+    number ``first``.
     """
-
-    features: tuple[Callable, ...]
-
-    def __call__(self, index: pd.PeriodIndex) -> np.ndarray:
-        """Values at each period's start, shape (len(features), len(index))."""
-        waves = [f for f in self.features if isinstance(f, CalendarWave)]
-        phases = {cycle: _phase(index, cycle) for cycle in {wave.cycle for wave in waves}}
-        return np.vstack(
-            [
-                f.at(phases[f.cycle]) if isinstance(f, CalendarWave) else f(index)
-                for f in self.features
-            ]
-        )
+    found = np.zeros((len(features), len(index)))
+    waves = [f for f in features if isinstance(f, CalendarWave)]
+    phases = {cycle: _phase(index[first:], cycle) for cycle in {wave.cycle for wave in waves}}
+    for row, feature in zip(found, features, strict=True):
+        if isinstance(feature, CalendarWave):
+            row[first:] = feature.at(phases[feature.cycle])
+        else:
+            row[:] = feature(index)
+    return found
 
 
 def _phase(index: pd.PeriodIndex, cycle: str) -> np.ndarray:

@@ -1,10 +1,11 @@
 """From data set entries to clean arrays, once per series."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from gluonts.transform import (
     AddAgeFeature,
-    AddTimeFeatures,
     Chain,
     MapTransformation,
     Transformation,
@@ -12,7 +13,7 @@ from gluonts.transform import (
 )
 
 from tsgen.core import Component
-from tsgen.forecasting.features import TimeFeature, TimeFeatures
+from tsgen.forecasting.features import TimeFeature, calendar_features
 from tsgen.forecasting.scaling import Link, Scaling, Support, running_statistics
 from tsgen.forecasting.spec import (
     CATEGORY,
@@ -90,6 +91,31 @@ class ReadEntry(Component, MapTransformation):
             ).astype(np.float32),
             "static_cat": codes.astype(np.int64),
         }
+
+
+class AddCalendar(Component, MapTransformation):
+    """Calendar features of all steps and of the horizon; for a forecast, of those it looks at.
+
+    Args:
+        features: of the calendar.
+        prediction_length: H.
+        past_length: steps before a forecast that are looked at.
+    """
+
+    def __init__(
+        self, features: tuple[Callable, ...], prediction_length: int, past_length: int
+    ) -> None:
+        self.features, self.prediction_length = features, prediction_length
+        self.past_length = past_length
+
+    def map_transform(self, data: Entry, is_train: bool) -> Entry:
+        """Add the field ``calendar``, (features, steps), float32."""
+        length = data["target"].shape[1] + (0 if is_train else self.prediction_length)
+        start = data["start"]
+        index = pd.period_range(start, periods=length, freq=start.freq)
+        first = 0 if is_train else max(0, length - self.prediction_length - self.past_length)
+        values = calendar_features(self.features, index, first).astype(np.float32)
+        return {**data, "calendar": values}
 
 
 class ScaleTarget(Component, MapTransformation):
@@ -179,8 +205,7 @@ def create_transformation(
     """The whole way from an entry to arrays ready for cutting windows; run once per series."""
     added: list[Transformation] = []
     if time_features:
-        features = [TimeFeatures(time_features)]
-        added.append(AddTimeFeatures("start", "target", "calendar", features, prediction_length))
+        added.append(AddCalendar(time_features, prediction_length, past_length))
     if spec.is_panel:
         added.append(AddAgeFeature("target", "age", prediction_length, log_scale=True))
     stacked = (["calendar"] if time_features else []) + (["age"] if spec.is_panel else [])

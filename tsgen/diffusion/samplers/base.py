@@ -171,6 +171,27 @@ class Solver(Sampler):
         return torch.cat([inner, torch.zeros(1, dtype=torch.float64)])
 
 
+class EtaSampler(Sampler):
+    """Base of samplers that go from the ODE to the SDE by a share of the noise.
+
+    Args:
+        eta: 0 adds none, 1 is the SDE.
+    """
+
+    eta: float = 0.0
+
+    @property
+    def stochastic(self) -> bool:
+        """If eta is not 0."""
+        return self.eta > 0
+
+    def __post_init__(self) -> None:
+        """Check eta."""
+        super().__post_init__()
+        if not 0 <= self.eta <= 1:
+            raise ValueError(f"{type(self).__name__}: eta={self.eta} must lie in [0, 1]")
+
+
 class NoisySampler(Sampler):
     """Base of samplers that add noise on every step and do not solve the ODE."""
 

@@ -5,11 +5,11 @@ import functools
 import torch
 from torch import Tensor
 
-from tsgen.diffusion.samplers.base import Denoiser, Sampler, visited
+from tsgen.diffusion.samplers.base import Denoiser, EtaSampler, Sampler, visited
 from tsgen.diffusion.schedules import Schedule, VariancePreserving
 
 
-class DDIM(Sampler):
+class DDIM(EtaSampler):
     r"""Denoising diffusion implicit models (Song, Meng, Ermon 2021, eq 12).
 
     .. math:: x_s = \alpha_s \hat x_0 + \sqrt{\sigma_s^2 - \eta^2 \tilde\sigma^2}\,\hat\varepsilon
@@ -22,23 +22,10 @@ class DDIM(Sampler):
         eta: 0 is deterministic, 1 the ancestral chain.
     """
 
-    eta: float = 0.0
-
     @property
     def order(self) -> int | None:
         """One, where it is deterministic."""
         return None if self.eta else 1
-
-    @property
-    def stochastic(self) -> bool:
-        """If eta is not 0."""
-        return self.eta > 0
-
-    def __post_init__(self) -> None:
-        """Check eta."""
-        super().__post_init__()
-        if not 0 <= self.eta <= 1:
-            raise ValueError(f"{type(self).__name__}: eta={self.eta} must lie in [0, 1]")
 
     def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
         """See :class:`Sampler`."""

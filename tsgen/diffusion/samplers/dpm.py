@@ -5,11 +5,11 @@ import functools
 import torch
 from torch import Tensor
 
-from tsgen.diffusion.samplers.base import Denoiser, Solver, visited
+from tsgen.diffusion.samplers.base import Denoiser, EtaSampler, Solver, visited
 from tsgen.diffusion.schedules import Schedule
 
 
-class DPMSolverPP(Solver):
+class DPMSolverPP(EtaSampler, Solver):
     r"""DPM-Solver++(2M), and its form for the reverse SDE: two-step exponential integrators.
 
     Lu et al. 2022, algorithm 2 and section 6. With :math:`h = \lambda_s - \lambda_t` and the
@@ -31,23 +31,11 @@ class DPMSolverPP(Solver):
     """
 
     num_steps: int | None = 20
-    eta: float = 0.0
 
     @property
     def order(self) -> int | None:
         """Two, where it is deterministic."""
         return None if self.eta else 2
-
-    @property
-    def stochastic(self) -> bool:
-        """If eta is not 0."""
-        return self.eta > 0
-
-    def __post_init__(self) -> None:
-        """Check eta."""
-        super().__post_init__()
-        if not 0 <= self.eta <= 1:
-            raise ValueError(f"{type(self).__name__}: eta={self.eta} must lie in [0, 1]")
 
     def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
         """See :class:`Sampler`."""
