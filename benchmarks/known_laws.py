@@ -18,7 +18,7 @@ from _record import append
 from scipy import stats
 
 from tsgen.data.synthetic import laws
-from tsgen.diffusion import Ancestral, DPMSolverPP
+from tsgen.diffusion import Ancestral, DPMSolverPP, Sampler
 from tsgen.estimators.registry import estimators
 from tsgen.evaluation import compare
 
@@ -30,6 +30,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "gaussian": {"covariance": "full"},
     "student_t": {"covariance": "full"},
     "timegrad": {"cond_channels": 8},
+}
+SAMPLERS: dict[str, Sampler] = {
+    "Ancestral": Ancestral(),
+    "DPMSolverPP": DPMSolverPP(20),
+    "DPMSolverPP(10, eta=1)": DPMSolverPP(10, eta=1.0),
 }
 
 
@@ -58,13 +63,13 @@ def main() -> None:
                 started = time.process_time()
                 trained = estimator.train(law.dataset(400, 200, seed=1000 + seed), seed=seed)
                 seconds = time.process_time() - started
-                for sampler in (Ancestral(), DPMSolverPP(20)) if name == "timegrad" else (None,):
+                for label, sampler in SAMPLERS.items() if name == "timegrad" else [("", None)]:
                     predictor = trained if sampler is None else trained.with_sampler(sampler)
                     result = compare(law, predictor, 400, 60, seed=2000 + seed)
                     row = {
                         "law": law_name,
                         "estimator": name,
-                        "sampler": "" if sampler is None else type(sampler).__name__,
+                        "sampler": label,
                         "seed": seed,
                         "epochs": args.epochs,
                     }
