@@ -2,7 +2,10 @@
 
 import _speed_lean  # noqa: F401, I001  (before pandas)
 import functools
+import multiprocessing
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -14,9 +17,11 @@ from tsgen.encoders.recurrent import GRUEncoder
 from tsgen.estimators.tempflow import TempFlowEstimator
 from tsgen.estimators.timegrad import TimeGradEstimator
 from tsgen.forecasting.estimator import GenerativeEstimator
+from tsgen.forecasting.predictor import GenerativePredictor
 from tsgen.models.flows import flows
 
 BATCH = 64
+BRIEFLY = {"batch_size": 1, "num_batches_per_epoch": 1, "lr_schedule": "constant"}
 
 
 def build(options: dict[str, Any], series: Series, **further: Any) -> GenerativeEstimator:
@@ -42,11 +47,13 @@ def build(options: dict[str, Any], series: Series, **further: Any) -> Generative
 def sampling(options: dict[str, Any], series: Series) -> Work:
     """Draw the paths of all windows; an almost untrained model takes as long as any."""
     entry = {"start": pd.Period(series.start, freq=series.freq), "item_id": "all"}
-    estimator = build(
-        options, series, prediction_length=options["steps"], batch_size=1,
-        num_batches_per_epoch=1, lr_schedule="constant",
-    )  # fmt: skip
-    predictor = estimator.train([entry | {"target": series.train}], seed=0)
+    estimator = build(options, series, prediction_length=options["steps"], **BRIEFLY)
+    with tempfile.TemporaryDirectory() as folder:
+        # in a process of its own, so that no memory of the training is counted
+        child = multiprocessing.get_context("spawn").Process(target=_save, args=(options, folder))
+        child.start()
+        child.join()
+        predictor = GenerativePredictor.deserialize(Path(folder), options["device"])
     predictor.batch_size = BATCH
     held = {parameter.device.type for parameter in predictor.prediction_net.parameters()}
     if held != {options["device"].partition(":")[0]}:
@@ -69,6 +76,14 @@ def sampling(options: dict[str, Any], series: Series) -> Work:
         calls = sampler.evaluations(estimator.schedule)
         about = {"sampler": f"{type(sampler).__name__}, {calls} evaluations", "evaluations": calls}
     return Work(run, draw, about)
+
+
+def _save(options: dict[str, Any], folder: str) -> None:
+    """Train for a batch and save."""
+    series = read_series(options["data"])
+    entry = {"start": pd.Period(series.start, freq=series.freq), "item_id": "all"}
+    estimator = build(options, series, prediction_length=options["steps"], **BRIEFLY)
+    estimator.train([entry | {"target": series.train}], seed=0).serialize(Path(folder))
 
 
 class _Watch(pl.Callback):

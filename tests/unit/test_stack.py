@@ -155,3 +155,19 @@ def test_samples_are_those_of_the_plain_loop(dtype: torch.dtype, tolerance: floa
                 fast = model.sample(given, (3,))
             gap = (fast - plain).abs().max() / plain.std()
             assert gap < tolerance, gap
+
+
+def test_it_learns_in_mixed_precision() -> None:
+    """Under autocast some inputs come in half precision; the blocks stay in that of the weights."""
+    net, inputs = made((8,), (5,), {})
+    net, x, cond = net.float(), inputs["x"].float(), inputs["cond"].float()
+    t = torch.rand(ROWS)
+    exact = net(x, net.embed(t), net.condition(cond)).detach()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = net(x, net.embed(t), net.condition(cond))
+        with torch.no_grad():
+            prepared = net.prepare(cond)(x, net.embed(t[:1]))
+    assert (mixed - exact).abs().max() < 0.05 * exact.std()
+    assert prepared.isfinite().all()
+    (mixed**2).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())

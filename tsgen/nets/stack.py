@@ -75,7 +75,8 @@ def run_stack(hidden: Tensor, known: Tensor, shift: Tensor, weights: Weights) ->
     Returns:
         (f, positions, rows).
     """
-    return _Stack.apply(hidden, known, shift, *weights)
+    inputs = (v.to(weights.entering.dtype) for v in (hidden, known, shift))  # autocast mixes
+    return _Stack.apply(*inputs, *weights)
 
 
 def plain_stack(hidden: Tensor, known: Tensor, shift: Tensor, weights: Weights) -> Tensor:
@@ -196,7 +197,7 @@ class Tape(Workspace):
     """A workspace that keeps what the gradient of its piece needs."""
 
     kept = True
-    limit = 2**21  # of which a block touches a part at a time; more pieces are more calls
+    limit = 2**22  # of which a block touches a part at a time; more pieces are more calls
 
     def __init__(self, weights: Weights, positions: int, rows: int) -> None:
         super().__init__(weights, positions, rows)
