@@ -109,6 +109,8 @@ def sweep(options: argparse.Namespace) -> None:
         process: Any = model.sde if isinstance(model, ScoreCLD) else model.schedule
         family: dict[str, Any] = LANGEVIN if isinstance(model, ScoreCLD) else SAMPLERS
         for label, sampler in family.items():
+            if options.samplers and label not in options.samplers:
+                continue
             for count in options.evaluations:
                 chosen = sampler.with_evaluations(count)
                 if family is SAMPLERS and label in ON_THE_CHAIN:
@@ -130,7 +132,7 @@ def equal(options: argparse.Namespace) -> None:
         steps = run[2].prediction_net.best_forecaster.model.schedule.num_steps
         reference = Ancestral(min(100, steps))
         base = [scored(run, reference, options.samples, s) for s in options.seeds]
-        for label in options.samplers:
+        for label in options.samplers or FEW:
             sampler = SAMPLERS[label].with_evaluations(options.at)
             few = [scored(run, sampler, options.samples, s) for s in options.seeds]
             row: dict[str, Any] = {
@@ -179,7 +181,7 @@ def main() -> None:
     parser.add_argument("--data", choices=sorted(datasets), default="exchange_rate_nips")
     parser.add_argument("--set", nargs="*", default=[], help="options, max_epochs=6, of training")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS[:2])
-    parser.add_argument("--samplers", nargs="+", choices=list(SAMPLERS), default=list(FEW))
+    parser.add_argument("--samplers", nargs="+", choices=[*SAMPLERS, *LANGEVIN])
     parser.add_argument("--evaluations", type=int, nargs="+", default=list(TICKS))
     parser.add_argument("--at", type=int, default=20, help="evaluations compared by `equal`")
     parser.add_argument("--windows", type=int, help="first ones of the test; all if not given")
