@@ -2,9 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tsgen import GaussianEstimator
 from tsgen.forecasting.scaling import Link
 from tsgen.forecasting.spec import infer_spec
 from tsgen.forecasting.transformation import create_transformation
+from tsgen.forecasting.windows import WindowShape
 
 H = 4
 
@@ -179,7 +181,8 @@ def test_covariates_are_standardised_like_in_training():
     known = row["known"][0, 6:]
     assert known.mean() == pytest.approx(0, abs=1e-6) and known.std() == pytest.approx(1, abs=1e-6)
     (later,) = transformation(infer_spec([data], H)).apply([data], is_train=False)
-    assert later["known"].shape == (1, 6 + 30 + H) and np.allclose(later["known"][0, 6:36], known)
+    assert later["known"].shape == (1, 6 + 6 + H)  # of the past what a window sees
+    assert np.allclose(later["known"][0, 6:12], known[24:30])
 
 
 def test_age_and_level_are_told_where_there_are_several_series():
@@ -188,3 +191,35 @@ def test_age_and_level_are_told_where_there_are_several_series():
     assert len(row["known"]) == 1
     row = next(iter(transformation(infer_spec([one, two], H)).apply([one], is_train=True)))
     assert len(row["known"]) == 2 and np.allclose(row["known"][0, 6:], np.log10(2 + np.arange(30)))
+
+
+@pytest.mark.parametrize("scaling", ["mean", "standard", "robust", "anchored", "global", "none"])
+@pytest.mark.parametrize("window", [5, None])
+@pytest.mark.parametrize("length", [6, 40, 300])
+def test_a_forecast_sees_the_end_of_what_training_sees(
+    scaling: str, window: int | None, length: int
+) -> None:
+    """Only that is kept for it; its statistics are those of the whole series, gaps and all."""
+    rng = np.random.default_rng(length)
+    target = rng.normal(3, 1, (4, length))
+    target[1] *= rng.random(length) > 0.5  # half of it zero
+    target[2, rng.random(length) < 0.3] = np.nan
+    target[3, -30:] = 0  # a stretch that is longer than what is kept
+    entry = {"start": pd.Period("2020-01-01", freq="D"), "target": target, "item_id": "a"}
+    entry["feat_dynamic_real"] = rng.normal(size=(2, length + 3))
+    entry["past_feat_dynamic_real"] = rng.normal(size=(1, length))
+    estimator = GaussianEstimator(3, scaling=scaling, scaling_window=window or "all", verbose=False)
+    spec = infer_spec([entry], 3, "real").replace(target_mean=(1.0,) * 4, target_std=(2.0,) * 4)
+    made = estimator.create_transformation(spec, WindowShape(8, 20, 3))
+    (whole,) = made.apply([entry], is_train=True)
+    (kept,) = made.apply([entry], is_train=False)
+    size = min(length, 20) + 20
+    assert kept["target"].shape == (4, size)
+    assert kept["start"] + size == whole["start"] + whole["target"].shape[1]
+    np.testing.assert_array_equal(kept["center"], whole["center"])
+    for name in ("target", "observed", "location", "scale"):
+        np.testing.assert_allclose(
+            kept[name][:, -20:], whole[name][:, -20:], rtol=1e-6, atol=1e-6, err_msg=name
+        )
+    np.testing.assert_array_equal(kept["known"][-2:, -23:-3], whole["known"][-2:, -20:])
+    np.testing.assert_array_equal(kept["covariates"][:, -20:], whole["covariates"][:, -20:])

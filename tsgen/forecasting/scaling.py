@@ -177,6 +177,7 @@ def running_statistics(
     kind: Scaling,
     window: int | None,
     fixed: np.ndarray | None = None,
+    last: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Location and scale at each time, from the observed values of the last ``window`` steps.
 
@@ -201,37 +202,44 @@ def running_statistics(
         kind: which.
         window: steps to look back; ``None`` is all of the past.
         fixed: for "global", the mean and the standard deviation of each channel, (2, C).
+        last: of how many times, T if ``None``.
 
     Returns:
-        Location and scale, (C, T), float64.
+        Location and scale of the last times, (C, last), float64.
     """
-    filled = np.nan_to_num(z)
+    last = z.shape[1] if last is None else min(last, z.shape[1])
     if kind == "none":
-        return np.zeros_like(filled), np.ones_like(filled)
+        return np.zeros((len(z), last)), np.ones((len(z), last))
     if kind == "global":
         assert fixed is not None
-        location, scale = (np.broadcast_to(v[:, None], filled.shape) for v in fixed)
+        location, scale = (np.broadcast_to(v[:, None], (len(z), last)) for v in fixed)
         return location, scale
-    if kind == "robust":
-        location, scale = _quartiles(np.where(observed, z, np.nan), window)
+    filled = z if observed.all() else np.nan_to_num(z)
+    if kind in ("robust", "standard"):
+        location, scale = (
+            _running_moments(filled, observed, window)
+            if kind == "standard"
+            else _quartiles(np.where(observed, z, np.nan), window)
+        )
         whole = scale if window is None else np.zeros_like(scale)
-    elif kind == "standard":
-        location, scale = _running_moments(filled, observed, window)
-        whole = _running_moments(filled, observed, None)[1]
+        if kind == "standard":
+            whole = _running_moments(filled, observed, None)[1]
+        # a spread below rounding error is none
+        scale = _carry_positive(np.where(scale > 1e-12 * np.abs(location), scale, 0.0))
+        location, whole = location[:, -last:], whole[:, -last:]
     else:
         if kind == "mean":
-            location, size = np.zeros_like(filled), np.abs(filled)
-            known = observed
+            location, size, known = np.zeros((len(z), last)), np.abs(filled), observed
         else:
-            location, size = filled, np.diff(filled, axis=1, prepend=filled[:, :1]) ** 2
+            location, size = filled[:, -last:], np.diff(filled, axis=1, prepend=filled[:, :1]) ** 2
             started = np.maximum.accumulate(observed, axis=1)
             known = observed & np.pad(started[:, :-1], ((0, 0), (1, 0)))
-        scale, whole = (_running_mean(size, known, w) for w in (window, None))
+        scale, whole = (_running_mean(size, known, w, last) for w in (window, None))
+        if not (scale > 0).all():  # the last one that was not zero may lie further back
+            scale = _carry_positive(_running_mean(size, known, window))
         if kind == "anchored":
             scale, whole = np.sqrt(scale), np.sqrt(whole)
-    if kind in ("standard", "robust"):  # a spread below rounding error is none
-        scale = np.where(scale > 1e-12 * np.abs(location), scale, 0.0)
-    return location, np.maximum(_carry_positive(scale), 1e-4 * whole)
+    return location, np.maximum(scale[:, -last:], 1e-4 * whole)
 
 
 def _carry_positive(scale: np.ndarray) -> np.ndarray:
@@ -263,13 +271,27 @@ def _running_sum(values: np.ndarray, window: int | None) -> np.ndarray:
     return (prefix + suffix).reshape(channels, -1)[:, :length]
 
 
-def _running_mean(values: np.ndarray, observed: np.ndarray, window: int | None) -> np.ndarray:
-    """Mean of the observed values among the last ``window``, 0 where there are none."""
+def _running_mean(
+    values: np.ndarray, observed: np.ndarray, window: int | None, last: int | None = None
+) -> np.ndarray:
+    """Mean of the observed values among the last ``window``, 0 where there are none.
+
+    Of the last columns only, if they are counted; those before them are summed up once.
+    """
+    length = values.shape[1]
+    cut = 0 if last is None else max(0, length - last - (window or 0))
+    early, total, count = observed[:, :cut], np.zeros((len(values), 1)), np.zeros((len(values), 1))
+    if cut and window is None:
+        count = early.sum(1, keepdims=True)
+        total = np.sum(values[:, :cut], 1, keepdims=True, where=early)
+    values, observed = values[:, cut:], observed[:, cut:]
     if observed.all():
-        length = values.shape[1]
-        return _running_sum(values, window) / np.arange(1, length + 1).clip(max=window or length)
-    count = _running_sum(observed.astype(float), window)
-    return _running_sum(np.where(observed, values, 0.0), window) / np.maximum(count, 1)
+        counts = np.arange(1, length - cut + 1).clip(max=window or length)[None]
+    else:
+        counts = _running_sum(observed.astype(float), window)
+        values = np.where(observed, values, 0.0)
+    means = (total + _running_sum(values, window)) / np.maximum(count + counts, 1)
+    return means if last is None else means[:, -last:]
 
 
 def _running_moments(

@@ -121,7 +121,8 @@ class AddCalendar(Component, MapTransformation):
 class ScaleTarget(Component, MapTransformation):
     """Carry the target forward over gaps and prepare it for windows.
 
-    Its mask, its running statistics and ``past_length`` steps before it are added.
+    Its mask, its running statistics and ``past_length`` steps before it are added. A forecast needs
+    the last ``past_length`` steps of the series, so only those are kept for it.
 
     Values are kept in float32 relative to ``center`` (the first observation, float64), so that a
     level of 1e9 costs no digits; a value is NaN only before its channel's first observation, where
@@ -143,19 +144,21 @@ class ScaleTarget(Component, MapTransformation):
     def map_transform(self, data: Entry, is_train: bool) -> Entry:
         """Transform one entry."""
         target = data["target"]
-        count = max(1, _PIECE // target.shape[1])
+        length = target.shape[1]
+        cut = 0 if is_train else max(0, length - self.past_length)
+        count = max(1, _PIECE // length)
         pieces = [
-            self._channels(target[i : i + count], self.fixed[:, i : i + count])
+            self._channels(target[i : i + count], self.fixed[:, i : i + count], cut)
             for i in range(0, len(target), count)
         ]
         padded = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
         for name in ("known", "covariates"):
-            padded[name] = self._pad(data[name], 0.0)
-        start = data["start"] - self.past_length
+            padded[name] = self._pad(data[name][:, cut:], 0.0)
+        start = data["start"] + cut - self.past_length
         return {**data, **padded, "start": start}
 
-    def _channels(self, target: np.ndarray, fixed: np.ndarray) -> dict[str, np.ndarray]:
-        """Some channels' series."""
+    def _channels(self, target: np.ndarray, fixed: np.ndarray, cut: int) -> dict[str, np.ndarray]:
+        """Some channels' series without the first steps, which their statistics know."""
         observed = np.isfinite(target)
         if observed.all():
             started, carried = observed, target
@@ -167,8 +170,10 @@ class ScaleTarget(Component, MapTransformation):
         first = np.take_along_axis(target, observed.argmax(1)[:, None], 1)
         center = np.nan_to_num(first) if self.link.support == "real" else np.zeros_like(first)
         location, scale = running_statistics(
-            self.link.numpy(carried), observed, self.scaling, self.window, fixed
-        )
+            self.link.numpy(carried), observed, self.scaling, self.window, fixed,
+            target.shape[1] - cut,
+        )  # fmt: skip
+        observed, started, carried = observed[:, cut:], started[:, cut:], carried[:, cut:]
         before, scale_before = -center, np.ones_like(center)
         if self.scaling == "global":
             before, scale_before = location[:, :1] - center, scale[:, :1]
