@@ -11,7 +11,8 @@ from tsgen.core import seeded
 from tsgen.diffusion import Ancestral, DPMSolverPP
 from tsgen.models import DDPM
 from tsgen.nets import DilatedResidualNet
-from tsgen.nets.stack import Tape, Workspace, plain_stack, run_stack
+from tsgen.nets.stack import Workspace, plain_stack
+from tsgen.nets.stack_gradient import Tape, run_stack
 
 CASES = [
     ((8,), (5,), {}),
@@ -171,3 +172,12 @@ def test_it_learns_in_mixed_precision() -> None:
     assert prepared.isfinite().all()
     (mixed**2).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+
+
+def test_no_rows_are_no_trouble() -> None:
+    """An empty batch has an empty answer."""
+    net, inputs = made((4,), (3,), {})
+    x, cond, t = inputs["x"][:0], inputs["cond"][:0], torch.rand(1)
+    assert net(x, net.embed(t), net.condition(cond)).shape == (0, 4)
+    with torch.no_grad():
+        assert net.prepare(cond)(x, net.embed(t)).shape == (0, 4)

@@ -85,8 +85,8 @@ class Forecaster(Component, nn.Module, ABC):
     def loss(self, player: str | None = None, **batch: Tensor) -> Tensor:
         """Weighted mean over the pairs of a batch of the model's loss, or of one player's."""
         pairs = self.pairs(**batch)
-        known = pairs.observed.device.type == "cpu" and bool(pairs.observed.all())
-        observed = None if known else pairs.observed  # an accelerator is not waited for
+        asked = pairs.observed.device.type == "cpu"  # an accelerator would have to be waited for
+        observed = None if asked and pairs.observed.all() else pairs.observed
         if player is None:
             losses = self.model.loss(pairs.x, pairs.cond, observed)
             if self.dequantiser is not None:  # the loss is per element, the noise's law learns, too
@@ -296,8 +296,7 @@ def _extend(values: Tensor, count: int) -> Tensor:
 class StepForecaster(Forecaster):
     """Events of one step, unrolled: TimeGrad, ScoreGrad, TempFlow, DeepVAR.
 
-    The encoder's output i conditions the law of step i + 1. Inside the context and over the horizon
-    each step is a training pair.
+    The encoder's output i conditions the law of step i + 1; each of context and horizon is a pair.
     """
 
     @staticmethod

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from tsgen.nets.embedding import TimeEmbedding
 from tsgen.nets.replay import Replayed
-from tsgen.nets.stack import SLOPE, Weights, Workspace, pieces, run_stack
+from tsgen.nets.stack import SLOPE, Weights, Workspace, pieces
+from tsgen.nets.stack_gradient import run_stack
 
 
 class _Shift(nn.Module):
@@ -117,7 +118,7 @@ class DilatedResidualNet(nn.Module):
         """What the blocks see of a conditioning (rows, *cond_shape), [(k, positions, rows)]."""
         lifted = self.upsample(cond)
         if not self.per_step:
-            lifted = lifted.view(len(cond), self.positions, -1)
+            lifted = lifted.view(len(cond), self.positions, self.cond_projection.in_features)
         return [lifted.permute(2, 1, 0).contiguous()]
 
     def embed(self, t: Tensor) -> Tensor:
@@ -178,7 +179,7 @@ class DilatedResidualNet(nn.Module):
         (known,) = conditioning
         weight, bias = self._entry(observed is not None)
         hidden = F.leaky_relu(torch.addmm(bias, weight, _joined(x, observed, extra)), SLOPE)
-        hidden = hidden.view(-1, self.positions, len(x))
+        hidden = hidden.view(self.channels, self.positions, len(x))
         result = run_stack(hidden, known, time, self.weights())
         return result.permute(2, 1, 0).reshape(x.shape)
 

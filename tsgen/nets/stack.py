@@ -13,13 +13,12 @@ the time's part. Two convolutions of the sum S of the skip connections, with a l
 them, end it. ``DilatedResidualNet.weights`` says how this is the network of the papers.
 
 A block is two small products of matrices and a dozen passes over arrays, so its time is decided by
-whether these stay in cache. :func:`run_stack` therefore carries a few rows through all blocks in
-buffers that are used again; its gradient, written out here, computes the activations of the rows
-anew instead of keeping them.
+whether these stay in cache. A :class:`Workspace` therefore carries a few rows through all blocks in
+buffers that are used again; its gradient, written out in :mod:`tsgen.nets.stack_gradient`, computes
+the activations of the rows anew instead of keeping them.
 """
 
-from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,8 +29,6 @@ SLOPE = 0.4
 _HELD = 2**28
 """Numbers that a piece may hold on an accelerator, where few large calls are best."""
 
-
-T = TypeVar("T", bound="Workspace")
 Blocks = list[tuple[Tensor, Tensor, int]]
 
 
@@ -63,8 +60,8 @@ class Weights(NamedTuple):
         return self.entering.shape[2] - self.channels - 1
 
 
-def run_stack(hidden: Tensor, known: Tensor, shift: Tensor, weights: Weights) -> Tensor:
-    """The network's result, differentiable.
+def plain_stack(hidden: Tensor, known: Tensor, shift: Tensor, weights: Weights) -> Tensor:
+    """The network's result, as it is defined, for derivatives of any order.
 
     Args:
         hidden: h before the first block, (c, positions, rows).
@@ -75,12 +72,6 @@ def run_stack(hidden: Tensor, known: Tensor, shift: Tensor, weights: Weights) ->
     Returns:
         (f, positions, rows).
     """
-    inputs = (v.to(weights.entering.dtype) for v in (hidden, known, shift))  # autocast mixes
-    return _Stack.apply(*inputs, *weights)
-
-
-def plain_stack(hidden: Tensor, known: Tensor, shift: Tensor, weights: Weights) -> Tensor:
-    """What :func:`run_stack` returns, as it is defined, for derivatives of any order."""
     skips, channels = torch.zeros_like(hidden), len(hidden)
     one = torch.ones_like(hidden[:1])
 
@@ -99,7 +90,7 @@ def pieces(rows: int, positions: int, space: type["Workspace"], weights: Weights
     """Slices of rows, as equal as can be, so small that a workspace for one fits in the cache."""
     limit = space.limit if weights.entering.device.type == "cpu" else _HELD
     count = -(-rows // max(1, limit // (space.numbers(weights) * positions)))
-    ends = [rows * i // count for i in range(count + 1)]
+    ends = [rows * i // max(1, count) for i in range(count + 1)]
     return [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)]
 
 
@@ -115,7 +106,7 @@ class Workspace:
     kept: ClassVar[bool] = False
     """Whether each block has buffers of its own."""
     limit: ClassVar[int] = 5 * 2**16
-    """Numbers that a piece may hold on a CPU: 1 MB, about what a core's own cache holds."""
+    """Numbers that a piece may hold on a CPU: 1.3 MB, about what a core's own cache holds."""
 
     def __init__(self, weights: Weights, positions: int, rows: int) -> None:
         c, one, layers = weights.channels, weights.one, len(weights.dilations)
@@ -135,7 +126,7 @@ class Workspace:
         self.closed = list(torch.empty_like(opened) if self.kept else opened)
         self.opened, self.gates = list(opened), [both.split(c) for both in opened]
         distances = {1, *weights.dilations}
-        self.looks = {d: _moves(self.hidden, self.beside, d, self.shape) for d in distances}
+        self.looks = {d: moves(self.hidden, self.beside, d, self.shape) for d in distances}
 
     @classmethod
     def numbers(cls, weights: Weights) -> int:
@@ -180,99 +171,7 @@ class Workspace:
         raise NotImplementedError
 
 
-class Gradients(NamedTuple):
-    """By the arguments of :func:`run_stack`."""
-
-    hidden: Tensor
-    known: Tensor
-    shift: Tensor | None
-    """``None`` where it is the same for all rows: then it is that by the column of 1."""
-    entering: Tensor
-    leaving: Tensor
-    skip: Tensor
-    output: Tensor
-
-
-class Tape(Workspace):
-    """A workspace that keeps what the gradient of its piece needs."""
-
-    kept = True
-    limit = 2**22  # of which a block touches a part at a time; more pieces are more calls
-
-    def __init__(self, weights: Weights, positions: int, rows: int) -> None:
-        super().__init__(weights, positions, rows)
-        c, columns = self.channels, positions * rows
-        self.before = list(self.new(len(weights.dilations), c, columns))
-        self.one = weights.one
-        # gradients by a block's result, of half and of full width, and by what it sees
-        self.by_state, self.narrow = self.new(2 * c, columns), self.new(c, columns)
-        self.wide, self.by_seen = self.new(2 * c, columns), torch.empty_like(self.seen)
-        self.by_hidden, self.by_skips = self.by_state.split(c)
-        self.halves = self.wide.split(c)
-        self.by_known, self.by_middle = self.by_seen[2 * c : weights.one], self.by_seen[-c:]
-        self.returns = {
-            d: _moves(self.by_hidden, self.by_seen[: 2 * c], d, self.shape) for d in self.looks
-        }
-
-    @classmethod
-    def numbers(cls, weights: Weights) -> int:
-        """Held for each position of each row."""
-        c, blocks = weights.channels, len(weights.dilations)
-        return super().numbers(weights) + 5 * c * blocks + 8 * c + weights.one
-
-    def remember(self, block: int) -> None:
-        """Keep the state before a block."""
-        self.before[block].copy_(self.hidden)
-
-    def back(self, blocks: Blocks, by_result: Tensor, into: Gradients, rows: slice) -> None:
-        """After :meth:`run`, add the gradients, from that by the result (f, positions, rows)."""
-        c, ops = self.channels, torch.ops.aten
-        known = torch.zeros_like(self.known)
-        by_gate, by_value = self.halves
-        by_result = by_result.reshape(len(self.output), -1)
-        # hidden and beside it are as the last layer met them
-        into.output.addmm_(by_result, self.seen.T)
-        self._return(self.output, by_result, 1)
-        ops.leaky_relu_backward.grad_input(
-            self.by_hidden, self.hidden, SLOPE, True, grad_input=self.narrow
-        )
-        self.hidden.copy_(self.skips)
-        self.look(1)
-        into.skip.addmm_(self.narrow, self.seen.T)
-        self._return(self.skip, self.narrow, 1)
-        self.by_skips.copy_(self.by_hidden)
-        self.by_hidden.zero_()
-        for i, (w, v, distance) in reversed(list(enumerate(blocks))):
-            both, (gate, value), out = self.opened[i], self.gates[i], self.closed[i]
-            ops.leaky_relu_backward.grad_input(self.by_state, out, SLOPE, True, grad_input=out)
-            torch.addcmul(value, gate, value, out=self.product)
-            into.leaving[i].addmm_(out, self.gated.T)
-            torch.mm(v[:, :c].T, out, out=self.narrow)
-            torch.mul(self.narrow, value, out=by_gate)
-            torch.addcmul(self.narrow, self.narrow, gate, out=by_value)
-            ops.tanh_backward.grad_input(self.wide, both, grad_input=self.wide)
-            self.hidden.copy_(self.before[i])
-            self.look(distance)
-            into.entering[i].addmm_(self.wide, self.seen.T)
-            if into.shift is not None:
-                into.shift[i, :, rows] = self.wide.view(-1, *self.shape).sum(1)
-            self._return(w, self.wide, distance, add=True)
-            known += self.by_known
-        into.hidden[:, :, rows] = self.by_hidden.view(c, *self.shape)
-        into.known[:, :, rows] = known.view(-1, *self.shape)
-
-    def _return(self, weight: Tensor, by_out: Tensor, distance: int, add: bool = False) -> None:
-        """From the gradient by a convolution's result to ``by_hidden``, or add it there."""
-        torch.mm(weight.T, by_out, out=self.by_seen)
-        if add:
-            self.by_hidden += self.by_middle
-        else:
-            self.by_hidden.copy_(self.by_middle)
-        for moved, place in self.returns[distance]:
-            place += moved
-
-
-def _moves(
+def moves(
     at: Tensor, beside: Tensor, distance: int, shape: tuple[int, int]
 ) -> list[tuple[Tensor, Tensor]]:
     """Views of what stands left and right, (2 c, columns), and of where it stands, (c, columns)."""
@@ -283,60 +182,3 @@ def _moves(
     if edge:
         moves += [(left[:, :edge], at[:, rest:]), (right[:, rest:], at[:, :edge])]
     return moves
-
-
-def _loaded(
-    kind: type[T], hidden: Tensor, known: Tensor, shift: Tensor, weights: Weights
-) -> Iterator[tuple[slice, T, Blocks, Tensor | None]]:
-    """Pieces of rows, each in a workspace, and the blocks and the rows' shift to run it with."""
-    _, positions, count = hidden.shape
-    each = shift.shape[2] > 1
-    if not each:
-        entering = weights.entering.clone()
-        entering[:, :, weights.one] += shift[:, :, 0]
-        weights = weights._replace(entering=entering)
-    blocks = weights.blocks()
-    spaces: dict[int, T] = {}
-    for rows in pieces(count, positions, kind, weights):
-        size = rows.stop - rows.start
-        if size not in spaces:
-            spaces[size] = kind(weights, positions, size)
-        spaces[size].load(hidden[:, :, rows], known[:, :, rows])
-        yield rows, spaces[size], blocks, shift[:, :, rows] if each else None
-
-
-class _Stack(torch.autograd.Function):
-    """:func:`run_stack`."""
-
-    @staticmethod
-    def forward(ctx: Any, hidden: Tensor, known: Tensor, shift: Tensor, *weights: Any) -> Tensor:
-        *tensors, ctx.dilations = weights
-        ctx.save_for_backward(hidden, known, shift, *tensors)
-        of = Weights(*weights)
-        result = hidden.new_empty(len(of.output), *hidden.shape[1:])
-        for rows, space, blocks, of_rows in _loaded(Workspace, hidden, known, shift, of):
-            result[:, :, rows] = space.run(blocks, of_rows)
-        return result
-
-    @staticmethod
-    def backward(ctx: Any, by_result: Tensor) -> tuple[Tensor | None, ...]:
-        inputs: tuple[Tensor, ...] = ctx.saved_tensors
-        hidden, known, shift, entering, leaving, skip, output = inputs
-        weights = Weights(entering, leaving, skip, output, ctx.dilations)
-        if torch.is_grad_enabled():  # derivatives of the gradient are wanted
-            needed = [v for v, wanted in zip(inputs, ctx.needs_input_grad, strict=False) if wanted]
-            result = plain_stack(hidden, known, shift, weights)
-            found = iter(torch.autograd.grad(result, needed, by_result, create_graph=True))
-            return *(next(found) if w else None for w in ctx.needs_input_grad[:-1]), None
-        gradients = Gradients(
-            torch.empty_like(hidden), torch.empty_like(known),
-            torch.empty_like(shift) if shift.shape[2] > 1 else None,
-            *map(torch.zeros_like, inputs[3:]),
-        )  # fmt: skip
-        for rows, space, blocks, of_rows in _loaded(Tape, hidden, known, shift, weights):
-            space.run(blocks, of_rows)
-            space.back(blocks, by_result[:, :, rows], gradients, rows)
-        by_shift = gradients.shift
-        if by_shift is None:
-            by_shift = gradients.entering[:, :, weights.one, None]
-        return *gradients._replace(shift=by_shift), None
