@@ -215,3 +215,18 @@ def test_values_outside_the_support_are_named(support, values, message):
 def test_impossible_intervals(support):
     with pytest.raises(ValueError, match="must be .lo, hi. with lo < hi, at most one infinite"):
         Link(support)
+
+
+@pytest.mark.parametrize("kind", ["mean", "anchored"])
+@pytest.mark.parametrize("window", [5, None])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_statistics_of_the_last_times_know_all_before_them(kind, window, gaps):
+    rng = np.random.default_rng(0)
+    z = rng.normal(5, 1, (2, 200))
+    z[1, :100] *= 1e7  # so that the floor by the whole past holds at the end
+    observed = rng.random(z.shape) > 0.3 if gaps else np.ones(z.shape, dtype=bool)
+    whole = running_statistics(z, observed, kind, window)
+    last = running_statistics(z, observed, kind, window, last=20)
+    for one, other in zip(last, whole, strict=True):
+        np.testing.assert_allclose(one, other[:, -20:], rtol=1e-12)
+    assert (whole[1][1, -1] > 100) and whole[1][0, -1] < 10

@@ -104,7 +104,7 @@ def test_it_is_the_network_of_the_papers(
             ):  # fmt: skip
                 torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-10)
             if len(t) == 1:
-                prepared = net.prepare(c)(x, net.embed(t), **others)
+                prepared = net.prepare(net.condition(c))(x, net.embed(t), **others)
                 torch.testing.assert_close(prepared, expected, rtol=1e-10, atol=1e-12)
 
 
@@ -131,7 +131,7 @@ def test_a_prepared_network_keeps_no_answer_and_no_time() -> None:
     """An answer stays as it was when others follow; without a mask all is seen."""
     net, inputs = made((8,), (5,), {})
     x, times = inputs["x"], net.embed(torch.rand(2)).split(1, 2)
-    predict = net.prepare(inputs["cond"])
+    predict = net.prepare(net.condition(inputs["cond"]))
     first = predict(x, times[0])
     kept = first.clone()
     assert not torch.equal(predict(-x, times[1]), kept)
@@ -167,7 +167,7 @@ def test_it_learns_in_mixed_precision() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = net(x, net.embed(t), net.condition(cond))
         with torch.no_grad():
-            prepared = net.prepare(cond)(x, net.embed(t[:1]))
+            prepared = net.prepare(net.condition(cond))(x, net.embed(t[:1]))
     assert (mixed - exact).abs().max() < 0.05 * exact.std()
     assert prepared.isfinite().all()
     (mixed**2).sum().backward()
@@ -180,4 +180,4 @@ def test_no_rows_are_no_trouble() -> None:
     x, cond, t = inputs["x"][:0], inputs["cond"][:0], torch.rand(1)
     assert net(x, net.embed(t), net.condition(cond)).shape == (0, 4)
     with torch.no_grad():
-        assert net.prepare(cond)(x, net.embed(t)).shape == (0, 4)
+        assert net.prepare(net.condition(cond))(x, net.embed(t)).shape == (0, 4)

@@ -296,7 +296,8 @@ def prepared(net: torch.nn.Module, cond: Tensor) -> Callable[..., Tensor]:
 
     Where no gradients are wanted it goes the network's own way to be asked many times, if any.
     """
-    plain = functools.partial(net, conditioning=list(net.condition(cond)))  # type: ignore[operator]
+    conditioning = list(net.condition(cond))  # type: ignore[operator]
+    plain = functools.partial(net, conditioning=conditioning)
     if not hasattr(net, "prepare"):
         return plain
     ready: list[Callable[..., Tensor]] = []
@@ -305,7 +306,7 @@ def prepared(net: torch.nn.Module, cond: Tensor) -> Callable[..., Tensor]:
         if torch.is_grad_enabled():
             return plain(*inputs, **others)
         if not ready:
-            ready.append(net.prepare(cond))  # type: ignore[operator]
+            ready.append(net.prepare(conditioning))  # type: ignore[operator]
         return ready[0](*inputs, **others)
 
     return predict

@@ -183,8 +183,8 @@ class DilatedResidualNet(nn.Module):
         result = run_stack(hidden, known, time, self.weights())
         return result.permute(2, 1, 0).reshape(x.shape)
 
-    def prepare(self, cond: Tensor) -> Callable[..., Tensor]:
-        """The network for a conditioning (rows, *cond_shape), to be asked many times.
+    def prepare(self, conditioning: Iterable[Tensor]) -> Callable[..., Tensor]:
+        """The network for the result of :meth:`condition`, to be asked many times.
 
         All that does not depend on ``x`` or the time is computed here. What is returned works in
         its own buffers and has no gradients.
@@ -193,14 +193,14 @@ class DilatedResidualNet(nn.Module):
             ``predict(x, time, observed, extra)``, as :meth:`forward` for the time of all rows.
         """
         with torch.no_grad():
-            weights, (known,) = self.weights(), self.condition(cond)
+            weights, (known,) = self.weights(), (part.detach() for part in conditioning)
             entries = {masked: self._entry(masked) for masked in (False, True)}
         entering = weights.entering.clone()
         blocks = weights._replace(entering=entering).blocks()
         fixed, column = (w[:, :, weights.one] for w in (weights.entering, entering))
         spaces: dict[int, Workspace] = {}
         parts = []
-        for rows in pieces(len(cond), self.positions, Workspace, weights):
+        for rows in pieces(known.shape[2], self.positions, Workspace, weights):
             size = rows.stop - rows.start
             if size not in spaces:
                 spaces[size] = Workspace(weights, self.positions, size)

@@ -1,6 +1,5 @@
 """Layers that give each element's function parameters from other elements and the context."""
 
-import math
 from typing import Any, cast
 
 import torch
@@ -89,7 +88,7 @@ class Coupling(LazyTransform):
         self.univariate = univariate
         self.kept, self.changed = slice(parity, None, 2), slice(1 - parity, None, 2)
         self.register_buffer("mask", torch.arange(features) % 2 == parity)
-        self.total = sum(math.prod(s) for s in univariate.shapes)
+        self.total = univariate.total
         self.seen = int(self.mask.sum())
         self.hyper = MLP(self.seen + context, (features - self.seen) * self.total, hidden)
         _near_identity(self.hyper)
@@ -158,7 +157,7 @@ class Recurrent(LazyTransform):
     ) -> None:
         super().__init__()
         self.univariate, self.features = univariate, features
-        self.total = sum(math.prod(s) for s in univariate.shapes)
+        self.total = univariate.total
         self.positions = nn.Parameter(0.1 * torch.randn(features, 8))
         self.start = nn.Linear(context, len(hidden) * hidden[-1])
         self.rnn = nn.GRU(9, hidden[-1], len(hidden), batch_first=True)

@@ -1,6 +1,5 @@
 """Coupling and autoregressive flows: one class, told apart by three choices."""
 
-import math
 from typing import ClassVar, Literal
 
 from zuko.lazy import LazyTransform
@@ -94,7 +93,7 @@ class LayeredFlow(Flow):
             self.inversion = f"one {what} per element"
         elif self.function.numeric:
             self.inversion = "one root per block"
-        self.held = sum(hidden) + 4 * features * sum(map(math.prod, function.shapes))
+        self.held = sum(hidden) + 4 * features * function.total
         self.compose(*layers, location_scale=location_scale)
 
     @property

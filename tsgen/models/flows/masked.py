@@ -1,6 +1,5 @@
 """Masked autoregressive layers: all parameters in one pass, and samples by computing each once."""
 
-import math
 from typing import NamedTuple, cast
 
 import torch
@@ -52,7 +51,7 @@ class Masked(LazyTransform):
     ) -> None:
         super().__init__()
         self.univariate, self.features = univariate, features
-        self.total = sum(math.prod(s) for s in univariate.shapes)
+        self.total = univariate.total
         elements = torch.arange(features)
         degrees = [torch.arange(n) * features // n for n in hidden]
         outputs = elements.repeat_interleave(self.total)

@@ -49,6 +49,7 @@ class Univariate(nn.Module, ABC):
     def __init__(self, resolution: int) -> None:
         super().__init__()
         self.shapes = self._shapes(resolution)
+        self.total = sum(map(math.prod, self.shapes))
 
     @abstractmethod
     def _shapes(self, resolution: int) -> tuple[tuple[int, ...], ...]:
