@@ -160,3 +160,7 @@ def serve(set_up: Callable[[dict[str, Any]], Work]) -> None:
     commands = {"run": run, "warm": warm, "rates": lambda: rates(device)}
     for line in sys.stdin:
         answer(commands[line.strip()])
+
+
+if __name__ == "__main__":  # a worker that only measures the machine's rates
+    serve(lambda options: Work(dict, dict, {}))

@@ -56,6 +56,10 @@ def measure(names: list[str], case: Case, args: argparse.Namespace) -> list[dict
     about: dict[Member, dict[str, Any]] = {}
     machine: dict[str, float] = {}
     with contextlib.ExitStack() as stack:
+        # in a process of its own: what a large product keeps is not our memory
+        options = {"device": args.device, "threads": args.threads}
+        measuring = Worker("rates", sys.executable, "_speed_serve.py", options, own_path=True)
+        stack.enter_context(measuring)
         workers: dict[Member, Worker] = {}
         for member in turns(names):
             if member[0] == "peer" and not args.with_peer:
@@ -70,11 +74,10 @@ def measure(names: list[str], case: Case, args: argparse.Namespace) -> list[dict
         if not any(side == "ours" for side, _ in workers):
             return []
         for _ in range(args.rounds):
+            found = measuring.ask("rates")
+            machine = {k: max(v, machine.get(k, 0.0)) for k, v in found.items()}
             for member, worker in list(workers.items()):
                 try:
-                    if member[0] == "ours":
-                        found = worker.ask("rates")
-                        machine = {k: max(v, machine.get(k, 0.0)) for k, v in found.items()}
                     answers[member].append(worker.ask("run"))
                 except WorkerFailed as failure:
                     print(f"{' '.join(names)}, {case.size}: left out, {failure}", flush=True)

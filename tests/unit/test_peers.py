@@ -22,7 +22,7 @@ from tsgen.estimators.peers import PeerEstimator
 from tsgen.estimators.peers.parts import split_channels
 from tsgen.estimators.registry import estimators, peers
 from tsgen.evaluation import backtest
-from tsgen.evaluation.paths import paths_of
+from tsgen.forecasting.paths import paths_of
 
 H = 4
 SHORT = {"max_epochs": 1, "device": "cpu"}

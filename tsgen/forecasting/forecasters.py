@@ -27,7 +27,8 @@ class Forecaster(Component, nn.Module, ABC):
         model: p(x | cond).
         encoder: from inputs to conditioning.
         layout: how inputs are made.
-        max_numbers: sampling is cut into pieces that hold about so many numbers at a time.
+        max_numbers: sampling is cut into pieces that hold about so many numbers at a time, by
+            default 2**23 (32 MB) on a CPU and 2**28 elsewhere, where small pieces are slow.
         dequantiser: a flow that draws the noise with which whole numbers are made continuous, given
             them and their conditioning (variational dequantisation: Ho et al. 2019, eq 12-13);
             ``None`` draws it uniformly.
@@ -42,7 +43,7 @@ class Forecaster(Component, nn.Module, ABC):
         model: GenerativeModel,
         encoder: HistoryEncoder,
         layout: InputLayout,
-        max_numbers: int = 2**26,
+        max_numbers: int | None = None,
         dequantiser: Flow | None = None,
     ) -> None:
         super().__init__()
@@ -154,22 +155,25 @@ class Forecaster(Component, nn.Module, ABC):
         cond, state = self.start(**inputs)
         future_known, center = inputs["future_known"], inputs["center"]
         batch = len(center)
-        pieces = []
+        shape = (self.layout.horizon, self.layout.num_channels)
+        paths = center.new_empty(batch * num_samples, *shape)
         for rows in self._pieces(batch * num_samples, state, known):
+            into = paths[int(rows[0]) : int(rows[-1]) + 1]
             rows = rows.to(center.device)
             chosen = torch.div(rows, num_samples, rounding_mode="floor")
             part = None if known is None else known.rows(rows, num_samples)
-            pieces.append(
+            into.copy_(
                 self._draw(cond[chosen], select_rows(state, chosen), future_known[chosen], part)
             )
-        paths = torch.cat(pieces).unflatten(0, (batch, num_samples))
-        return paths + center[:, None, None]
+        paths = paths.unflatten(0, (batch, num_samples))
+        return paths.add_(center[:, None, None])
 
     def _pieces(self, total: int, state: StreamState, known: Known | None) -> Iterator[Tensor]:
         kept = [state.values, *(v for v in pytree.tree_leaves(state.encoder) if v.dim() > 1)]
         memory = sum(v[0].numel() for v in kept) + self.layout.horizon * self.layout.num_channels
         factor = 1 if known is None or known.guidance is None else known.guidance.memory
-        size = max(1, self.max_numbers // (factor * self.model.working_size + 2 * memory))
+        most = self.max_numbers or (2**23 if state.values.device.type == "cpu" else 2**28)
+        size = max(1, most // (factor * self.model.working_size + 2 * memory))
         return iter(torch.arange(total).split(size))
 
     def _static(self, batch: Batch) -> Tensor:
@@ -327,15 +331,15 @@ class StepForecaster(Forecaster):
         # with room for what is drawn: thousands of rows and lags are not to be moved at each step
         values, observed = _extend(state.values, ahead), _extend(state.observed, ahead)
         observed[:, memory:] = True
-        path = []
+        path = values.new_empty(len(values), ahead + 1, values.shape[2])
         for step, now in enumerate(range(memory, memory + ahead + 1)):
             y = self.link.inverse(state.location + state.scale * self.model.sample(cond))
-            path.append(y)
+            path[:, step] = y
             if step < ahead:
                 values[:, now] = self.link.forward(y)[0]
                 state = state._replace(values=values[:, : now + 1], observed=observed[:, : now + 1])
                 cond, state = self._encode({"target": y}, future_known[:, step + 1], state)
-        return torch.stack(path, 1)
+        return path
 
 
 class HorizonForecaster(Forecaster):
@@ -352,7 +356,7 @@ class HorizonForecaster(Forecaster):
         model: GenerativeModel,
         encoder: HistoryEncoder,
         layout: InputLayout,
-        max_numbers: int = 2**26,
+        max_numbers: int | None = None,
         dequantiser: Flow | None = None,
     ) -> None:
         super().__init__(model, encoder, layout, max_numbers, dequantiser)

@@ -14,7 +14,7 @@ from gluonts.model.predictor import Predictor
 
 from tsgen.core import seeded_everywhere, usable_device
 from tsgen.estimators.peers.parts import Entry, quiet, split_channels
-from tsgen.evaluation.paths import paths_of
+from tsgen.forecasting.paths import paths_of
 from tsgen.forecasting.spec import check_covariate_length, read_entry
 
 
