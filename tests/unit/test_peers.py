@@ -18,11 +18,11 @@ from gluonts.torch.model.i_transformer import ITransformerEstimator
 from gluonts.torch.model.simple_feedforward import SimpleFeedForwardEstimator
 
 from tsgen.core import seeded_everywhere
+from tsgen.data.paths import paths_of
 from tsgen.estimators.peers import PeerEstimator
 from tsgen.estimators.peers.parts import split_channels
 from tsgen.estimators.registry import estimators, peers
 from tsgen.evaluation import backtest
-from tsgen.forecasting.paths import paths_of
 
 H = 4
 SHORT = {"max_epochs": 1, "device": "cpu"}

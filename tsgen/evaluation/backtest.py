@@ -15,11 +15,11 @@ from gluonts.model.predictor import Predictor
 from gluonts.time_feature import get_seasonality
 
 from tsgen.core import seeded, seeded_everywhere
+from tsgen.data.paths import paths_of
 from tsgen.data.splits import Entry, length_of, rolling, until
 from tsgen.evaluation.cells import seasonal_error
 from tsgen.evaluation.series import series_of
 from tsgen.evaluation.table import Scores, evaluate
-from tsgen.forecasting.paths import paths_of
 
 
 class Backtest(NamedTuple):
@@ -220,7 +220,7 @@ def forecast_after(
 
 
 def as_samples(forecast: Forecast, num_samples: int) -> SampleForecast:
-    """A forecast as so many sample paths, see :func:`tsgen.forecasting.paths.paths_of`."""
+    """A forecast as so many sample paths, see :func:`tsgen.data.paths.paths_of`."""
     if isinstance(forecast, SampleForecast) and len(forecast.samples) == num_samples:
         return forecast
     return SampleForecast(

@@ -47,13 +47,8 @@ class Forecaster(Component, nn.Module, ABC):
         dequantiser: Flow | None = None,
     ) -> None:
         super().__init__()
-        self.dequantiser = dequantiser
-        self.model, self.encoder, self.layout, self.max_numbers = (
-            model,
-            encoder,
-            layout,
-            max_numbers,
-        )
+        self.model, self.encoder, self.layout = model, encoder, layout
+        self.dequantiser, self.max_numbers = dequantiser, max_numbers
         self.link, self.anchored = layout.link, layout.scaling == "anchored"
         self.embeddings = nn.ModuleList(
             nn.Embedding(count, size)

@@ -13,8 +13,8 @@ from gluonts.model.forecast import SampleForecast
 from gluonts.model.predictor import Predictor
 
 from tsgen.core import seeded_everywhere, usable_device
+from tsgen.data.paths import paths_of
 from tsgen.estimators.peers.parts import Entry, quiet, split_channels
-from tsgen.forecasting.paths import paths_of
 from tsgen.forecasting.spec import check_covariate_length, read_entry
 
 
