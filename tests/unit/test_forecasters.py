@@ -262,3 +262,23 @@ def test_timegrad_inputs_reach_the_loss():
         assert not torch.equal(forecaster.pairs(**changed).cond, base)
         changed = {**batch, "past_observed": ~batch["past_observed"]}
         assert not torch.equal(forecaster.pairs(**changed).cond, base)
+
+
+def test_a_path_is_what_a_stream_fed_with_its_own_draws_would_give():
+    forecaster, store = build(series(missing=0.0), estimator=GaussianEstimator)
+    fields = store.gather(torch.tensor([3, 40]))
+    batch = {k: v for k, v in fields.items() if k not in ("future_target", "future_observed")}
+    batch["center"] = batch["center"] + 7.0
+    forecaster.eval()
+    with torch.no_grad(), seeded(0):
+        drawn = forecaster(num_samples=1, **batch)
+    with torch.no_grad(), seeded(0):
+        cond, state = forecaster.start(**batch)
+        for step in range(H):
+            y = forecaster.link.inverse(
+                state.location + state.scale * forecaster.model.sample(cond)
+            )
+            torch.testing.assert_close(drawn[:, 0, step], y + batch["center"], rtol=1e-5, atol=1e-4)
+            if step < H - 1:
+                row = {"target": y, "known": batch["future_known"][:, step + 1]}
+                cond, state = forecaster.step(row, state)
