@@ -51,6 +51,7 @@ class Stop(pl.Callback):
 def make(folder=None, stop=None, **options):
     callbacks = {"trainer_kwargs": {"callbacks": [stop]}} if stop else {}
     made = {"schedule": LinearSchedule(5, beta_end=0.5), "ema_decay": 0.9, **QUICK, **options}
+    made = {"lr_inputs": 4, **made}  # so that not all weights have one learning rate
     return TimeGradEstimator(2, checkpoint_dir=folder and str(folder), **callbacks, **made)
 
 
@@ -257,6 +258,7 @@ def test_quiet_is_silent_and_loud_tells_the_time_left(capfd):
 def test_bad_options_are_refused_before_any_work():
     for bad, message in (
         ({"prediction_length": 0}, "prediction_length=0 must be at least 1"),
+        ({"lr_inputs": 0}, "lr_inputs=0 must be at least 1"),
         ({"context_length": 0}, "context_length=0 must be at least 1"),
         ({"lr": 0.0}, "lr=0.0 must be above 0"),
         ({"lags_seq": (0, 1)}, r"lags_seq=\(0, 1\) must be positive steps"),

@@ -73,3 +73,11 @@ class HistoryEncoder(Component, nn.Module, ABC):
             None if observed is None else observed[:, None],
         )
         return outputs[:, 0], state
+
+    def input_weights(self) -> list[Tensor]:
+        """The matrices (units, inputs) that many inputs can saturate.
+
+        ``lr_inputs`` of the estimators is about them. There are none where what is made of the
+        inputs is normalised, as in the Transformer.
+        """
+        return []

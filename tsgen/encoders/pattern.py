@@ -68,6 +68,12 @@ class PatternEncoder(HistoryEncoder):
         self.output_size = min(rest, hidden_size) + (0 if temporal == "none" else hidden_size)
         self.output_size += num_channels * features if graph else 0
 
+    def input_weights(self) -> list[Tensor]:
+        """Those that see all channels of a row, and those of what is beyond the lagged values."""
+        layer = "rnn.weight_ih_l0" if self.kind == "gru" else "input.weight"
+        rows: list[Tensor] = [] if self.kind == "none" else [self.temporal.get_parameter(layer)]
+        return rows if self.rest is None else [*rows, self.rest.weight]
+
     def initial_state(self, batch_size: int) -> State:
         """Nothing, (B, 0)."""
         return next(self.parameters()).new_zeros(batch_size, 0)

@@ -97,6 +97,10 @@ class GRUEncoder(HistoryEncoder):
             layers.append(h)
         return self.projection(h.T), torch.stack(layers).permute(2, 0, 1)
 
+    def input_weights(self) -> list[Tensor]:
+        """Those of the first layer."""
+        return [self.rnn.get_parameter("weight_ih_l0")]
+
     def _swap(self, state: State) -> State:
         """Between batch first and torch's layers first."""
         return state.transpose(0, 1).contiguous()

@@ -65,6 +65,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         max_epochs: epochs.
         lr: learning rate, the peak of the one-cycle schedule.
         lr_schedule: "onecycle" or "constant".
+        lr_inputs: with N inputs, if they are more than this, the weights by which a recurrent
+            encoder sees them learn at lr * lr_inputs / N; ``None``: at lr.
         weight_decay: Adam's L2 penalty.
         gradient_clip: largest gradient norm, or ``None``.
         ema_decay: decay per batch of a moving average of the weights that predicts, or ``None``.
@@ -97,6 +99,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     max_epochs: int = 20
     lr: float = 1e-2
     lr_schedule: Literal["onecycle", "constant"] = "onecycle"
+    lr_inputs: int | None = None
     weight_decay: float = 1e-6
     gradient_clip: float | None = 10.0
     ema_decay: float | None = None
@@ -114,7 +117,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         name = type(self).__name__
         for field in (
             "prediction_length", "context_length", "batch_size", "num_batches_per_epoch",
-            "max_epochs", "patience", "num_parallel_samples", "memory_limit",
+            "max_epochs", "lr_inputs", "patience", "num_parallel_samples", "memory_limit",
         ):  # fmt: skip
             value = getattr(self, field)
             if value is not None and value < 1:
@@ -306,6 +309,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             forecaster,
             lr=self.lr,
             lr_schedule=self.lr_schedule,
+            lr_inputs=self.lr_inputs,
             weight_decay=self.weight_decay,
             gradient_clip=self.gradient_clip,
             ema_decay=self.ema_decay,

@@ -14,7 +14,7 @@ from tsgen.forecasting.layout import Known
 
 
 class ForecastModule(Component, pl.LightningModule):
-    """Trains a forecaster and predicts with it.
+    r"""Trains a forecaster and predicts with it.
 
     Optimisation is manual, so that one path serves one player and several: each player has an Adam
     of its own and takes its step in turn on every batch. Gradients are clipped here. The moving
@@ -25,6 +25,11 @@ class ForecastModule(Component, pl.LightningModule):
         forecaster: what is trained.
         lr: learning rate; the peak of the one-cycle schedule.
         lr_schedule: "onecycle" (Smith, Topin 2019) over the whole training, or "constant".
+        lr_inputs: weights by which the encoder sees N > lr_inputs inputs learn at
+            lr * lr_inputs / N; ``None``: at lr. A step of Adam moves each weight by about
+            :math:`\eta`, hence a unit by up to :math:`\eta \sum_i |x_i|`; steps that do not grow
+            with the inputs need :math:`\eta \propto 1 / N` (Yang, Hu et al. 2021, arXiv 2203.03466,
+            for the weights between wide layers).
         weight_decay: Adam's L2 penalty.
         gradient_clip: largest norm of a player's gradient; ``None`` does not clip.
         ema_decay: decay of the moving average per batch; ``None`` keeps none.
@@ -36,6 +41,7 @@ class ForecastModule(Component, pl.LightningModule):
         forecaster: Forecaster,
         lr: float = 1e-2,
         lr_schedule: Literal["onecycle", "constant"] = "onecycle",
+        lr_inputs: int | None = None,
         weight_decay: float = 1e-6,
         gradient_clip: float | None = 10.0,
         ema_decay: float | None = None,
@@ -44,6 +50,7 @@ class ForecastModule(Component, pl.LightningModule):
         super().__init__()
         self.forecaster = forecaster
         self.lr, self.lr_schedule, self.weight_decay = lr, lr_schedule, weight_decay
+        self.lr_inputs = lr_inputs
         self.gradient_clip, self.validation_seed = gradient_clip, validation_seed
         self.average: AveragedModel | None = None
         if ema_decay is not None:
@@ -69,13 +76,31 @@ class ForecastModule(Component, pl.LightningModule):
         """An Adam and, for one-cycle, a schedule per player."""
         fused = True if self.device.type in ("cpu", "cuda") else None  # one call for all weights
         optimisers = [
-            torch.optim.Adam(parameters, lr=self.lr, weight_decay=self.weight_decay, fused=fused)
+            torch.optim.Adam(
+                self._by_rate(parameters), lr=self.lr, weight_decay=self.weight_decay, fused=fused
+            )
             for parameters in self._player_parameters()
         ]
         if self.lr_schedule == "constant":
             return optimisers, []  # type: ignore[return-value]
         total = int(self.trainer.estimated_stepping_batches)
-        return optimisers, [OneCycleLR(o, max_lr=self.lr, total_steps=total) for o in optimisers]  # type: ignore[return-value]
+        peaks = [[group["lr"] for group in o.param_groups] for o in optimisers]
+        schedules = [
+            OneCycleLR(o, max_lr=peak, total_steps=total)
+            for o, peak in zip(optimisers, peaks, strict=True)
+        ]
+        return optimisers, schedules  # type: ignore[return-value]
+
+    def _by_rate(self, parameters: list[torch.nn.Parameter]) -> list[dict[str, Any]]:
+        """Parameters as Adam's groups: those of the full learning rate, then the slower ones."""
+        factors: dict[int, float] = {}
+        if self.lr_inputs is not None:
+            for weight in self.forecaster.encoder.input_weights():
+                factors[id(weight)] = min(1.0, self.lr_inputs / weight.shape[1])
+        groups: dict[float, list[torch.nn.Parameter]] = {1.0: []}
+        for parameter in parameters:
+            groups.setdefault(factors.get(id(parameter), 1.0), []).append(parameter)
+        return [{"params": p, "lr": self.lr * factor} for factor, p in groups.items() if p]
 
     def _player_parameters(self) -> list[list[torch.nn.Parameter]]:
         """Each player's parameters.

@@ -27,6 +27,10 @@ def check_encoder(encoder_class: Callable[..., HistoryEncoder], **options: Any) 
             assert parameter.grad is not None and (parameter.grad != 0).any(), (
                 f"{name}: no gradient reaches {key}"
             )
+        own = {id(p) for p in encoder.parameters()}
+        assert all(w.dim() == 2 and id(w) in own for w in encoder.input_weights()), (
+            f"{name}: input_weights() has what is no matrix of its own"
+        )
         encoder.eval()
         with torch.no_grad():
             outputs, state = encoder(inputs, times=times)
