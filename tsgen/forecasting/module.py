@@ -84,10 +84,9 @@ class ForecastModule(Component, pl.LightningModule):
         if self.lr_schedule == "constant":
             return optimisers, []  # type: ignore[return-value]
         total = int(self.trainer.estimated_stepping_batches)
-        peaks = [[group["lr"] for group in o.param_groups] for o in optimisers]
         schedules = [
-            OneCycleLR(o, max_lr=peak, total_steps=total)
-            for o, peak in zip(optimisers, peaks, strict=True)
+            OneCycleLR(o, max_lr=[group["lr"] for group in o.param_groups], total_steps=total)
+            for o in optimisers
         ]
         return optimisers, schedules  # type: ignore[return-value]
 
