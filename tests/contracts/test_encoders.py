@@ -64,6 +64,9 @@ def test_single_steps_are_the_same_without_gradients(dtype, limit):
 def test_patterns_conform(temporal, graph):
     options = {"temporal": temporal, "graph": graph, "hidden_size": 8, "features": 4}
     check_encoder(PatternEncoder, num_channels=2, window=2, neighbours=1, **options)
+    encoder = PatternEncoder(5, num_channels=2, window=2, neighbours=1, **options)
+    rows = [] if options.get("temporal") == "none" else [2]
+    assert [w.shape[1] for w in encoder.input_weights()] == [*rows, 1]  # channels, and the rest
 
 
 def test_patterns_need_their_window():
