@@ -21,6 +21,8 @@ import torch
 Answer = dict[str, Any]
 SIDE, FILL = 1024, 2**25
 """Of the product whose rate is measured, and numbers in the array that is copied."""
+BATCH = 64
+"""Windows."""
 ENOUGH, MOST = 0.5, 10
 """Shorter work is repeated for so many seconds, so many times at most; its median counts."""
 

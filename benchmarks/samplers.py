@@ -105,7 +105,7 @@ def sweep(options: argparse.Namespace) -> None:
     """Every sampler at every number of evaluations."""
     for name in options.models:
         run = trained(name, options)
-        model = run[2].prediction_net.best_forecaster.model
+        model = run[2].prediction_net.model
         process: Any = model.sde if isinstance(model, ScoreCLD) else model.schedule
         family: dict[str, Any] = LANGEVIN if isinstance(model, ScoreCLD) else SAMPLERS
         for label, sampler in family.items():
@@ -129,7 +129,7 @@ def equal(options: argparse.Namespace) -> None:
     """Few evaluations against TimeGrad's hundred."""
     for name in options.models:
         run = trained(name, options)
-        steps = run[2].prediction_net.best_forecaster.model.schedule.num_steps
+        steps = run[2].prediction_net.model.schedule.num_steps
         reference = Ancestral(min(100, steps))
         base = [scored(run, reference, options.samples, s) for s in options.seeds]
         for label in options.samplers or FEW:

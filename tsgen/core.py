@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from gluonts.core.component import equals, validated
 from gluonts.pydantic import BaseModel, ValidationError, root_validator
-from gluonts.torch.util import resolve_device
 
 T = TypeVar("T")
 _SCALARS = {int: numbers.Integral, float: numbers.Real, bool: bool, str: str}
@@ -195,8 +194,10 @@ def parse_device(name: str) -> torch.device:
     Raises:
         ValueError: if torch knows no such device.
     """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        return torch.device(str(resolve_device(name)))
+        return torch.device(name)
     except RuntimeError:
         raise ValueError(f"device={name!r} is not a device of torch") from None
 

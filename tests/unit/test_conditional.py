@@ -122,7 +122,7 @@ def asked(imputing: GenerativePredictor, monkeypatch: pytest.MonkeyPatch) -> lis
         calls.append(Asked(values.numpy() * std + mean, mask.numpy(), guess, guidance))
         return torch.zeros_like(values)
 
-    model = imputing.prediction_net.best_forecaster.model
+    model = imputing.prediction_net.model
     monkeypatch.setattr(model, "sample_given", fake)
     monkeypatch.setattr(imputing, "batch_size", 2)
     return calls

@@ -120,7 +120,7 @@ def test_the_moving_average_is_one_and_is_what_predicts():
     assert torch.allclose(average, expected, atol=1e-6)
     last = torch.cat([p.flatten() for p in module.forecaster.parameters()])
     assert not torch.allclose(average, last, atol=1e-4)
-    assert out.predictor.prediction_net.best_forecaster is module.average.module
+    assert out.predictor.prediction_net is module.average.module
 
 
 def test_one_cycle_reaches_its_peak_and_ends_low():

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -6,7 +8,7 @@ import pytest
 import torch
 
 import tsgen
-from tsgen import GaussianEstimator, TimeGradEstimator, load
+from tsgen import GaussianEstimator, TempFlowEstimator, TimeGradEstimator, load
 from tsgen.diffusion import DDIM, DPMSolverPP, LinearSchedule
 
 QUICK = {
@@ -80,7 +82,7 @@ def test_with_sampler_is_a_copy_that_is_saved(timegrad, tmp_path):
     assert (draw(fast) != draw(timegrad)).any()
     fast.serialize(tmp_path / "fast")
     again = load(tmp_path / "fast")
-    assert again.prediction_net.forecaster.model.sampler == DPMSolverPP(4)
+    assert again.prediction_net.model.sampler == DPMSolverPP(4)
     assert (draw(again) == draw(fast)).all() and again == fast and again != timegrad
     with pytest.raises(ValueError, match="num_steps=50 exceeds the 20 steps"):
         timegrad.with_sampler(DDIM(num_steps=50))
@@ -126,7 +128,28 @@ def test_a_model_trained_elsewhere_loads_here(timegrad, tmp_path):
         assert (draw(load(tmp_path)) == draw(timegrad)).all()
         with pytest.raises(ValueError, match="device='cuda:7': torch can use 0 GPUs"):
             load(tmp_path, device="cuda:7")
-    assert (draw(load(tmp_path, device="cpu")) == draw(timegrad)).all()
+    moved = load(tmp_path, device="cpu").to("cpu")
+    assert (draw(moved) == draw(timegrad)).all()
+    with pytest.raises(ValueError, match="device='gpu' is not a device of torch"):
+        moved.to("gpu")
+
+
+@pytest.mark.parametrize("estimator", [TimeGradEstimator, TempFlowEstimator])
+def test_forecasting_imports_nothing_of_training(estimator, tmp_path):
+    """Lightning, and scipy with it, are half of a process's memory and of its start."""
+    estimator(3, **QUICK).train(data(), seed=0).serialize(tmp_path)
+    code = """
+import sys
+import numpy as np, pandas as pd
+import tsgen
+predictor = tsgen.load(sys.argv[1])
+entry = {"start": pd.Period("2021-01-01", freq="h"), "target": np.arange(120.0).reshape(2, 60)}
+(forecast,) = predictor.predict([entry], num_samples=4, seed=0)
+assert forecast.samples.shape == (4, 3, 2) and np.isfinite(forecast.samples).all()
+heavy = {"lightning", "gluonts.torch", "torch._dynamo", "scipy", "sklearn", "matplotlib"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code, str(tmp_path)], check=True)
 
 
 def test_bad_requests(timegrad):
@@ -144,5 +167,6 @@ def test_models_move_between_devices(timegrad, tmp_path):
     there = load(tmp_path, device="cuda")
     assert next(there.prediction_net.parameters()).is_cuda
     assert np.isfinite(draw(there)).all()
+    assert (draw(load(tmp_path, device="cpu").to("cuda")) == draw(there)).all()
     there.serialize(tmp_path / "again")
     assert (draw(load(tmp_path / "again", device="cpu")) == draw(timegrad)).all()

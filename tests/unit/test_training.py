@@ -163,12 +163,10 @@ def test_early_stopping_keeps_the_best_weights():
     losses = [h["val_loss"] for h in predictor.history]
     best = int(np.argmin(losses))
     assert len(losses) == best + 1 + 3 < 60
-    module = predictor.prediction_net
     again = GaussianEstimator(2, **{**options, "max_epochs": best + 1, "patience": None}).train(
         data(), seed=0
     )
     assert torch.equal(weights(predictor), weights(again))
-    assert module.best_forecaster is module.forecaster
 
 
 def test_a_predictor_does_not_keep_the_training_data():

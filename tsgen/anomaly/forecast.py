@@ -202,14 +202,14 @@ class ForecastDetector(Detector):
     @property
     def model_(self) -> GenerativeModel:
         """The trained model."""
-        return self.predictor_.prediction_net.best_forecaster.model
+        return self.predictor_.prediction_net.model
 
     def _pairs(
         self, values: np.ndarray, observed: np.ndarray
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Events (T, *event_shape) of the last T rows, their conditioning, what was observed."""
         predictor = self.predictor_
-        forecaster = predictor.prediction_net.best_forecaster.eval()
+        forecaster = predictor.prediction_net.eval()
         shape, device = predictor.shape, torch.device(predictor.device)
         context, past, horizon = shape.context_length, shape.past_length, shape.prediction_length
         count, channels = len(values) - self.memory, len(self.predicted_)

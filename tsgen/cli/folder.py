@@ -1,5 +1,6 @@
 """The folder of a model: what ``tsgen train`` leaves there, and bringing it back."""
 
+import inspect
 import json
 import os
 import shutil
@@ -136,7 +137,6 @@ def open_model(folder: Path, device: str | None) -> tuple[Any, "TableLayout"]:
     from gluonts.core.serde import load_json
 
     from tsgen.data.layout import TableLayout
-    from tsgen.estimators.baselines.base import BaselinePredictor
     from tsgen.saving import load
 
     check_device(device)
@@ -144,8 +144,8 @@ def open_model(folder: Path, device: str | None) -> tuple[Any, "TableLayout"]:
         predictor = load(folder, device)
     except (json.JSONDecodeError, KeyError, TypeError, EOFError, RuntimeError) as error:
         raise ValueError(f"{folder}: the model is damaged ({_brief(error)})") from None
-    base = getattr(predictor, "base", predictor)
-    if device not in (None, "auto", "cpu") and isinstance(base, BaselinePredictor):
+    placed = inspect.signature(getattr(predictor, "base", predictor).deserialize).parameters
+    if device not in (None, "auto", "cpu") and "device" not in placed:
         raise ValueError(f"--device {device}: a baseline runs on the CPU only, expected cpu")
     path = folder / TABLE
     if not path.exists():

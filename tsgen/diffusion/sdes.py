@@ -9,7 +9,6 @@ from abc import abstractmethod
 
 import numpy as np
 import torch
-from scipy import optimize, spatial, stats
 from torch import Tensor
 
 from tsgen.diffusion.schedules import Schedule, VariancePreserving
@@ -279,11 +278,17 @@ class NoiseLadder(Schedule):
             data: (n, D), at least two points that differ.
             sigma_min: the first level.
         """
+        from scipy import (
+            optimize,
+            spatial,
+            special,
+        )  # half a second and 40 MB that no forecast needs
+
         root = math.sqrt(2 * data.shape[1])
 
         def shared(ratio: float) -> float:
             centre = root * (ratio - 1)
-            return float(stats.norm.cdf(centre + 3 * ratio) - stats.norm.cdf(centre - 3 * ratio))
+            return float(special.ndtr(centre + 3 * ratio) - special.ndtr(centre - 3 * ratio))
 
         largest = float(spatial.distance.pdist(data).max())
         if not largest > sigma_min:

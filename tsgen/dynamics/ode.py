@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, TypeVar
 
 import torch
-import torchdiffeq
 from torch import Tensor, nn
 
 from tsgen.core import Options
@@ -139,6 +138,8 @@ def solve_path(
         RuntimeError: as :func:`solve_ode`.
         ValueError: if the times are not in order or the state is not of floating-point numbers.
     """
+    import torchdiffeq  # with scipy, 40 MB that no other model needs
+
     like = x0 if isinstance(x0, Tensor) else x0[0]
     if not like.is_floating_point():
         raise ValueError(f"x0 is of {like.dtype}; an ODE needs floating-point numbers")

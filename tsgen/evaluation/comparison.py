@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from tsgen.evaluation.backtest import Backtest
 
@@ -48,6 +47,8 @@ def diebold_mariano(losses: np.ndarray, reference: np.ndarray, horizon: int = 1)
     Raises:
         ValueError: for arrays that do not pair or a horizon below 1.
     """
+    from scipy import stats  # half a second and 40 MB that no forecast needs
+
     a, b = _pairs(losses, reference)
     difference, count = a - b, len(a)
     if not 1 <= horizon <= count:

@@ -12,7 +12,7 @@ from tsgen.core import seeded
 from tsgen.diffusion import Guidance
 from tsgen.forecasting.layout import Known
 from tsgen.forecasting.spec import KNOWN, PAST, Entry, read_entry
-from tsgen.forecasting.windows import WindowStore
+from tsgen.forecasting.windows import PREDICTION_FIELDS, WindowStore
 from tsgen.models import DDPM
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def resolve_guidance(predictor: "GenerativePredictor", guidance: Guidance | None
     Raises:
         ValueError: if the predictor's model cannot draw given a part of a horizon, or not so.
     """
-    model = predictor.prediction_net.best_forecaster.model
+    model = predictor.prediction_net.model
     if not isinstance(model, DDPM) or len(model.event_shape) != 2:
         raise ValueError(
             f"{type(model).__name__} over events {tuple(model.event_shape)} cannot draw given a "
@@ -57,7 +57,7 @@ def check_given(
     """
     spec, horizon = predictor.spec, predictor.shape.prediction_length
     shape = (horizon,) if spec.one_dimensional else (spec.num_channels, horizon)
-    link, read = predictor.prediction_net.best_forecaster.link, []
+    link, read = predictor.prediction_net.link, []
     for number, array in enumerate(arrays):
         where = f"{name}[{number}]"
         try:
@@ -122,7 +122,7 @@ def impute(
             values = np.full((1, num_samples, horizon, target.shape[0]), np.nan)
             values[0, :, : stop - start] = samples[:, start:stop]
             known = relative(values, batch["center"], guidance, batch["past_target"])
-            fields = {name: batch[name] for name in predictor.input_names}
+            fields = {name: batch[name] for name in PREDICTION_FIELDS}
             with torch.no_grad(), seeded(seed, number, block):
                 paths = predictor.prediction_net(num_samples, known, **fields)[0].cpu().numpy()
             hole = np.isnan(samples[:, start:kept])

@@ -324,7 +324,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     ) -> GenerativePredictor:
         """The predictor of a trained module."""
         return GenerativePredictor(
-            prediction_net=module,
+            prediction_net=module.best_forecaster,
             transformation=transformation,
             spec=spec,
             shape=shape,
@@ -389,7 +389,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         shape: WindowShape,
         lags: tuple[int, ...],
     ) -> ForecastModule:
-        forecaster = predictor.prediction_net.best_forecaster
+        forecaster = predictor.prediction_net
         old = forecaster.layout
         new = self._layout(spec, lags, old.statistics_mean, old.statistics_std)
         if new != old or shape != predictor.shape:

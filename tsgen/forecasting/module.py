@@ -10,16 +10,15 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tsgen.core import Component, seeded
 from tsgen.forecasting.forecasters import Forecaster
-from tsgen.forecasting.layout import Known
 
 
 class ForecastModule(Component, pl.LightningModule):
-    r"""Trains a forecaster and predicts with it.
+    r"""Trains a forecaster.
 
     Optimisation is manual, so that one path serves one player and several: each player has an Adam
     of its own and takes its step in turn on every batch. Gradients are clipped here. The moving
     average of the weights is part of the module (a callback's average would be lost in GluonTS'
-    checkpoints), and is what evaluates and predicts.
+    checkpoints), and is what evaluates and, in the end, predicts.
 
     Args:
         forecaster: what is trained.
@@ -65,12 +64,6 @@ class ForecastModule(Component, pl.LightningModule):
     def best_forecaster(self) -> Forecaster:
         """The averaged network if there is one, else the trained one."""
         return self.forecaster if self.average is None else cast(Forecaster, self.average.module)
-
-    def forward(
-        self, num_samples: int = 100, known: Known | None = None, **inputs: Tensor
-    ) -> Tensor:
-        """Sample paths (B, S, H, C), without gradients for the weights being needed."""
-        return self.best_forecaster(num_samples=num_samples, known=known, **inputs)
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[LRScheduler]]:
         """An Adam and, for one-cycle, a schedule per player."""

@@ -10,18 +10,17 @@ import numpy as np
 import torch
 from gluonts.core.serde import decode
 from gluonts.dataset import Dataset
-from gluonts.dataset.loader import InferenceDataLoader
+from gluonts.itertools import batcher
 from gluonts.model.forecast import SampleForecast
-from gluonts.torch.batchify import batchify
-from gluonts.torch.model.predictor import PyTorchPredictor
-from gluonts.transform import SelectFields, Transformation
+from gluonts.model.predictor import RepresentablePredictor
+from gluonts.transform import Transformation
 
 from tsgen._version import __version__
-from tsgen.core import Component, seeded, usable_device
+from tsgen.core import Component, parse_device, seeded, usable_device
 from tsgen.diffusion import Guidance, LangevinSampler, Sampler
 from tsgen.forecasting.conditional import check_given, impute, relative, resolve_guidance
+from tsgen.forecasting.forecasters import Forecaster
 from tsgen.forecasting.layout import Known
-from tsgen.forecasting.module import ForecastModule
 from tsgen.forecasting.scaling import Support
 from tsgen.forecasting.spec import DataSpec
 from tsgen.forecasting.windows import (
@@ -32,15 +31,19 @@ from tsgen.forecasting.windows import (
 )
 from tsgen.models import GenerativeModel
 
-FORMAT = 2
+FORMAT = 3
 """Version of the layout of a saved model; raised whenever old folders can no longer be read."""
+_WEIGHTS = "prediction-net-state.pt"
 
 
-class GenerativePredictor(Component, PyTorchPredictor):
+class GenerativePredictor(Component, RepresentablePredictor):
     """Draws sample paths for every series of a data set.
 
+    It has the interface of GluonTS' ``PyTorchPredictor`` but needs nothing of what trains: reading
+    a saved model and forecasting imports neither Lightning nor ``gluonts.torch``.
+
     Args:
-        prediction_net: the trained module.
+        prediction_net: the trained network.
         transformation: from an entry to arrays.
         spec: what the training data held; decides whether forecasts are (S, H) or (S, H, C).
         shape: lengths of the windows.
@@ -51,7 +54,7 @@ class GenerativePredictor(Component, PyTorchPredictor):
 
     def __init__(
         self,
-        prediction_net: ForecastModule,
+        prediction_net: Forecaster,
         transformation: Transformation,
         spec: DataSpec,
         shape: WindowShape,
@@ -59,15 +62,12 @@ class GenerativePredictor(Component, PyTorchPredictor):
         num_samples: int = 100,
         device: str = "auto",
     ) -> None:
-        super().__init__(
-            input_names=list(PREDICTION_FIELDS),
-            prediction_net=prediction_net,
-            batch_size=batch_size,
-            prediction_length=shape.prediction_length,
-            input_transform=transformation + create_splitter(shape),
-            device=device,
-        )
-        self.spec, self.shape, self.num_samples = spec, shape, num_samples
+        super().__init__(shape.prediction_length)
+        self.device = parse_device(device)
+        self.prediction_net = prediction_net.to(self.device)
+        self.input_transform = transformation + create_splitter(shape)
+        self.spec, self.shape = spec, shape
+        self.batch_size, self.num_samples = batch_size, num_samples
         self.history: list[dict[str, float]] = []
         """What each epoch of training measured."""
 
@@ -194,30 +194,25 @@ class GenerativePredictor(Component, PyTorchPredictor):
         strength: float = 1.0,
         guidance: Guidance | None = None,
     ) -> Iterator[SampleForecast]:
-        loader = InferenceDataLoader(
-            dataset,
-            transform=self.input_transform
-            + SelectFields(
-                [*self.input_names, "forecast_start", "item_id", "info"], allow_missing=True
-            ),
-            batch_size=self.batch_size,
-            stack_fn=lambda rows: batchify(rows, self.device),
-        )
+        entries = self.input_transform.apply(dataset, is_train=False)
         self.prediction_net.eval()
-        for number, batch in enumerate(loader):
-            inputs = {name: batch[name] for name in self.input_names}
-            rows = slice(number * self.batch_size, number * self.batch_size + len(batch["center"]))
+        for number, batch in enumerate(batcher(entries, self.batch_size)):
+            inputs = {
+                name: torch.as_tensor(np.stack([entry[name] for entry in batch])).to(self.device)
+                for name in PREDICTION_FIELDS
+            }
+            rows = slice(number * self.batch_size, number * self.batch_size + len(batch))
             known, given = self._known(rows, inputs, horizons, strength, guidance)
             with torch.no_grad(), seeded(seed, number):
                 paths = self.prediction_net(count, known, **inputs).cpu().numpy()
             if given is not None:
                 paths = np.where(np.isnan(given), paths, given)
-            for i, samples in enumerate(paths):
+            for entry, samples in zip(batch, paths, strict=True):
                 yield SampleForecast(
                     samples[..., 0] if self.spec.one_dimensional else samples,
-                    start_date=batch["forecast_start"][i],
-                    item_id=batch["item_id"][i],
-                    info=batch["info"][i],
+                    start_date=entry["forecast_start"],
+                    item_id=entry["item_id"],
+                    info=entry["info"],
                 )
 
     def _known(
@@ -244,12 +239,12 @@ class GenerativePredictor(Component, PyTorchPredictor):
     @property
     def support(self) -> Support:
         """Where sampled values can be."""
-        return self.prediction_net.best_forecaster.link.support
+        return self.prediction_net.link.support
 
     @property
     def has_log_prob(self) -> Literal["exact", "bound", "none"]:
         """What :meth:`log_prob` returns; of dequantised whole numbers it is a lower bound."""
-        forecaster = self.prediction_net.best_forecaster
+        forecaster = self.prediction_net
         kind = forecaster.model.has_log_prob
         return "bound" if kind == "exact" and forecaster.link.is_quantised else kind
 
@@ -266,7 +261,7 @@ class GenerativePredictor(Component, PyTorchPredictor):
         Raises:
             NotImplementedError: if the model has no density, see :attr:`has_log_prob`.
         """
-        horizon, forecaster = self.shape.prediction_length, self.prediction_net.best_forecaster
+        horizon, forecaster = self.shape.prediction_length, self.prediction_net
         entries = list(self.__init_args__["transformation"].apply(dataset, is_train=True))
         lengths = [e["target"].shape[1] - self.shape.past_length for e in entries]
         for entry, length in zip(entries, lengths, strict=True):
@@ -290,6 +285,12 @@ class GenerativePredictor(Component, PyTorchPredictor):
             found.append(values.double().cpu().numpy())
         return np.concatenate(found)
 
+    def to(self, device: str | torch.device) -> "GenerativePredictor":
+        """Move the network to a device, in place."""
+        self.device = usable_device(str(device))
+        self.prediction_net = self.prediction_net.to(self.device)
+        return self
+
     def with_sampler(self, sampler: Sampler | LangevinSampler) -> "GenerativePredictor":
         """A copy that draws with another sampler; it is saved and loaded with it.
 
@@ -307,6 +308,7 @@ class GenerativePredictor(Component, PyTorchPredictor):
         path = Path(path)
         path.mkdir(parents=True, exist_ok=True)
         super().serialize(path)
+        torch.save(self.prediction_net.state_dict(), path / _WEIGHTS)
         about = {"tsgen": __version__, "format": FORMAT, "history": self.history}
         (path / "tsgen.json").write_text(json.dumps(about, indent=1))
 
@@ -338,9 +340,7 @@ class GenerativePredictor(Component, PyTorchPredictor):
         elif not _is_usable(trained_on):
             described["kwargs"]["device"] = "auto"
         predictor = decode(described)
-        weights = torch.load(
-            path / "prediction-net-state.pt", map_location=predictor.device, weights_only=True
-        )
+        weights = torch.load(path / _WEIGHTS, map_location=predictor.device, weights_only=True)
         predictor.prediction_net.load_state_dict(weights)
         predictor.history = about["history"]
         return predictor
