@@ -1,6 +1,9 @@
 """The residual network against its definition by torch's convolutions, however it is computed."""
 
+import itertools
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import pytest
 import torch
@@ -10,7 +13,7 @@ from torch.nn import functional as F
 from tsgen.core import seeded
 from tsgen.diffusion import Ancestral, DPMSolverPP
 from tsgen.models import DDPM
-from tsgen.nets import DilatedResidualNet
+from tsgen.nets import DilatedResidualNet, threads
 from tsgen.nets.stack import Workspace, plain_stack
 from tsgen.nets.stack_gradient import Tape, run_stack
 
@@ -38,6 +41,16 @@ def made(
             inputs["extra"] = torch.randn(2, ROWS, *event)
         inputs["observed"] = torch.randint(2, (ROWS, *event))
     return net, {name: value.double() for name, value in inputs.items()}
+
+
+@contextmanager
+def three_threads() -> Iterator[None]:
+    """Rows are divided among them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    with threads.rows_divided():
+        yield
+    torch.set_num_threads(before)
 
 
 def by_convolutions(
@@ -85,15 +98,18 @@ def by_convolutions(
 def test_it_is_the_network_of_the_papers(
     event: tuple[int, ...], cond: tuple[int, ...], options: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Values and gradients, at one time and at one of each row, whole and in pieces."""
+    """Values and gradients, at one time and at one of each row, whole, in pieces, by threads."""
+    monkeypatch.setattr(threads, "SMALLEST", 1)
     net, inputs = made(event, cond, options)
     x, c = (inputs[name].requires_grad_() for name in ("x", "cond"))
     others = {k: v for k, v in inputs.items() if k not in ("x", "cond")}
     wanted = [x, c, *net.parameters()]
-    for limit in (2**30, 300):
+    for limit, divided, t in itertools.product(
+        (2**30, 300), (nullcontext, three_threads), (torch.rand(ROWS), torch.rand(1))
+    ):
         monkeypatch.setattr(Workspace, "limit", limit)
         monkeypatch.setattr(Tape, "limit", 10 * limit)
-        for t in (torch.rand(ROWS), torch.rand(1)):
+        with divided():
             found = net(x, net.embed(t), net.condition(c), **others)
             expected = by_convolutions(net, x, t.expand(ROWS), c, **others)
             torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)

@@ -30,6 +30,7 @@ from tsgen.forecasting.windows import (
     create_splitter,
 )
 from tsgen.models import GenerativeModel
+from tsgen.nets.threads import rows_divided
 
 FORMAT = 3
 """Version of the layout of a saved model; raised whenever old folders can no longer be read."""
@@ -196,6 +197,7 @@ class GenerativePredictor(Component, RepresentablePredictor):
     ) -> Iterator[SampleForecast]:
         entries = self.input_transform.apply(dataset, is_train=False)
         self.prediction_net.eval()
+        divided = self.device.type == "cpu" and self.prediction_net.model.divides_rows
         for number, batch in enumerate(batcher(entries, self.batch_size)):
             inputs = {
                 name: torch.as_tensor(np.stack([entry[name] for entry in batch])).to(self.device)
@@ -203,7 +205,7 @@ class GenerativePredictor(Component, RepresentablePredictor):
             }
             rows = slice(number * self.batch_size, number * self.batch_size + len(batch))
             known, given = self._known(rows, inputs, horizons, strength, guidance)
-            with torch.no_grad(), seeded(seed, number):
+            with torch.no_grad(), seeded(seed, number), rows_divided(divided):
                 paths = self.prediction_net(count, known, **inputs).cpu().numpy()
             if given is not None:
                 paths = np.where(np.isnan(given), paths, given)

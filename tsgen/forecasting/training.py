@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from tsgen._version import __version__
 from tsgen.forecasting.module import ForecastModule
+from tsgen.nets.threads import rows_divided
 
 History = list[dict[str, float]]
 
@@ -323,7 +324,8 @@ def fit(
         try:
             if not run.finished:
                 resume = str(run.resume_from) if run.resume_from else None
-                trainer.fit(module, training, validation, ckpt_path=resume, weights_only=True)
+                with rows_divided(device.type == "cpu" and module.forecaster.model.divides_rows):
+                    trainer.fit(module, training, validation, ckpt_path=resume, weights_only=True)
             run.finished = True
             run.write()
         except SystemExit as stop:  # Lightning's answer to Ctrl-C

@@ -60,6 +60,11 @@ class GenerativeModel(Component, nn.Module, ABC):
         """Numbers held per sample while sampling, for keeping memory bounded."""
         return 16 * math.prod(self.event_shape)
 
+    @property
+    def divides_rows(self) -> bool:
+        """Whether its network can divide rows among threads; see :mod:`tsgen.nets.threads`."""
+        return any(hasattr(part, "prepare") for part in self.modules())
+
     @abstractmethod
     def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
         """Training loss of each example; monitored and, with one player, minimised.

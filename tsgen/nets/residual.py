@@ -12,6 +12,7 @@ from tsgen.nets.embedding import TimeEmbedding
 from tsgen.nets.replay import Replayed
 from tsgen.nets.stack import SLOPE, Weights, Workspace, pieces
 from tsgen.nets.stack_gradient import run_stack
+from tsgen.nets.threads import side_by_side
 
 
 class _Shift(nn.Module):
@@ -198,17 +199,16 @@ class DilatedResidualNet(nn.Module):
         entering = weights.entering.clone()
         blocks = weights._replace(entering=entering).blocks()
         fixed, column = (w[:, :, weights.one] for w in (weights.entering, entering))
-        spaces: dict[int, Workspace] = {}
-        parts = []
-        for rows in pieces(known.shape[2], self.positions, Workspace, weights):
-            size = rows.stop - rows.start
-            if size not in spaces:
-                spaces[size] = Workspace(weights, self.positions, size)
-            parts.append((rows, spaces[size], known[:, :, rows].reshape(len(known), -1)))
-        runs = {
-            size: Replayed(partial(space.run, blocks), space.inputs)
-            for size, space in spaces.items()
-        }
+        shares = []
+        for slices in pieces(known.shape[2], self.positions, Workspace, weights):
+            spaces, parts = {}, []
+            for rows in slices:
+                size = rows.stop - rows.start
+                if size not in spaces:
+                    space = Workspace(weights, self.positions, size)
+                    spaces[size] = space, Replayed(partial(space.run, blocks), space.inputs)
+                parts.append((rows, known[:, :, rows].reshape(len(known), -1), *spaces[size]))
+            shares.append(parts)
 
         @torch.no_grad()
         def predict(
@@ -217,15 +217,18 @@ class DilatedResidualNet(nn.Module):
             torch.add(fixed, time[:, :, 0], out=column)
             weight, bias = entries[observed is not None]
             found = torch.empty_like(x)
-            for rows, space, features in parts:
-                seen = _joined(
-                    x[rows], None if observed is None else observed[rows],
-                    None if extra is None else extra[:, rows],
-                )  # fmt: skip
-                space.known.copy_(features)
-                F.leaky_relu_(torch.addmm(bias, weight, seen, out=space.hidden), SLOPE)
-                result = runs[rows.stop - rows.start]()
-                found[rows] = result.permute(2, 1, 0).view_as(found[rows])
+
+            def work(parts: list[tuple[slice, Tensor, Workspace, Replayed]]) -> None:
+                for rows, features, space, run in parts:
+                    seen = _joined(
+                        x[rows], None if observed is None else observed[rows],
+                        None if extra is None else extra[:, rows],
+                    )  # fmt: skip
+                    space.known.copy_(features)
+                    F.leaky_relu_(torch.addmm(bias, weight, seen, out=space.hidden), SLOPE)
+                    found[rows] = run().permute(2, 1, 0).view_as(found[rows])
+
+            side_by_side([partial(work, parts) for parts in shares])
             return found
 
         return predict

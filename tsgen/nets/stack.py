@@ -18,11 +18,14 @@ buffers that are used again; its gradient, written out in :mod:`tsgen.nets.stack
 the activations of the rows anew instead of keeping them.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from tsgen.nets.threads import num_shares
 
 SLOPE = 0.4
 """Of the leaky ReLU."""
@@ -86,12 +89,21 @@ def plain_stack(hidden: Tensor, known: Tensor, shift: Tensor, weights: Weights) 
     return convolve(weights.output, F.leaky_relu(convolve(weights.skip, skips), SLOPE))
 
 
-def pieces(rows: int, positions: int, space: type["Workspace"], weights: Weights) -> list[slice]:
-    """Slices of rows, as equal as can be, so small that a workspace for one fits in the cache."""
-    limit = space.limit if weights.entering.device.type == "cpu" else _HELD
+def pieces(
+    rows: int, positions: int, space: type["Workspace"], weights: Weights
+) -> list[Sequence[slice]]:
+    """Slices of rows, as equal as can be, so small that a workspace for one fits in the cache.
+
+    They come as the shares of as many threads as are worth it.
+    """
+    device = weights.entering.device
+    limit = space.limit if device.type == "cpu" else _HELD
     count = -(-rows // max(1, limit // (space.numbers(weights) * positions)))
+    shares = num_shares(rows * positions, device)
+    count = -(-count // shares) * shares
     ends = [rows * i // max(1, count) for i in range(count + 1)]
-    return [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)]
+    slices = [slice(a, b) for a, b in zip(ends, ends[1:], strict=False) if a < b]
+    return [slices[i::shares] for i in range(max(1, min(shares, len(slices))))]
 
 
 class Workspace:

@@ -1,12 +1,14 @@
 """The gradient of the residual network in pieces, written out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from tsgen.nets.stack import SLOPE, Blocks, Weights, Workspace, moves, pieces, plain_stack
+from tsgen.nets.threads import side_by_side
 
 T = TypeVar("T", bound=Workspace)
 
@@ -112,10 +114,13 @@ class Tape(Workspace):
             place += moved
 
 
+Loaded = Iterator[tuple[slice, T, Blocks, Tensor | None]]
+
+
 def _loaded(
     kind: type[T], hidden: Tensor, known: Tensor, shift: Tensor, weights: Weights
-) -> Iterator[tuple[slice, T, Blocks, Tensor | None]]:
-    """Pieces of rows, each in a workspace, and the blocks and the rows' shift to run it with."""
+) -> list[Loaded[T]]:
+    """For each thread its rows in a workspace, and blocks and the rows' shift to run it with."""
     _, positions, count = hidden.shape
     each = shift.shape[2] > 1
     if not each:
@@ -123,13 +128,17 @@ def _loaded(
         entering[:, :, weights.one] += shift[:, :, 0]
         weights = weights._replace(entering=entering)
     blocks = weights.blocks()
-    spaces: dict[int, T] = {}
-    for rows in pieces(count, positions, kind, weights):
-        size = rows.stop - rows.start
-        if size not in spaces:
-            spaces[size] = kind(weights, positions, size)
-        spaces[size].load(hidden[:, :, rows], known[:, :, rows])
-        yield rows, spaces[size], blocks, shift[:, :, rows] if each else None
+
+    def share(slices: Sequence[slice]) -> Loaded[T]:
+        spaces: dict[int, T] = {}
+        for rows in slices:
+            size = rows.stop - rows.start
+            if size not in spaces:
+                spaces[size] = kind(weights, positions, size)
+            spaces[size].load(hidden[:, :, rows], known[:, :, rows])
+            yield rows, spaces[size], blocks, shift[:, :, rows] if each else None
+
+    return [share(slices) for slices in pieces(count, positions, kind, weights)]
 
 
 class _Stack(torch.autograd.Function):
@@ -141,8 +150,13 @@ class _Stack(torch.autograd.Function):
         ctx.save_for_backward(hidden, known, shift, *tensors)
         of = Weights(*weights)
         result = hidden.new_empty(len(of.output), *hidden.shape[1:])
-        for rows, space, blocks, of_rows in _loaded(Workspace, hidden, known, shift, of):
-            result[:, :, rows] = space.run(blocks, of_rows)
+
+        def work(loaded: Loaded[Workspace]) -> None:
+            for rows, space, blocks, of_rows in loaded:
+                result[:, :, rows] = space.run(blocks, of_rows)
+
+        shares = _loaded(Workspace, hidden, known, shift, of)
+        side_by_side([partial(work, loaded) for loaded in shares])
         return result
 
     @staticmethod
@@ -155,14 +169,24 @@ class _Stack(torch.autograd.Function):
             result = plain_stack(hidden, known, shift, weights)
             found = iter(torch.autograd.grad(result, needed, by_result, create_graph=True))
             return *(next(found) if w else None for w in ctx.needs_input_grad[:-1]), None
-        gradients = Gradients(
+        by_rows = (
             torch.empty_like(hidden), torch.empty_like(known),
             torch.empty_like(shift) if shift.shape[2] > 1 else None,
-            *map(torch.zeros_like, inputs[3:]),
         )  # fmt: skip
-        for rows, space, blocks, of_rows in _loaded(Tape, hidden, known, shift, weights):
-            space.run(blocks, of_rows)
-            space.back(blocks, by_result[:, :, rows], gradients, rows)
+
+        def work(loaded: Loaded[Tape], into: Gradients) -> None:
+            for rows, space, blocks, of_rows in loaded:
+                space.run(blocks, of_rows)
+                space.back(blocks, by_result[:, :, rows], into, rows)
+
+        shares = _loaded(Tape, hidden, known, shift, weights)
+        # the weights' are sums over rows: each thread has one of its own
+        parts = [Gradients(*by_rows, *map(torch.zeros_like, inputs[3:])) for _ in shares]
+        side_by_side([partial(work, *both) for both in zip(shares, parts, strict=True)])
+        gradients, *others = parts
+        for other in others:
+            for total, part in zip(gradients[3:], other[3:], strict=True):
+                total += part
         by_shift = gradients.shift
         if by_shift is None:
             by_shift = gradients.entering[:, :, weights.one, None]

@@ -1,0 +1,96 @@
+"""Rows divided among threads on a CPU, and not operators.
+
+torch divides every operator among its threads. The small products of a piece of rows that fits in a
+core's cache gain little by that, and where another process takes a core, the threads wait for each
+other at every one of them. Within :func:`rows_divided` an operator runs in one thread, and whole
+pieces are handed to as many as torch had: they meet once for all of a network.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from threading import Barrier, Lock, local
+
+import torch
+
+SMALLEST = 1600
+"""Columns of a thread's share: fewer are done sooner than they are handed over."""
+
+_spare = local()
+_pools: dict[int, ThreadPoolExecutor] = {}
+_making = Lock()
+
+
+@contextmanager
+def rows_divided(wanted: bool = True) -> Iterator[None]:
+    """Give torch's threads to :func:`side_by_side`, if wanted; they are given back afterwards.
+
+    torch's threads spin for a while after each operator, in the way of any others: so it is one or
+    the other for all that is done within.
+    """
+    threads = torch.get_num_threads()
+    if not wanted or threads == 1:
+        yield
+        return
+    before = getattr(_spare, "threads", 1)
+    _spare.threads = threads
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        _spare.threads = before
+
+
+def num_shares(columns: int, device: torch.device) -> int:
+    """Among how many threads so many columns are divided."""
+    threads = getattr(_spare, "threads", 1) if device.type == "cpu" else 1
+    return max(1, min(threads, columns // SMALLEST))
+
+
+def side_by_side(work: Sequence[Callable[[], None]]) -> None:
+    """Do all of it, without gradients; a thread for each unless there is only one.
+
+    Raises:
+        Exception: the first that a piece raised, when none is at work any more.
+    """
+    if len(work) == 1:
+        with torch.no_grad():
+            work[0]()
+        return
+    inference = torch.is_inference_mode_enabled()  # each thread has a mode of its own
+    futures = [_pool(len(work)).submit(_alone, one, inference) for one in work]
+    wait(futures)
+    for future in futures:
+        future.result()
+
+
+def _alone(work: Callable[[], None], inference: bool) -> None:
+    with torch.inference_mode(inference), torch.no_grad():
+        work()
+
+
+def _pool(size: int) -> ThreadPoolExecutor:
+    """So many threads whose operators are not divided."""
+    with _making:
+        if size not in _pools:
+            pool, met = ThreadPoolExecutor(size, "tsgen"), Barrier(size)
+            wait([pool.submit(_begin, met) for _ in range(size)])
+            _pools[size] = pool
+        return _pools[size]
+
+
+def _begin(met: Barrier) -> None:
+    torch.set_num_threads(1)
+    met.wait()
+
+
+def _forget() -> None:
+    """In a forked process, which does not have the threads."""
+    global _making
+    _pools.clear()
+    _making = Lock()
+
+
+os.register_at_fork(after_in_child=_forget)
