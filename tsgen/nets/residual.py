@@ -61,7 +61,7 @@ class DilatedResidualNet(nn.Module):
         extra: further arrays of the event's shape that are seen beside it.
     """
 
-    halves: Tensor
+    doubles: Tensor
     row_axis: ClassVar[int] = 2
 
     def __init__(
@@ -104,9 +104,9 @@ class DilatedResidualNet(nn.Module):
         )
         self.skip = _Shift(channels, channels)
         self.output = _Shift(channels, features)
-        halves = torch.ones(2 * channels, 1)
-        halves[:channels] = 0.5
-        self.register_buffer("halves", halves, persistent=False)
+        doubles = torch.ones(2 * channels, 1)
+        doubles[channels:] = 2
+        self.register_buffer("doubles", doubles, persistent=False)
         nn.init.kaiming_normal_(self.input.weight)
         nn.init.zeros_(self.output.weight)
 
@@ -126,24 +126,24 @@ class DilatedResidualNet(nn.Module):
         """What times (rows,) in [0, 1] add to each block, (layers, 2 channels, rows)."""
         projected = self.time_projection(self.time_embedding(t)).T
         taps = torch.stack([c.weight for c in self._blocks()[0]]).unflatten(2, (3, -1)).sum(2)
-        return self.halves * taps @ projected.reshape(self.layers, self.channels, len(t))
+        return self.doubles * taps @ projected.reshape(self.layers, self.channels, len(t))
 
     def weights(self) -> Weights:
         r"""Of the blocks, as :mod:`tsgen.nets.stack` has them.
 
         There the state before block l is :math:`2^{l / 2}` times that of the papers, whose residual
-        connections divide by :math:`\sqrt 2`, and the gate is
-        :math:`\sigma(x) = (1 + \tanh(x / 2)) / 2`.
+        connections divide by :math:`\sqrt 2`, and :math:`\tanh x = 2 \sigma(2 x) - 1`: torch's
+        sigmoid is as fast as its tanh on some processors and six times as fast on others.
         """
         width, (convolutions, outputs) = self.channels, self._blocks()
-        growth = 2 ** (torch.arange(self.layers).to(self.halves) / 2).view(-1, 1, 1)
+        growth = 2 ** (torch.arange(self.layers).to(self.doubles) / 2).view(-1, 1, 1)
         taps = torch.stack([c.weight for c in convolutions]) / growth
         left, middle, right = taps.split(width, 2)
         known = self.cond_projection.weight.view(self.layers, 2 * width, -1)
         bias = self.cond_projection.bias.view(self.layers, -1)
         bias = (bias + torch.stack([c.bias for c in convolutions]))[:, :, None]
-        entering = self.halves * torch.cat([left, right, known, bias, middle], 2)
-        leaving = [torch.cat([o.weight / 2, o.bias[:, None]], 1) for o in outputs]
+        entering = self.doubles * torch.cat([left, right, known, bias, middle], 2)
+        leaving = [torch.cat([-o.weight, o.bias[:, None]], 1) for o in outputs]
         leaving[-1] = F.pad(leaving[-1], (0, 0, width, 0))
         residual, skip = torch.stack(leaving).split(width, 1)
         leaving_ = torch.cat([residual * growth, skip], 1)

@@ -4,8 +4,8 @@ Arrays are (channels, positions, rows). With c channels, block l does
 
 .. math::
 
-    (g, v) &= W_l\,[\,h_{p-d},\ h_{p+d},\ k_p,\ 1,\ h_p\,] + b_l, \\
-    (r, s) &= \mathrm{LeakyReLU}\bigl(V_l\,[\,(1 + \tanh g)\tanh v,\ 1\,]\bigr), \qquad
+    (g, v) &= \sigma\bigl(W_l\,[\,h_{p-d},\ h_{p+d},\ k_p,\ 1,\ h_p\,] + b_l\bigr), \\
+    (r, s) &= \mathrm{LeakyReLU}\bigl(V_l\,[\,g\,(1 - 2 v),\ 1\,]\bigr), \qquad
     h \leftarrow h + r, \quad S \leftarrow S + s,
 
 where the positions form a circle, d is the dilation, k are features of the conditioning and b is
@@ -82,8 +82,8 @@ def plain_stack(hidden: Tensor, known: Tensor, shift: Tensor, weights: Weights) 
         return torch.tensordot(weight, torch.cat([x.roll(d, 1), x.roll(-d, 1), known, one, x]), 1)
 
     for (w, v, distance), b in zip(weights.blocks(), shift, strict=True):
-        gate, value = (convolve(w, hidden, distance) + b[:, None]).tanh().split(channels)
-        gated = torch.cat([(1 + gate) * value, one])
+        gate, value = (convolve(w, hidden, distance) + b[:, None]).sigmoid().split(channels)
+        gated = torch.cat([gate * (1 - 2 * value), one])
         residual, skip = F.leaky_relu(torch.tensordot(v, gated, 1), SLOPE).split(channels)
         hidden, skips = hidden + residual, skips + skip
     return convolve(weights.output, F.leaky_relu(convolve(weights.skip, skips), SLOPE))
@@ -166,8 +166,8 @@ class Workspace:
             torch.mm(w, self.seen, out=both)
             if shift is not None:
                 both.view(-1, *self.shape).add_(shift[i][:, None])
-            both.tanh_()
-            torch.addcmul(value, gate, value, out=self.product)
+            both.sigmoid_()
+            torch.addcmul(gate, gate, value, value=-2, out=self.product)
             torch.mm(v, self.gated, out=out)
             self.state.add_(F.leaky_relu_(out, SLOPE))
         self.hidden.copy_(self.skips)

@@ -87,12 +87,12 @@ class Tape(Workspace):
         for i, (w, v, distance) in reversed(list(enumerate(blocks))):
             both, (gate, value), out = self.opened[i], self.gates[i], self.closed[i]
             ops.leaky_relu_backward.grad_input(self.by_state, out, SLOPE, True, grad_input=out)
-            torch.addcmul(value, gate, value, out=self.product)
+            torch.addcmul(gate, gate, value, value=-2, out=self.product)
             into.leaving[i].addmm_(out, self.gated.T)
             torch.mm(v[:, :c].T, out, out=self.narrow)
-            torch.mul(self.narrow, value, out=by_gate)
-            torch.addcmul(self.narrow, self.narrow, gate, out=by_value)
-            ops.tanh_backward.grad_input(self.wide, both, grad_input=self.wide)
+            torch.addcmul(self.narrow, self.narrow, value, value=-2, out=by_gate)
+            torch.mul(self.narrow, gate, out=by_value).mul_(-2)
+            ops.sigmoid_backward.grad_input(self.wide, both, grad_input=self.wide)
             self.hidden.copy_(self.before[i])
             self.look(distance)
             into.entering[i].addmm_(self.wide, self.seen.T)
