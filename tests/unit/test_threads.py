@@ -78,24 +78,26 @@ def test_an_error_comes_when_nothing_is_at_work_any_more() -> None:
         time.sleep(0.2)
         done.append(True)
 
-    with pytest.raises(ZeroDivisionError, match="first"):
+    with pytest.raises(ZeroDivisionError, match="first"), rows_divided():
         side_by_side([fail, last])
     assert done == [True]
 
 
 def _in_a_child() -> None:
-    torch.set_num_threads(1)
     total = torch.zeros(2)
-    side_by_side([lambda: total[0].add_(1), lambda: total[1].add_(2)])
+    with rows_divided():
+        side_by_side([lambda: total[0].add_(1), lambda: total[1].add_(2)])
     assert total.tolist() == [1, 2]
 
 
 def test_a_forked_process_has_threads_of_its_own() -> None:
     """GluonTS' ParallelizedPredictor forks."""
-    side_by_side([lambda: None] * 2)
+    with rows_divided():
+        side_by_side([lambda: None] * 2)
     child = multiprocessing.get_context("fork").Process(target=_in_a_child)
     child.start()
     child.join(60)
+    child.kill()
     assert child.exitcode == 0
 
 

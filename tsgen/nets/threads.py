@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from threading import Barrier, Lock, local
+from threading import Lock, local
 
 import torch
 
@@ -50,7 +50,7 @@ def num_shares(columns: int, device: torch.device) -> int:
 
 
 def side_by_side(work: Sequence[Callable[[], None]]) -> None:
-    """Do all of it, without gradients; a thread for each unless there is only one.
+    """Within :func:`rows_divided` do all of it, without gradients; a thread for each but one alone.
 
     Raises:
         Exception: the first that a piece raised, when none is at work any more.
@@ -75,15 +75,8 @@ def _pool(size: int) -> ThreadPoolExecutor:
     """So many threads whose operators are not divided."""
     with _making:
         if size not in _pools:
-            pool, met = ThreadPoolExecutor(size, "tsgen"), Barrier(size)
-            wait([pool.submit(_begin, met) for _ in range(size)])
-            _pools[size] = pool
+            _pools[size] = ThreadPoolExecutor(size, "tsgen", torch.set_num_threads, (1,))
         return _pools[size]
-
-
-def _begin(met: Barrier) -> None:
-    torch.set_num_threads(1)
-    met.wait()
 
 
 def _forget() -> None:
