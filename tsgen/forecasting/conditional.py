@@ -8,7 +8,6 @@ import torch
 from gluonts.dataset import Dataset
 from gluonts.model.forecast import SampleForecast
 
-from tsgen.core import seeded
 from tsgen.diffusion import Guidance
 from tsgen.forecasting.layout import Known
 from tsgen.forecasting.spec import KNOWN, PAST, Entry, read_entry
@@ -123,8 +122,7 @@ def impute(
             values[0, :, : stop - start] = samples[:, start:stop]
             known = relative(values, batch["center"], guidance, batch["past_target"])
             fields = {name: batch[name] for name in PREDICTION_FIELDS}
-            with torch.no_grad(), seeded(seed, number, block):
-                paths = predictor.prediction_net(num_samples, known, **fields)[0].cpu().numpy()
+            (paths,) = predictor.draw(num_samples, known, fields, seed, number, block)
             hole = np.isnan(samples[:, start:kept])
             samples[:, start:kept][hole] = paths[:, : kept - start][hole]
         yield SampleForecast(

@@ -197,7 +197,6 @@ class GenerativePredictor(Component, RepresentablePredictor):
     ) -> Iterator[SampleForecast]:
         entries = self.input_transform.apply(dataset, is_train=False)
         self.prediction_net.eval()
-        divided = self.device.type == "cpu" and self.prediction_net.model.divides_rows
         for number, batch in enumerate(batcher(entries, self.batch_size)):
             inputs = {
                 name: torch.as_tensor(np.stack([entry[name] for entry in batch])).to(self.device)
@@ -205,8 +204,7 @@ class GenerativePredictor(Component, RepresentablePredictor):
             }
             rows = slice(number * self.batch_size, number * self.batch_size + len(batch))
             known, given = self._known(rows, inputs, horizons, strength, guidance)
-            with torch.no_grad(), seeded(seed, number), rows_divided(divided):
-                paths = self.prediction_net(count, known, **inputs).cpu().numpy()
+            paths = self.draw(count, known, inputs, seed, number)
             if given is not None:
                 paths = np.where(np.isnan(given), paths, given)
             for entry, samples in zip(batch, paths, strict=True):
@@ -216,6 +214,15 @@ class GenerativePredictor(Component, RepresentablePredictor):
                     item_id=entry["item_id"],
                     info=entry["info"],
                 )
+
+    def draw(
+        self, count: int, known: Known | None, fields: dict[str, torch.Tensor],
+        seed: int | None, *salt: int,
+    ) -> np.ndarray:  # fmt: skip
+        """Sample paths (B, S, H, C) of windows with these fields, others for another salt."""
+        divided = rows_divided(self.device.type == "cpu" and self.prediction_net.model.divides_rows)
+        with torch.no_grad(), seeded(seed, *salt), divided:
+            return self.prediction_net(count, known, **fields).cpu().numpy()
 
     def _known(
         self,
