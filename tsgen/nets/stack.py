@@ -31,6 +31,8 @@ SLOPE = 0.4
 """Of the leaky ReLU."""
 _HELD = 2**28
 """Numbers that a piece may hold on an accelerator, where few large calls are best."""
+_BESIDE = 2**20
+"""Numbers of a piece beside those of other threads: calls must be long, to wait for few others."""
 
 Blocks = list[tuple[Tensor, Tensor, int]]
 
@@ -97,9 +99,10 @@ def pieces(
     They come as the shares of as many threads as are worth it.
     """
     device = weights.entering.device
-    limit = space.limit if device.type == "cpu" else _HELD
-    count = -(-rows // max(1, limit // (space.numbers(weights) * positions)))
     shares = num_shares(rows * positions, device)
+    limit = space.limit if shares == 1 else max(space.limit, _BESIDE)
+    limit = limit if device.type == "cpu" else _HELD
+    count = -(-rows // max(1, limit // (space.numbers(weights) * positions)))
     count = -(-count // shares) * shares
     ends = [rows * i // max(1, count) for i in range(count + 1)]
     slices = [slice(a, b) for a, b in zip(ends, ends[1:], strict=False) if a < b]
