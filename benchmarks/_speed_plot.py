@@ -27,7 +27,9 @@ def draw() -> None:
         path = RESULTS / f"{name}.csv"
         if not path.exists():
             continue
-        rows = newest(pd.read_csv(path), ["device", *keys])
+        table = pd.read_csv(path)
+        table["machine"] = [machine(row) for _, row in table.iterrows()]
+        rows = newest(table, ["machine", *keys])
         figure = {"speed": speed, "speed_growth": growth}[name](rows)
         figure.savefig(RESULTS / f"{name}.png", dpi=110)
 
@@ -43,23 +45,20 @@ def newest(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return table.sort_values("compared", kind="stable").groupby(keys, sort=False).tail(1)
 
 
-def where(rows: pd.DataFrame) -> str:
-    """What the rows of one device were measured on."""
-    row = rows.iloc[-1]
-    if row["device"] == "cpu":
-        return f"{row['cpu']}, threads: {row['threads']}"
-    return str(row["gpu"])
+def machine(row: pd.Series) -> str:
+    """What a row was measured on."""
+    return f"{row['cpu']}, threads: {row['threads']}" if row["device"] == "cpu" else str(row["gpu"])
 
 
 def speed(table: pd.DataFrame) -> Figure:
-    """Ratios by task and size, and seconds against channels; a row of panels for each device."""
-    devices = list(dict.fromkeys(table["device"]))
-    figure = Figure(figsize=(13, 5.2 * len(devices)), layout="constrained")
-    axes = figure.subplots(len(devices), 2, squeeze=False, width_ratios=[1.7, 1])
-    for device, (left, right) in zip(devices, axes, strict=True):
-        rows = table[table["device"] == device]
+    """Ratios by task and size, and seconds against channels; a row of panels for each machine."""
+    machines = list(dict.fromkeys(table["machine"]))
+    figure = Figure(figsize=(13, 5.2 * len(machines)), layout="constrained")
+    axes = figure.subplots(len(machines), 2, squeeze=False, width_ratios=[1.7, 1])
+    for name, (left, right) in zip(machines, axes, strict=True):
+        rows = table[table["machine"] == name]
         ratios(left, rows[rows["ratio"].notna()])
-        left.set_title(f"How much faster than pytorch-ts ({where(rows)})", fontsize=10, loc="left")
+        left.set_title(f"How much faster than pytorch-ts ({name})", fontsize=10, loc="left")
         part = rows[rows["task"] == "timegrad_sample"].sort_values("channels")
         # the sizes draw different numbers of paths and steps
         unit = part["windows"] * part["samples"] * part["steps"] / 100
@@ -148,14 +147,14 @@ def lines(axis: Any, x: pd.Series, rows: pd.DataFrame, unit: pd.Series | float) 
 
 
 def growth(table: pd.DataFrame) -> Figure:
-    """Seconds along each axis; a row of panels for each device and task."""
-    kinds = list(dict.fromkeys(zip(table["device"], table["task"], strict=True)))
+    """Seconds along each axis; a row of panels for each machine and task."""
+    kinds = list(dict.fromkeys(zip(table["machine"], table["task"], strict=True)))
     figure = Figure(figsize=(13, 4 * len(kinds)), layout="constrained")
     axes = figure.subplots(len(kinds), len(AXES), squeeze=False)
-    for (device, task), panels in zip(kinds, axes, strict=True):
+    for (name, task), panels in zip(kinds, axes, strict=True):
         for (axis, label), panel in zip(AXES.items(), panels, strict=True):
             part = table[
-                (table["device"] == device) & (table["task"] == task) & (table["axis"] == axis)
+                (table["machine"] == name) & (table["task"] == task) & (table["axis"] == axis)
             ].sort_values(axis)
             if not len(part):
                 panel.set_axis_off()
@@ -166,5 +165,5 @@ def growth(table: pd.DataFrame) -> Figure:
             panel.set_xlabel(f"{label} ({', '.join(fixed)})")
             panel.set_ylabel("seconds")
             title = TASK_NAMES[task].replace("\n", " ")
-            panel.set_title(f"{title} ({device})", fontsize=9, loc="left")
+            panel.set_title(f"{title} ({name})", fontsize=9, loc="left")
     return figure

@@ -10,7 +10,7 @@ Seconds are CPU seconds of one thread; on a GPU or with several threads they are
 ``--pts-root`` an unpacked pytorch-ts, ``--peer-python`` the interpreter of an environment it runs
 in; without them tsgen is measured alone. ``--grow`` shows how the time to sample grows with
 channels, horizon and samples. Rows go to results/speed.csv and speed_growth.csv; the figures
-speed.png and speed_growth.png show the newest rows of each device; ``--plot`` only draws them.
+speed.png and speed_growth.png show the newest rows of each machine; ``--plot`` only draws them.
 """
 
 import argparse
