@@ -137,6 +137,11 @@ def test_training_and_forecasts_are_those_of_one_thread(monkeypatch: pytest.Monk
 
 def test_models_of_large_operators_keep_torchs_threads() -> None:
     """They have no rows to divide."""
+    options = {"max_epochs": 1, "num_batches_per_epoch": 1, "verbose": False, "device": "cpu"}
+    for estimator, expected in ((TimeGradEstimator, 1), (GaussianEstimator, 3)):
+        with estimator(3, lags_seq=(1,), **options).train(data(), seed=0).inference():
+            assert torch.get_num_threads() == expected and not torch.is_grad_enabled()
+        assert torch.get_num_threads() == 3 and torch.is_grad_enabled()
     assert not GaussianEstimator(3).build_model((2,), (4,)).divides_rows
     assert TimeGradEstimator(3).build_model((2,), (4,)).divides_rows
     axial = TimeGradEstimator(3, decoding="horizon", network="axial")

@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -220,9 +221,15 @@ class GenerativePredictor(Component, RepresentablePredictor):
         seed: int | None, *salt: int,
     ) -> np.ndarray:  # fmt: skip
         """Sample paths (B, S, H, C) of windows with these fields, others for another salt."""
-        divided = rows_divided(self.device.type == "cpu" and self.prediction_net.model.divides_rows)
-        with torch.no_grad(), seeded(seed, *salt), divided:
+        with self.inference(), seeded(seed, *salt):
             return self.prediction_net(count, known, **fields).cpu().numpy()
+
+    @contextmanager
+    def inference(self) -> Iterator[None]:
+        """How the network is asked: without gradients, and with threads for rows if it can."""
+        divides = self.device.type == "cpu" and self.prediction_net.model.divides_rows
+        with torch.no_grad(), rows_divided(divides):
+            yield
 
     def _known(
         self,
@@ -285,7 +292,7 @@ class GenerativePredictor(Component, RepresentablePredictor):
         found = []
         for index in torch.arange(len(entries)).split(self.batch_size):
             batch = store.gather(index)
-            with torch.no_grad(), seeded(0, int(index[0])):
+            with self.inference(), seeded(0, int(index[0])):
                 values = forecaster.log_prob(**batch)
             values = values if values.dim() == 1 else values[:, -horizon:].sum(1)
             if forecaster.model.partial != "marginal":
