@@ -164,6 +164,6 @@ def growth(table: pd.DataFrame) -> Figure:
             fixed = [f"{last[other]:g} {said}" for other, said in AXES.items() if other != axis]
             panel.set_xlabel(f"{label} ({', '.join(fixed)})")
             panel.set_ylabel("seconds")
-            title = TASK_NAMES[task].replace("\n", " ")
-            panel.set_title(f"{title} ({name})", fontsize=9, loc="left")
+            panel.set_title(TASK_NAMES[task].replace("\n", " "), fontsize=9, loc="left")
+    figure.suptitle("; ".join(dict.fromkeys(table["machine"])), fontsize=9)
     return figure
