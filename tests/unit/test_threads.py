@@ -60,6 +60,10 @@ def test_work_is_done_side_by_side_in_one_thread_each() -> None:
             side_by_side([work] * 3)
         assert list(found.values()) == [(1, False)] * 3
         assert threading.get_ident() not in found
+    with rows_divided():
+        side_by_side([lambda: None] * 2)
+    ours = [one for one in threading.enumerate() if one.name.startswith("tsgen")]
+    assert len(ours) <= 3  # however many are wanted at a time
     assert torch.get_num_threads() == 3 and torch.is_grad_enabled()
     other: list[int] = []
     thread = threading.Thread(target=lambda: other.append(torch.get_num_threads()))

@@ -60,7 +60,8 @@ def side_by_side(work: Sequence[Callable[[], None]]) -> None:
             work[0]()
         return
     inference = torch.is_inference_mode_enabled()  # each thread has a mode of its own
-    futures = [_pool(len(work)).submit(_alone, one, inference) for one in work]
+    pool = _pool(_spare.threads)
+    futures = [pool.submit(_alone, one, inference) for one in work]
     wait(futures)
     for future in futures:
         future.result()
