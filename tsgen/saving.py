@@ -21,6 +21,11 @@ def check_loadable(predictor: Predictor) -> None:
         )
 
 
+def is_placed(predictor: Predictor | type[Predictor]) -> bool:
+    """Whether it runs on a device of choice, and not on the CPU only."""
+    return "device" in inspect.signature(predictor.deserialize).parameters
+
+
 def load(path: str | Path, device: str | None = None) -> Predictor:
     """Load a predictor that ``serialize`` wrote.
 
@@ -50,5 +55,4 @@ def load(path: str | Path, device: str | None = None) -> Predictor:
             predictor = getattr(importlib.import_module(module), name, None)
     if predictor is None:
         raise ValueError(f"{str(path)!r} holds a {kind}, which is none of tsgen's predictors")
-    known = inspect.signature(predictor.deserialize).parameters
-    return predictor.deserialize(path, **({"device": device} if "device" in known else {}))
+    return predictor.deserialize(path, **({"device": device} if is_placed(predictor) else {}))

@@ -1,6 +1,5 @@
 """The folder of a model: what ``tsgen train`` leaves there, and bringing it back."""
 
-import inspect
 import json
 import os
 import shutil
@@ -137,15 +136,15 @@ def open_model(folder: Path, device: str | None) -> tuple[Any, "TableLayout"]:
     from gluonts.core.serde import load_json
 
     from tsgen.data.layout import TableLayout
-    from tsgen.saving import load
+    from tsgen.saving import is_placed, load
 
     check_device(device)
     try:
         predictor = load(folder, device)
     except (json.JSONDecodeError, KeyError, TypeError, EOFError, RuntimeError) as error:
         raise ValueError(f"{folder}: the model is damaged ({_brief(error)})") from None
-    placed = inspect.signature(getattr(predictor, "base", predictor).deserialize).parameters
-    if device not in (None, "auto", "cpu") and "device" not in placed:
+    placed = is_placed(getattr(predictor, "base", predictor))
+    if device not in (None, "auto", "cpu") and not placed:
         raise ValueError(f"--device {device}: a baseline runs on the CPU only, expected cpu")
     path = folder / TABLE
     if not path.exists():
