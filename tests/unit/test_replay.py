@@ -5,8 +5,18 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from tsgen.nets.replay import Replayed
+
+
+class OnGPU(Tensor):
+    """Says that it is on a GPU."""
+
+    @property
+    def device(self) -> Any:  # type: ignore[override]
+        """Not where it is."""
+        return torch.device("cuda", 0)
 
 
 class Graph:
@@ -18,61 +28,82 @@ class Graph:
         self.replays = 0
 
     def replay(self) -> None:
-        """Once more."""
+        """Once more, into the tensor that the recording returned."""
         self.replays += 1
-        self.work()
-        if self.wrong:
-            self.buffer += 1
+        inputs, result = self.replayed.inputs, self.replayed.result
+        result.copy_(self.replayed.function(inputs) + self.wrong)
 
 
 class Work:
-    """Doubles its buffer in place and counts."""
+    """Adds noise to its input and counts."""
 
     def __init__(self) -> None:
-        self.buffer, self.calls = torch.ones(3), 0
+        self.calls = 0
 
-    def __call__(self) -> torch.Tensor:
+    def __call__(self, values: Tensor) -> Tensor:
         self.calls += 1
-        return self.buffer.mul_(2)
+        return 2 * values + torch.randn(3)
 
 
-def prepared(monkeypatch: pytest.MonkeyPatch, wrong: bool = False) -> tuple[Work, Replayed]:
-    """A function as on a GPU; recording runs nothing, as there."""
-    work = Work()
+def recorded(monkeypatch: pytest.MonkeyPatch, wrong: bool = False) -> Replayed:
+    """A function as on a GPU; recording leaves the generator alone, as there."""
+    replayed = Replayed(Work())
 
     @contextmanager
     def record(graph: Any) -> Any:
-        kept, calls = work.buffer.clone(), work.calls
+        state = torch.get_rng_state()
         yield
-        work.buffer.copy_(kept)
-        work.calls = calls
-        graph.work, graph.buffer, graph.wrong = work, work.buffer, wrong
+        torch.set_rng_state(state)
+        replayed.result.fill_(torch.nan)  # nothing has run
+        graph.replayed, graph.wrong = replayed, wrong
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", record)
-    replayed = Replayed(work, work.buffer)
-    replayed.left = Replayed._before
-    return work, replayed
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: torch.get_rng_state())
+    monkeypatch.setattr(
+        torch.cuda, "set_rng_state", lambda state, device: torch.set_rng_state(state)
+    )
+    return replayed
+
+
+def answers(function: Any) -> Tensor:
+    """To six inputs, with noise that goes on from call to call."""
+    torch.manual_seed(0)
+    inputs = [torch.full((3,), float(i)).as_subclass(OnGPU) for i in range(6)]
+    return torch.stack([torch.Tensor(function(x)).clone() for x in inputs])
 
 
 def test_on_a_cpu_it_is_a_call() -> None:
     """Nothing is recorded."""
     work = Work()
-    replayed = Replayed(work, work.buffer)
-    assert [replayed()[0].item() for _ in range(6)] == [2, 4, 8, 16, 32, 64]
-    assert work.calls == 6 and replayed.graph is None
+    replayed = Replayed(work)
+    for _ in range(4):
+        assert replayed(torch.ones(3)).device.type == "cpu"
+    assert work.calls == 4 and replayed.graph is None
 
 
-def test_the_third_call_records_and_later_ones_replay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each call's answer is the function's, the recording one's too."""
-    _, replayed = prepared(monkeypatch)
-    assert [replayed()[0].item() for _ in range(6)] == [2, 4, 8, 16, 32, 64]
-    assert replayed.graph.replays == 4  # the first checked the recording
+def test_the_second_call_records_and_later_ones_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call's answer is the function's, the recording one's too, with the same noise."""
+    replayed = recorded(monkeypatch)
+    assert torch.equal(answers(replayed), answers(Work()))
+    assert replayed.graph.replays == 5  # type: ignore[union-attr]  # the first checked the recording
 
 
 def test_a_recording_that_differs_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """The answers stay right, and the user is told."""
-    _, replayed = prepared(monkeypatch, wrong=True)
-    with pytest.warns(UserWarning, match="without a CUDA graph"):
-        assert [replayed()[0].item() for _ in range(6)] == [2, 4, 8, 16, 32, 64]
+    replayed = recorded(monkeypatch, wrong=True)
+    with pytest.warns(UserWarning, match="without a CUDA graph: its answer differs"):
+        found = answers(replayed)
+    assert torch.equal(found, answers(Work()))
     assert replayed.graph is None
+
+
+def test_an_answer_stays_when_others_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not the recording's own memory."""
+    replayed = recorded(monkeypatch)
+    answers(replayed)
+    values = torch.ones(3).as_subclass(OnGPU)
+    first = replayed(values)
+    kept = first.clone()
+    replayed(values)
+    assert torch.equal(first, kept)

@@ -10,6 +10,7 @@ is linear, so the marginals of each element are Gaussian in two dimensions. Only
 learnt: the samplers here see ``score(x, v, t)``, the derivative of the joint log density by v.
 """
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -211,10 +212,7 @@ class SSCS(LangevinSampler):
         self, score: VelocityScore, x: Tensor, v: Tensor, t: float, gap: float, process: CLD
     ) -> tuple[Tensor, Tensor]:
         """See :class:`LangevinSampler`."""
-        half = torch.tensor(gap / 2, dtype=torch.float64)
-        factor, covariance = process.transition(half, sign=-1.0)
-        root = torch.linalg.cholesky(covariance).tolist()
-        (xx, xv), (vx, vv) = factor.tolist()
+        ((xx, xv), (vx, vv)), root = _back(process, gap / 2)
 
         def drift(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
             a, b = torch.randn_like(x), torch.randn_like(x)
@@ -225,3 +223,10 @@ class SSCS(LangevinSampler):
         push = 2 * process.beta * process.damping * gap
         v = v + push * (score(x, v, t - gap / 2) + v / process.mass)
         return drift(x, v)
+
+
+@functools.lru_cache(maxsize=1024)
+def _back(process: CLD, gap: float) -> tuple[list[list[float]], list[list[float]]]:
+    """Factor of the state and Cholesky factor of the noise over a time, backwards."""
+    factor, covariance = process.transition(torch.tensor(gap, dtype=torch.float64), sign=-1.0)
+    return factor.tolist(), torch.linalg.cholesky(covariance).tolist()

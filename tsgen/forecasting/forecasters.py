@@ -1,7 +1,7 @@
 """The prediction networks: a model and an encoder joined, decoding by step or by horizon."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from tsgen.forecasting.layout import InputLayout, Known, Pairs, StreamState, raw
 from tsgen.models import Flow, GenerativeModel
 
 Batch = Mapping[str, Tensor]
+Drawer = Callable[[Tensor], Tensor]
 
 
 class Forecaster(Component, nn.Module, ABC):
@@ -74,7 +75,7 @@ class Forecaster(Component, nn.Module, ABC):
 
     @abstractmethod
     def _draw(
-        self, cond: Tensor, state: StreamState, future_known: Tensor, known: Known | None
+        self, draw: Drawer, cond: Tensor, state: StreamState, future: Tensor, known: Known | None
     ) -> Tensor:
         """One path for each row, relative to the center: (R, H, C)."""
 
@@ -130,7 +131,7 @@ class Forecaster(Component, nn.Module, ABC):
         static, center = self._static(batch), batch["center"]
         inputs, location, scale = self._inputs(z, batch["past_observed"], batch, context, static)
         encoded, encoder_state = self.encoder(inputs)
-        memory = int(self.lags.max())
+        memory = max(self.layout.lags)
         state = StreamState(
             encoder_state, z[:, -memory:], batch["past_observed"][:, -memory:], location[:, -1],
             scale[:, -1], batch["past_covariates"][:, -1], static, center,
@@ -151,15 +152,14 @@ class Forecaster(Component, nn.Module, ABC):
         future_known, center = inputs["future_known"], inputs["center"]
         batch = len(center)
         shape = (self.layout.horizon, self.layout.num_channels)
-        paths = center.new_empty(batch * num_samples, *shape)
+        paths, draw = center.new_empty(batch * num_samples, *shape), self.model.drawer()
         for rows in self._pieces(batch * num_samples, state, known):
             into = paths[int(rows[0]) : int(rows[-1]) + 1]
             rows = rows.to(center.device)
             chosen = torch.div(rows, num_samples, rounding_mode="floor")
             part = None if known is None else known.rows(rows, num_samples)
-            into.copy_(
-                self._draw(cond[chosen], select_rows(state, chosen), future_known[chosen], part)
-            )
+            start = cond[chosen], select_rows(state, chosen), future_known[chosen]
+            into.copy_(self._draw(draw, *start, part))
         paths = paths.unflatten(0, (batch, num_samples))
         return paths.add_(center[:, None, None])
 
@@ -318,7 +318,7 @@ class StepForecaster(Forecaster):
         return encoded
 
     def _draw(
-        self, cond: Tensor, state: StreamState, future_known: Tensor, known: Known | None
+        self, draw: Drawer, cond: Tensor, state: StreamState, future: Tensor, known: Known | None
     ) -> Tensor:
         if known is not None:
             raise ValueError("what is known of a horizon needs a model with decoding='horizon'")
@@ -328,12 +328,12 @@ class StepForecaster(Forecaster):
         observed[:, memory:] = True
         path = values.new_empty(len(values), ahead + 1, values.shape[2])
         for step, now in enumerate(range(memory, memory + ahead + 1)):
-            y = self.link.inverse(state.location + state.scale * self.model.sample(cond))
+            y = self.link.inverse(state.location + state.scale * draw(cond))
             path[:, step] = y
             if step < ahead:
                 values[:, now] = self.link.forward(y)[0]
                 state = state._replace(values=values[:, : now + 1], observed=observed[:, : now + 1])
-                cond, state = self._encode({"target": y}, future_known[:, step + 1], state)
+                cond, state = self._encode({"target": y}, future[:, step + 1], state)
         return path
 
 
@@ -379,7 +379,7 @@ class HorizonForecaster(Forecaster):
         return torch.cat([repeated, future_known, steps], -1)
 
     def _draw(
-        self, cond: Tensor, state: StreamState, future_known: Tensor, known: Known | None
+        self, draw: Drawer, cond: Tensor, state: StreamState, future: Tensor, known: Known | None
     ) -> Tensor:
         location, scale = state.location[:, None], state.scale[:, None]
 
@@ -387,7 +387,7 @@ class HorizonForecaster(Forecaster):
             return ((self.link.forward(y)[0] - location) / scale).nan_to_num(0.0)
 
         if known is None:
-            x = self.model.sample(cond)
+            x = draw(cond)
         else:
             guess = None if known.guess is None else (scaled(known.guess), known.strength)
             x = self.model.sample_given(

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Literal
 
 import torch
@@ -103,6 +103,14 @@ class GenerativeModel(Component, nn.Module, ABC):
         Returns:
             (*sample_shape, *batch, *event_shape).
         """
+
+    def drawer(self) -> Callable[[Tensor], Tensor]:
+        """``draw(cond)`` as :meth:`sample`, for one conditioning after another; without gradients.
+
+        Meanwhile weights and sampler must stay as they are: what does not depend on the
+        conditioning may be kept from call to call.
+        """
+        return self.sample
 
     def sample_given(
         self,

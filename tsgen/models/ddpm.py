@@ -19,11 +19,11 @@ from tsgen.diffusion import (
 from tsgen.diffusion.guidance import ClassifierFree, Guidance, Reconstruction
 from tsgen.diffusion.samplers import Denoiser, visited
 from tsgen.diffusion.schedules import VariancePreserving
-from tsgen.models.base import GenerativeModel
+from tsgen.models.chains import ChainModel, Conditioned, repeat
 from tsgen.nets import DilatedResidualNet
 
 
-class DDPM(GenerativeModel):
+class DDPM(ChainModel):
     r"""Denoising diffusion (Ho, Jain, Abbeel 2020) with TimeGrad's network (Rasul et al. 2021).
 
     Training draws a step :math:`n \sim U\{1, \dots, N\}` and noise :math:`\varepsilon` and
@@ -197,13 +197,16 @@ class DDPM(GenerativeModel):
         extra = torch.stack([values * mask, mask.expand(x.shape)])
         return predict(x * (1 - mask), time, observed=observed, extra=extra)
 
-    def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
-        """Run the sampler, (*sample_shape, *batch, *event_shape)."""
-        batch = self._batch(cond)
-        rows = repeat(cond, math.prod(sample_shape), self.cond_shape)
-        denoise = self.denoiser(rows, times=visited(self.sampler, self.schedule))
-        x = self.sampler.sample(denoise, (len(rows), *self.event_shape), self.schedule, like=cond)
-        return x.view(*sample_shape, *batch, *self.event_shape)
+    def chain(self) -> tuple[Callable[[Tensor], Tensor], bool]:
+        """See :class:`ChainModel`."""
+        net, sampler, schedule = Conditioned(self.net), self.sampler, self.schedule
+        denoise = self._denoiser(net, visited(sampler, schedule))
+
+        def draw(rows: Tensor) -> Tensor:
+            net.take(rows)
+            return sampler.sample(denoise, (len(rows), *self.event_shape), schedule, like=rows)
+
+        return draw, sampler.evaluations(schedule) is not None
 
     def sample_given(
         self,
@@ -259,17 +262,27 @@ class DDPM(GenerativeModel):
         Returns:
             ``denoise(x, t)`` of (rows, *event_shape) and a time in (0, 1].
         """
-        predict = prepared(self.net, cond)
+        return self._denoiser(Conditioned(self.net, cond), times, observed, given)
 
-        def at(times: Tensor) -> list[tuple[float, float, Tensor]]:
-            embedded = self.net.embed(times.to(cond.device)).split(1, self.net.row_axis)
+    def _denoiser(
+        self,
+        predict: Conditioned,
+        times: Tensor | None = None,
+        observed: Tensor | None = None,
+        given: tuple[Tensor, Tensor] | None = None,
+    ) -> Denoiser:
+        def at(times: Tensor) -> dict[float, tuple[float, float, Tensor]]:
+            embedded = self.net.embed(times.to(self.times.device)).split(1, self.net.row_axis)
             alpha, sigma = self._at(times)
-            return list(zip(alpha.tolist(), sigma.tolist(), embedded, strict=True))
+            found = zip(alpha.tolist(), sigma.tolist(), embedded, strict=True)
+            return dict(zip(times.tolist(), found, strict=True))
 
-        ready = {} if times is None else dict(zip(times.tolist(), at(times), strict=True))
+        ready = {} if times is None else at(times)
 
         def denoise(x: Tensor, t: float) -> Tensor:
-            alpha, sigma, embedded = ready.get(t) or at(torch.tensor([t], dtype=torch.float64))[0]
+            if t not in ready:
+                ready.update(at(torch.tensor([t], dtype=torch.float64)))
+            alpha, sigma, embedded = ready[t]
             output = self._predict(predict, x, (alpha, sigma), embedded, observed, given)
             return self.parameterization.to_x0(output, x, alpha, sigma)
 
@@ -289,30 +302,3 @@ class DDPM(GenerativeModel):
             )
         sampler.times(self.schedule)
         self.sampler = self.__init_args__["sampler"] = sampler
-
-
-def prepared(net: torch.nn.Module, cond: Tensor) -> Callable[..., Tensor]:
-    """A denoising network for one conditioning, ``predict(x, time, observed=None, extra=None)``.
-
-    Where no gradients are wanted it goes the network's own way to be asked many times, if any.
-    """
-    conditioning = list(net.condition(cond))  # type: ignore[operator]
-    plain = functools.partial(net, conditioning=conditioning)
-    if not hasattr(net, "prepare"):
-        return plain
-    ready: list[Callable[..., Tensor]] = []
-
-    def predict(*inputs: Tensor, **others: Tensor | None) -> Tensor:
-        if torch.is_grad_enabled():
-            return plain(*inputs, **others)
-        if not ready:
-            ready.append(net.prepare(conditioning))  # type: ignore[operator]
-        return ready[0](*inputs, **others)
-
-    return predict
-
-
-def repeat(values: Tensor, count: int, shape: torch.Size) -> Tensor:
-    """(*batch, *shape) -> (count * batch, *shape), whole copies of the batch one after another."""
-    rows = values.reshape(1, -1, *shape)
-    return rows.expand(count, *rows.shape[1:]).reshape(-1, *shape)

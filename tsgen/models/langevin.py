@@ -10,14 +10,13 @@ from torch import Tensor
 
 from tsgen.diffusion import CLD, SSCS, LangevinSampler, Sampler
 from tsgen.diffusion.langevin import VelocityScore
-from tsgen.models.base import GenerativeModel
-from tsgen.models.ddpm import prepared, repeat
+from tsgen.models.chains import ChainModel, Conditioned
 from tsgen.nets import DilatedResidualNet
 
 _FAR = 4.0
 
 
-class ScoreCLD(GenerativeModel):
+class ScoreCLD(ChainModel):
     r"""A score model of :class:`~tsgen.diffusion.CLD`.
 
     Dockhorn, Vahdat, Kreis 2022, eq 9. With L the Cholesky factor of the marginal covariance,
@@ -90,7 +89,8 @@ class ScoreCLD(GenerativeModel):
         t = 1 - (1 - first) * torch.rand(len(x), dtype=torch.float64)
         position, velocity, eps, size = self._noised(x, t)
         predict = functools.partial(self.net, conditioning=self.net.condition(cond))
-        output = self._predict(predict, position, velocity, t, mask)
+        level = self._level(t, x)
+        output = self._predict(predict, position, velocity, level, mask)
         error = (output - eps) ** 2
         loss = (error if mask is None else error * mask).flatten(1).mean(1)
         if self.likelihood_weighting:
@@ -114,20 +114,25 @@ class ScoreCLD(GenerativeModel):
             velocity = velocity + of(factor, 1, 1) * start
         return position, velocity, b, of(root, 1, 1)
 
+    def _level(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """At times (rows,) or (1,), float64: factors of x and v in the noise, and the embedding."""
+        usual = self.sde.normal_noise(t, self.hybrid).to(like)
+        of_x, of_v = (part.view(-1, *[1] * len(self.event_shape)) for part in usual.unbind(-1))
+        return of_x, of_v, self.net.embed(t.to(like.device))
+
     def _predict(
         self,
         predict: Callable[..., Tensor],
         x: Tensor,
         v: Tensor,
-        t: Tensor,
+        level: tuple[Tensor, Tensor, Tensor],
         mask: Tensor | None = None,
     ) -> Tensor:
-        """The velocity's noise at times (rows,) or (1,), float64."""
-        usual = self.sde.normal_noise(t, self.hybrid).to(x)
-        of_x, of_v = (part.view(-1, *[1] * len(self.event_shape)) for part in usual.unbind(-1))
+        """The velocity's noise at the times of a level."""
+        of_x, of_v, time = level
         scaled = v / self.sde.mass**0.5
         extra = (scaled if mask is None else scaled * mask)[None]
-        output = predict(x, self.net.embed(t.to(x.device)), observed=mask, extra=extra)
+        output = predict(x, time, observed=mask, extra=extra)
         return output + (of_x * x + of_v * v).clamp(-_FAR, _FAR)
 
     def use_sampler(self, sampler: Sampler | LangevinSampler) -> None:
@@ -145,23 +150,31 @@ class ScoreCLD(GenerativeModel):
 
     def velocity_score(self, cond: Tensor) -> VelocityScore:
         """The score of the velocity for a conditioning (rows, *cond_shape)."""
-        predict = prepared(self.net, cond)
+        return self._score(Conditioned(self.net, cond), cond)
+
+    def _score(self, predict: Conditioned, like: Tensor) -> VelocityScore:
+        ready: dict[float, tuple[float, tuple[Tensor, Tensor, Tensor]]] = {}
 
         def score(x: Tensor, v: Tensor, t: float) -> Tensor:
-            time = torch.tensor([t], dtype=torch.float64)
-            size = self.sde.marginal(time, self.hybrid)[1][0, 1, 1].item()
-            return -self._predict(predict, x, v, time) / size
+            if t not in ready:
+                time = torch.tensor([t], dtype=torch.float64)
+                size = self.sde.marginal(time, self.hybrid)[1][0, 1, 1].item()
+                ready[t] = size, self._level(time, like)
+            size, level = ready[t]
+            return -self._predict(predict, x, v, level) / size
 
         return score
 
-    def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
-        """Run the sampler, (*sample_shape, *batch, *event_shape)."""
-        batch = self._batch(cond)
-        rows = repeat(cond, math.prod(sample_shape), self.cond_shape)
-        x = self.sampler.sample(
-            self.velocity_score(rows), (len(rows), *self.event_shape), self.sde, like=cond
-        )
-        return x.view(*sample_shape, *batch, *self.event_shape)
+    def chain(self) -> tuple[Callable[[Tensor], Tensor], bool]:
+        """See :class:`ChainModel`."""
+        net, sampler, process = Conditioned(self.net), self.sampler, self.sde
+        score = self._score(net, next(self.parameters()))
+
+        def draw(rows: Tensor) -> Tensor:
+            net.take(rows)
+            return sampler.sample(score, (len(rows), *self.event_shape), process, like=rows)
+
+        return draw, True
 
     def log_prob(
         self, x: Tensor, cond: Tensor, observed: Tensor | None = None, draws: int = 128

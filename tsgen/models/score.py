@@ -81,7 +81,7 @@ class ScoreSDE(DDPM):
                 t, total = self.schedule.likelihood_times(count, self.first)
                 weight = torch.full_like(t, total)
             else:
-                t = super()._draw_times(count)[0].cpu()
+                t = super()._draw_times(count)[0]
                 weight = self.schedule.likelihood_weight(t)
             # an error of the target is one of the noise times a factor of its level
             alpha, sigma = self._at(t)

@@ -1,7 +1,6 @@
 """The dilated residual network of DiffWave and TimeGrad, for events of one or two dimensions."""
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from typing import ClassVar, cast
 
 import torch
@@ -9,10 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tsgen.nets.embedding import TimeEmbedding
-from tsgen.nets.replay import Replayed
-from tsgen.nets.stack import SLOPE, Weights, Workspace, pieces
+from tsgen.nets.prepared import Prepared, joined
+from tsgen.nets.stack import SLOPE, Weights
 from tsgen.nets.stack_gradient import run_stack
-from tsgen.nets.threads import side_by_side
 
 
 class _Shift(nn.Module):
@@ -62,6 +60,7 @@ class DilatedResidualNet(nn.Module):
     """
 
     doubles: Tensor
+    halves: Tensor
     row_axis: ClassVar[int] = 2
 
     def __init__(
@@ -107,6 +106,7 @@ class DilatedResidualNet(nn.Module):
         doubles = torch.ones(2 * channels, 1)
         doubles[channels:] = 2
         self.register_buffer("doubles", doubles, persistent=False)
+        self.register_buffer("halves", torch.arange(layers) / 2, persistent=False)
         nn.init.kaiming_normal_(self.input.weight)
         nn.init.zeros_(self.output.weight)
 
@@ -136,7 +136,7 @@ class DilatedResidualNet(nn.Module):
         sigmoid is as fast as its tanh on some processors and six times as fast on others.
         """
         width, (convolutions, outputs) = self.channels, self._blocks()
-        growth = 2 ** (torch.arange(self.layers).to(self.doubles) / 2).view(-1, 1, 1)
+        growth = 2 ** self.halves.view(-1, 1, 1)
         taps = torch.stack([c.weight for c in convolutions]) / growth
         left, middle, right = taps.split(width, 2)
         known = self.cond_projection.weight.view(self.layers, 2 * width, -1)
@@ -179,59 +179,15 @@ class DilatedResidualNet(nn.Module):
         """
         (known,) = conditioning
         weight, bias = self._entry(observed is not None)
-        hidden = F.leaky_relu(torch.addmm(bias, weight, _joined(x, observed, extra)), SLOPE)
+        hidden = F.leaky_relu(torch.addmm(bias, weight, joined(x, observed, extra)), SLOPE)
         hidden = hidden.view(self.channels, self.positions, len(x))
         result = run_stack(hidden, known, time, self.weights())
         return result.permute(2, 1, 0).reshape(x.shape)
 
-    def prepare(self, conditioning: Iterable[Tensor]) -> Callable[..., Tensor]:
-        """The network for the result of :meth:`condition`, to be asked many times.
-
-        All that does not depend on ``x`` or the time is computed here. What is returned works in
-        its own buffers and has no gradients.
-
-        Returns:
-            ``predict(x, time, observed, extra)``, as :meth:`forward` for the time of all rows.
-        """
-        with torch.no_grad():
-            weights, (known,) = self.weights(), (part.detach() for part in conditioning)
-            entries = {masked: self._entry(masked) for masked in (False, True)}
-        entering = weights.entering.clone()
-        blocks = weights._replace(entering=entering).blocks()
-        fixed, column = (w[:, :, weights.one] for w in (weights.entering, entering))
-        shares = []
-        for slices in pieces(known.shape[2], self.positions, Workspace, weights):
-            spaces, parts = {}, []
-            for rows in slices:
-                size = rows.stop - rows.start
-                if size not in spaces:
-                    space = Workspace(weights, self.positions, size)
-                    spaces[size] = space, Replayed(partial(space.run, blocks), space.inputs)
-                parts.append((rows, known[:, :, rows].reshape(len(known), -1), *spaces[size]))
-            shares.append(parts)
-
-        @torch.no_grad()
-        def predict(
-            x: Tensor, time: Tensor, observed: Tensor | None = None, extra: Tensor | None = None
-        ) -> Tensor:
-            torch.add(fixed, time[:, :, 0], out=column)
-            weight, bias = entries[observed is not None]
-            found = torch.empty_like(x)
-
-            def work(parts: list[tuple[slice, Tensor, Workspace, Replayed]]) -> None:
-                for rows, features, space, run in parts:
-                    seen = _joined(
-                        x[rows], None if observed is None else observed[rows],
-                        None if extra is None else extra[:, rows],
-                    )  # fmt: skip
-                    space.known.copy_(features)
-                    F.leaky_relu_(torch.addmm(bias, weight, seen, out=space.hidden), SLOPE)
-                    found[rows] = run().permute(2, 1, 0).view_as(found[rows])
-
-            side_by_side([partial(work, parts) for parts in shares])
-            return found
-
-        return predict
+    @torch.no_grad()
+    def prepare(self, conditioning: Iterable[Tensor]) -> Prepared:
+        """The network for the result of :meth:`condition`, to be asked many times."""
+        return Prepared(self.weights(), (self._entry(False), self._entry(True)), conditioning)
 
     def _entry(self, masked: bool) -> tuple[Tensor, Tensor]:
         """Weight and bias of the first layer; a mask of ones is in the bias."""
@@ -242,11 +198,3 @@ class DilatedResidualNet(nn.Module):
             shown, mask, others = weight.tensor_split([features, 2 * features], 1)
             weight, bias = torch.cat([shown, others], 1), bias + mask.sum(1)
         return weight, bias[:, None]
-
-
-def _joined(x: Tensor, observed: Tensor | None, extra: Tensor | None) -> Tensor:
-    """All that the first layer sees of rows, (features, positions * rows)."""
-    arrays = [x] if observed is None else [x * observed, observed]
-    arrays += [] if extra is None else list(extra)
-    flat = [a.T.reshape(1, -1) if a.dim() == 2 else a.permute(2, 1, 0).flatten(1) for a in arrays]
-    return flat[0] if len(flat) == 1 else torch.cat(flat)

@@ -1,0 +1,86 @@
+"""What diffusion models share: draws along a chain of calls of their network."""
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tsgen.models.base import GenerativeModel
+from tsgen.nets.prepared import Prepared
+from tsgen.nets.replay import Replayed
+
+
+class ChainModel(GenerativeModel):
+    """A model whose draws go down a chain that starts from noise."""
+
+    @abstractmethod
+    def chain(self) -> tuple[Callable[[Tensor], Tensor], bool]:
+        """A draw for a conditioning (rows, *cond_shape), always of as many rows, to be repeated.
+
+        What does not depend on the conditioning is found once.
+
+        Returns:
+            It, and whether it makes the same calls whatever they return.
+        """
+
+    def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
+        """Run the sampler, (*sample_shape, *batch, *event_shape)."""
+        batch = self._batch(cond)
+        rows = repeat(cond, math.prod(sample_shape), self.cond_shape)
+        return self.chain()[0](rows).view(*sample_shape, *batch, *self.event_shape)
+
+    def drawer(self) -> Callable[[Tensor], Tensor]:
+        """See :class:`GenerativeModel`; on a GPU the chain is replayed as one launch."""
+        kept: dict[torch.Size, Callable[[Tensor], Tensor]] = {}
+
+        def draw(cond: Tensor) -> Tensor:
+            batch = self._batch(cond)
+            if batch not in kept:
+                kept.clear()  # its buffers are as large as the batch
+                draw_rows, steady = self.chain()
+                kept[batch] = Replayed(draw_rows) if steady else draw_rows
+            rows = cond.reshape(-1, *self.cond_shape)
+            return kept[batch](rows).view(*batch, *self.event_shape)
+
+        return draw
+
+
+class Conditioned:
+    """A denoising network for a conditioning, which another of as many rows can replace.
+
+    Where no gradients are wanted it goes the network's own way to be asked many times, if any, with
+    the weights of its first call.
+
+    Args:
+        net: the network.
+        cond: (rows, *cond_shape); if ``None``, :meth:`take` must be called first.
+    """
+
+    def __init__(self, net: torch.nn.Module, cond: Tensor | None = None) -> None:
+        self.net = net
+        self.ready: Prepared | None = None
+        if cond is not None:
+            self.take(cond)
+
+    def take(self, cond: Tensor) -> None:
+        """Go on with this conditioning."""
+        self.conditioning = list(self.net.condition(cond))  # type: ignore[operator]
+        if self.ready is not None:
+            self.ready.take(self.conditioning)
+
+    def __call__(self, *inputs: Tensor, **others: Any) -> Tensor:
+        """``predict(x, time, observed=None, extra=None)``."""
+        if torch.is_grad_enabled() or not hasattr(self.net, "prepare"):
+            return self.net(*inputs, conditioning=self.conditioning, **others)
+        if self.ready is None:
+            self.ready = self.net.prepare(self.conditioning)  # type: ignore[operator]
+        return self.ready(*inputs, **others)
+
+
+def repeat(values: Tensor, count: int, shape: torch.Size) -> Tensor:
+    """(*batch, *shape) -> (count * batch, *shape), whole copies of the batch one after another."""
+    rows = values.reshape(1, -1, *shape)
+    return rows.expand(count, *rows.shape[1:]).reshape(-1, *shape)
