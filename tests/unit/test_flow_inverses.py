@@ -105,3 +105,15 @@ def test_samples_do_not_depend_on_gradients(name):
         drawn = model.sample(c, (3,))
     assert taken.requires_grad and torch.allclose(taken, drawn, atol=1e-5)
     assert torch.equal(c, before)
+
+
+@pytest.mark.parametrize("name", ["maf", "realnvp", "nsf"])
+def test_the_loss_moves_events_by_the_density_alone(name):
+    """Noise that is learnt (variational dequantisation) has the gradient of the bound's value."""
+    model = shaken(flows[name], (4,), (3,))
+    with seeded(1):
+        c = torch.randn(6, 3, dtype=torch.float64)
+        x = torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
+    (by_loss,) = torch.autograd.grad(model.loss(x, c).sum(), x)
+    (by_density,) = torch.autograd.grad(-model.log_prob(x, c).sum() / 4, x)
+    assert torch.allclose(by_loss, by_density, rtol=1e-9, atol=1e-12)

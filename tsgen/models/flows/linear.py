@@ -47,11 +47,11 @@ class LocationScale(LazyTransform):
         Returns:
             u (rows, E) and the log-determinant (rows,), through which m and a learn, and the
             elements' summed log density, up to constants, under Student's t about :math:`\mu` with
-            a scale of its own (rows,).
+            a scale of its own (rows,); it has no gradient by x, which may be learnt, too.
         """
         mu, m, a, own = self.hyper(c).chunk(4, -1)
         u, log_det = self._affine(mu.detach() + m, a).call_and_ladj(x)
-        alone, log_scale = self._affine(mu, own).call_and_ladj(x)
+        alone, log_scale = self._affine(mu, own).call_and_ladj(x.detach())
         misfit = 0.5 * (self.freedom + 1) * (alone**2 / self.freedom).log1p().sum(-1)
         return u, log_det, log_scale - misfit
 
