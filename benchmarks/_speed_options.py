@@ -36,6 +36,7 @@ def read_options(description: str, arguments: list[str] | None = None) -> argpar
     add("--steps", type=int, help="of the horizon drawn, at most; on a CPU 2 for made-up sizes")
     add("--batches", type=int, help="of a training; fewer for more channels unless given")
     add("--grow", action="store_true", help="sample along three axes instead")
+    add("--plain", action="store_true", help="without tsgen's kernel for GPUs; records nothing")
     add("--quick", action="store_true", help="a small run that records nothing")
     add("--plot", action="store_true", help="only draw the figures from the tables")
     args = parser.parse_args(arguments)
@@ -60,6 +61,7 @@ def read_options(description: str, arguments: list[str] | None = None) -> argpar
     if device.type not in TRAIN_CHANNELS:
         parser.error(f"--device {args.device}: expected cpu, cuda or cuda:1")
     args.device, args.kind = str(device), device.type
+    args.unrecorded = args.quick or args.plain
     args.with_peer = has_peer(args)
     return args
 

@@ -13,6 +13,7 @@ import pandas as pd
 from _speed_serve import BATCH, Answer, Series, Work, read_series, serve, timed
 
 import tsgen
+from tsgen.nets import fused
 
 
 def sampling(options: dict[str, Any], series: Series) -> Work:
@@ -38,7 +39,8 @@ def sampling(options: dict[str, Any], series: Series) -> Work:
 
     def run() -> Answer:
         rows = len(histories) * options["samples"]
-        return timed(draw, options["device"]) | {"steps": options["steps"], "rows": rows}
+        answer = timed(draw, options["device"])
+        return answer | {"steps": options["steps"], "rows": rows, "fused": fused.in_use()}
 
     about: Answer = {}
     model = predictor.prediction_net.model
@@ -60,6 +62,7 @@ def _training() -> Any:
 
 def set_up(options: dict[str, Any]) -> Work:
     """What is to be done."""
+    fused.ENABLED = not options["plain"]
     series = read_series(options["data"])
     if options["way"] == "train":
         return _training().training(options, series)

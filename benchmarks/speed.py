@@ -2,6 +2,7 @@
 
     python benchmarks/speed.py --peers DIR --pts-root DIR --peer-python PYTHON
     python benchmarks/speed.py --device cuda --peers DIR --pts-root DIR --peer-python PYTHON
+    python benchmarks/speed.py --device cuda --plain     # without tsgen's own kernel, not recorded
     python benchmarks/speed.py --quick       # a minute: does it run? nothing is recorded
 
 Each side works in processes of its own, which take turns, so that a ratio is of neighbours in time.
@@ -45,6 +46,7 @@ def start(member: Member, model: str, case: Case, args: argparse.Namespace) -> W
     }  # fmt: skip
     name = f"{ {'ours': 'tsgen', 'peer': 'pytorch-ts'}[side] } ({way})"
     if side == "ours":
+        options["plain"] = args.plain
         return Worker(name, sys.executable, "_speed_worker.py", options, own_path=True)
     options |= {"peers": args.peers, "pts_root": args.pts_root}
     return Worker(name, args.peer_python, "_peer_worker.py", options, own_path=False)
@@ -120,6 +122,8 @@ def row(
         }  # fmt: skip
         if args.kind != "cpu":
             found[f"{side}_cuda_gib"] = max(run["cuda_gib"] for run in runs)
+            if "fused" in runs[-1]:
+                found["fused"] = runs[-1]["fused"]
     if len(seconds) == 2:
         ratio = seconds["peer"] / seconds["ours"]
         found |= {
@@ -139,7 +143,7 @@ def row(
 
 def record(table: str, figures: dict[str, Any], args: argparse.Namespace) -> None:
     """Add a row to a table, unless it is a trial."""
-    if args.quick:
+    if args.unrecorded:
         print("  ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}"
                         for k, v in figures.items()), flush=True)  # fmt: skip
     else:
@@ -172,7 +176,7 @@ def main() -> None:
                         record("speed_growth.csv", {"axis": axis} | figures, args)
         else:
             compare(Path(folder), args)
-    if not args.quick:
+    if not args.unrecorded:
         draw()
 
 

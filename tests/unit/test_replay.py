@@ -50,7 +50,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch, wrong: bool = False) -> Replayed:
     replayed = Replayed(Work())
 
     @contextmanager
-    def record(graph: Any) -> Any:
+    def record(graph: Any, stream: Any) -> Any:
+        assert stream.index == 0  # the one of the values' device
         state = torch.get_rng_state()
         yield
         torch.set_rng_state(state)
@@ -59,6 +60,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch, wrong: bool = False) -> Replayed:
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", record)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: device)
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: torch.get_rng_state())
     monkeypatch.setattr(
         torch.cuda, "set_rng_state", lambda state, device: torch.set_rng_state(state)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tsgen.nets.fused import Fused, fused
 from tsgen.nets.stack import SLOPE, Weights, Workspace, pieces
 from tsgen.nets.threads import side_by_side
 
@@ -30,30 +31,40 @@ class Prepared:
     def __init__(
         self, weights: Weights, entries: tuple[Entry, Entry], conditioning: Iterable[Tensor]
     ) -> None:
-        (known,) = conditioning
+        (self.known,) = conditioning
+        self.weights, self.entries = weights, entries
         entering = weights.entering.clone()
-        self.entries, self.blocks = entries, weights._replace(entering=entering).blocks()
+        self.blocks = weights._replace(entering=entering).blocks()
         self.fixed, self.column = (w[:, :, weights.one] for w in (weights.entering, entering))
         self.shares: list[list[Part]] = []
-        positions, rows = known.shape[1:]
-        for slices in pieces(rows, positions, Workspace, weights):
+        self.fused: Fused | None = None
+        self.fused = fused(self, weights, entries[0], self.known)
+        if self.fused is not None:
+            self.shares.clear()  # what the comparison needed
+
+    @torch.no_grad()
+    def take(self, conditioning: Iterable[Tensor]) -> None:
+        """Go on with another conditioning of the same shape."""
+        (self.known,) = conditioning
+        if self.fused is not None:
+            self.fused.take(self.known)
+        for parts in self.shares:
+            for rows, features, space in parts:
+                features.view(-1, *space.shape).copy_(self.known[:, :, rows])
+
+    def _divide(self) -> None:
+        """Divide the rows among threads and pieces."""
+        positions, rows = self.known.shape[1:]
+        for slices in pieces(rows, positions, Workspace, self.weights):
             spaces: dict[int, Workspace] = {}
             parts: list[Part] = []
             for part in slices:
                 size = part.stop - part.start
                 if size not in spaces:
-                    spaces[size] = Workspace(weights, positions, size)
-                parts.append((part, known.new_empty(len(known), positions * size), spaces[size]))
+                    spaces[size] = Workspace(self.weights, positions, size)
+                features = self.known[:, :, part].clone(memory_format=torch.contiguous_format)
+                parts.append((part, features.flatten(1), spaces[size]))
             self.shares.append(parts)
-        self.take([known])
-
-    @torch.no_grad()
-    def take(self, conditioning: Iterable[Tensor]) -> None:
-        """Go on with another conditioning of the same shape."""
-        (known,) = conditioning
-        for parts in self.shares:
-            for rows, features, space in parts:
-                features.view(-1, *space.shape).copy_(known[:, :, rows])
 
     @torch.no_grad()
     def __call__(
@@ -64,6 +75,10 @@ class Prepared:
         extra: Tensor | None = None,
     ) -> Tensor:
         """As :meth:`DilatedResidualNet.forward`, for one time of all rows."""
+        if self.fused is not None and observed is None and extra is None:
+            return self.fused(x, time)
+        if not self.shares:
+            self._divide()
         torch.add(self.fixed, time[:, :, 0], out=self.column)
         weight, bias = self.entries[observed is not None]
         found = torch.empty_like(x)

@@ -41,9 +41,9 @@ class Replayed:
         start = torch.cuda.get_rng_state(values.device)
         expected = self.function(values)
         after = torch.cuda.get_rng_state(values.device)
-        graph = torch.cuda.CUDAGraph()
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream(values.device)
         try:
-            with torch.cuda.graph(graph):
+            with torch.cuda.graph(graph, stream=stream):
                 self.result = self.function(self.inputs)
             torch.cuda.set_rng_state(start, values.device)
             graph.replay()
