@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from tsgen import GaussianEstimator, TimeGradEstimator
+from tsgen.anomaly import ForecastDetector
+from tsgen.anomaly.scorers import DenoisingError
 from tsgen.diffusion import LinearSchedule
 from tsgen.nets import threads
 from tsgen.nets.threads import num_shares, rows_divided, side_by_side
@@ -137,6 +139,30 @@ def test_training_and_forecasts_are_those_of_one_thread(monkeypatch: pytest.Monk
     several = forecast()
     torch.set_num_threads(1)
     np.testing.assert_allclose(several, forecast(), rtol=1e-3, atol=1e-3)
+
+
+def test_logs_are_scored_by_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors, and the band of what was expected, are those of one thread."""
+    asked = []
+    real = threads.num_shares
+    monkeypatch.setattr(
+        "tsgen.nets.stack.num_shares", lambda *a: asked.append(real(*a)) or asked[-1]
+    )
+    estimator = TimeGradEstimator(
+        1, schedule=LinearSchedule(8), context_length=4, device="cpu", max_epochs=1,
+        num_batches_per_epoch=3, batch_size=8, verbose=False,
+    )  # fmt: skip
+    log = np.random.default_rng(0).normal(5, 1, (120, 3))
+    detector = ForecastDetector(estimator=estimator, scorer=DenoisingError()).fit(log)
+    found = []
+    for count in (3, 1):
+        torch.set_num_threads(count)
+        for ask in (detector.decision_function, detector.expected):
+            asked.clear()
+            found.append(np.asarray(ask(log)))
+            assert max(asked) == count, ask
+    np.testing.assert_allclose(found[0], found[2], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found[1], found[3], rtol=1e-3, atol=1e-3)
 
 
 def test_models_of_large_operators_keep_torchs_threads() -> None:
