@@ -68,6 +68,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch, wrong: bool = False) -> Replayed:
     return replayed
 
 
+@torch.no_grad()
 def answers(function: Any) -> Tensor:
     """To six inputs, with noise that goes on from call to call."""
     torch.manual_seed(0)
@@ -100,6 +101,15 @@ def test_a_recording_that_differs_is_not_used(monkeypatch: pytest.MonkeyPatch) -
     assert replayed.graph is None
 
 
+def test_with_gradients_it_is_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recording has none."""
+    replayed = recorded(monkeypatch)
+    for _ in range(4):
+        replayed(torch.ones(3, requires_grad=True).as_subclass(OnGPU)).sum().backward()
+    assert replayed.graph is None and replayed.calls == 0
+
+
+@torch.no_grad()
 def test_an_answer_stays_when_others_follow(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not the recording's own memory."""
     replayed = recorded(monkeypatch)

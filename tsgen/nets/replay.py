@@ -8,13 +8,13 @@ from torch import Tensor
 
 
 class Replayed:
-    """A function that is called many times with inputs of one shape, without gradients.
+    """A function that is called many times with inputs of one shape.
 
-    On a CPU it is simply called. On a GPU its second call records its kernels as a CUDA graph,
-    which the calls after that replay: one launch instead of one for each of thousands of small
-    kernels. Random numbers go on from call to call as if it were called. The recording is compared
-    with the function's own answer; where it cannot be made, or differs, the function goes on being
-    called, with a warning.
+    On a CPU, and with gradients, it is simply called. On a GPU its second call records its kernels
+    as a CUDA graph, which the calls after that replay: one launch instead of one for each of
+    thousands of small kernels. Random numbers go on from call to call as if it were called. The
+    recording is compared with the function's own answer; where it cannot be made, or differs, the
+    function goes on being called, with a warning.
 
     Args:
         function: of a tensor; it makes the same calls every time, and in the second and later ones
@@ -28,8 +28,9 @@ class Replayed:
 
     def __call__(self, values: Tensor) -> Tensor:
         """The function's answer."""
-        if values.device.type == "cuda":
-            self.calls += 1
+        if values.device.type != "cuda" or torch.is_grad_enabled():
+            return self.function(values)
+        self.calls += 1
         if self.graph is not None:
             self.inputs.copy_(values)
             self.graph.replay()
