@@ -61,6 +61,8 @@ def read_options(description: str, arguments: list[str] | None = None) -> argpar
     if device.type not in TRAIN_CHANNELS:
         parser.error(f"--device {args.device}: expected cpu, cuda or cuda:1")
     args.device, args.kind = str(device), device.type
+    if args.plain and args.kind == "cpu":
+        parser.error("--plain: expected --device cuda, for a CPU does without the kernel")
     args.unrecorded = args.quick or args.plain
     args.with_peer = has_peer(args)
     return args
