@@ -155,3 +155,47 @@ def test_an_adaptive_solver_is_not_replayed() -> None:
     """How many calls it makes depends on what they return."""
     model = DDPM(*SHAPES, sampler=ProbabilityFlow(method="dopri5"))
     assert not model.chain()[1]
+
+
+def test_modes_do_not_mix() -> None:
+    """What was made in inference mode could not be written to outside of it."""
+    model = made("dpm")
+    draw = model.drawer()
+    cond = conditionings(model, 5)[0]
+    with torch.inference_mode(), seeded(0):
+        first = draw(cond)
+    with torch.no_grad(), seeded(0):
+        assert torch.equal(draw(cond), first)
+
+
+@pytest.mark.parametrize("name", ["dpm", "cld"])
+def test_what_is_kept_for_a_time_has_no_say_in_gradients(name: str) -> None:
+    """Asked without gradients first, and with them twice, at one time."""
+    model = made(name)
+    cond, x = torch.randn(5, 3), torch.randn(5, 4)
+    ask = model.denoiser(cond) if name == "dpm" else model.velocity_score(cond)
+    inputs = (x,) if name == "dpm" else (x, x)
+    with torch.no_grad():
+        expected = ask(*inputs, 0.3)
+    parameters = list(model.net.time_embedding.parameters())
+    for _ in range(2):
+        found = ask(*inputs, 0.3)
+        torch.testing.assert_close(found.detach(), expected)
+        slopes = torch.autograd.grad(found.sum(), parameters, retain_graph=True)
+        assert all(slope.abs().sum() > 0 for slope in slopes)
+
+
+def test_an_adaptive_samplers_times_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are new ones at every draw."""
+    model = DDPM(*SHAPES, sampler=ProbabilityFlow(method="dopri5"))
+    asked = []
+    embed = DilatedResidualNet.embed
+    monkeypatch.setattr(DilatedResidualNet, "embed", lambda *a: asked.append(a) or embed(*a))
+    draw = model.drawer()
+    with torch.no_grad():
+        for cond in conditionings(model, 5, 2):
+            with seeded(0):
+                draw(cond)
+            counted = len(asked)
+            asked.clear()
+    assert counted > 5  # each of the second draw's times

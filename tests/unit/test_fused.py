@@ -69,36 +69,68 @@ def test_rows_are_apart(triton):
 
 @pytest.mark.parametrize("wrong", [False, True])
 @torch.no_grad()
-def test_a_kernel_is_used_if_its_answer_is_right(wrong, triton, monkeypatch):
-    """Else a warning says so, once, and the rest goes on; masks are none of its business."""
+def test_a_kernel_is_used_if_it_is_right(wrong, triton, monkeypatch):
+    """Else a warning says so, once, and the rest goes on; masks are none of its business.
+
+    Untrained networks, whose answers are zero, tell nothing of it.
+    """
     monkeypatch.setattr(module, "usable", lambda device: True)
     monkeypatch.setattr(module, "_found", {})
+    monkeypatch.setattr(
+        torch.Tensor, "new_empty", lambda like, *size, **how: like.new_full(size, 7.0, **how)
+    )
     asked = []
     call = Fused.__call__
 
     def answer(self, x, time):
         asked.append(len(x))
-        return call(self, x, time) + wrong
+        return call(self, x, time) * (0 if wrong else 1)
 
     monkeypatch.setattr(Fused, "__call__", answer)
-    net, t = made(8, {}), torch.rand(1)
-    x, conds = torch.randn(5, 8), torch.randn(3, 5, 4)
+    fresh = DilatedResidualNet((8,), (4,))
+    x, conds, t = torch.randn(5, 8), torch.randn(3, 5, 4), torch.rand(1)
     if wrong:
-        with pytest.warns(UserWarning, match="without the fused kernel: its answer differs"):
-            predict = net.prepare(net.condition(conds[0]))
+        with pytest.warns(UserWarning, match="without the fused kernel: it differs"):
+            fresh.prepare(fresh.condition(conds[0]))
     else:
-        predict = net.prepare(net.condition(conds[0]))
+        fresh.prepare(fresh.condition(conds[0]))
     assert asked == [5]
+    net = made(8, {})
     seen = (torch.rand(5, 8) < 0.5).float()
     for observed in (None, seen, None):
-        for cond in conds:
-            predict.take(net.condition(cond))
+        predict = net.prepare(net.condition(conds[0]))
+        assert (predict.fused is None) == wrong
+        for number, cond in enumerate(conds):
+            if number:
+                predict.take(net.condition(cond))
             expected = net(x, net.embed(t), net.condition(cond), observed)
             found = predict(x, net.embed(t), observed)
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    again = net.prepare(net.condition(conds[1]))
-    assert (again.fused is None) == wrong
     assert asked == ([5] if wrong else [5] * 7)
+
+
+@torch.no_grad()
+def test_rows_must_be_as_many(triton):
+    """The kernel would read beyond the conditioning."""
+    net = made(8, {})
+    (known,) = net.condition(torch.randn(5, 4))
+    kernel = Fused(net.weights(), net._entry(False), known)
+    with pytest.raises(ValueError, match=r"x has shape \(6, 8\), expected \(5, 8\)"):
+        kernel(torch.randn(6, 8), net.embed(torch.rand(1)))
+
+
+@pytest.mark.parametrize("positions", [1, 8, 370, 2000, 20_000])
+def test_scratch_memory_stays_in_the_caches(positions, triton):
+    """Some dozens of megabytes, however many rows there are, unless a row alone is large."""
+    from tsgen.nets.fused_kernel import plan
+
+    for rows in (1, 700, 14_900):
+        for channels in (8, 32):
+            how = plan(rows, positions, channels, 132)
+            assert how.group * how.programs * -(-rows // (how.group * how.programs)) >= rows
+            assert how.pitch >= how.group * positions
+            slot = 4 * how.scratch_size(channels) / how.programs
+            assert slot < 4 * 3 * channels * max(3072, positions + 512)
 
 
 def test_what_does_not_fit_is_left_alone():

@@ -1,6 +1,6 @@
 """Recording of GPU work, with a recorder of the same face on the CPU."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -50,7 +50,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch, wrong: bool = False) -> Replayed:
     replayed = Replayed(Work())
 
     @contextmanager
-    def record(graph: Any, stream: Any) -> Any:
+    def record(graph: Any, stream: Any, capture_error_mode: str) -> Any:
         assert stream.index == 0  # the one of the values' device
         state = torch.get_rng_state()
         yield
@@ -61,6 +61,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch, wrong: bool = False) -> Replayed:
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", record)
     monkeypatch.setattr(torch.cuda, "Stream", lambda device: device)
+    monkeypatch.setattr(torch.cuda, "stream", nullcontext)
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: torch.get_rng_state())
     monkeypatch.setattr(
         torch.cuda, "set_rng_state", lambda state, device: torch.set_rng_state(state)
@@ -85,11 +86,11 @@ def test_on_a_cpu_it_is_a_call() -> None:
     assert work.calls == 4 and replayed.graph is None
 
 
-def test_the_second_call_records_and_later_ones_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_third_call_records_and_later_ones_replay(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each call's answer is the function's, the recording one's too, with the same noise."""
     replayed = recorded(monkeypatch)
     assert torch.equal(answers(replayed), answers(Work()))
-    assert replayed.graph.replays == 5  # type: ignore[union-attr]  # the first checked the recording
+    assert replayed.graph.replays == 4  # type: ignore[union-attr]  # the first checked the recording
 
 
 def test_a_recording_that_differs_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,3 +120,37 @@ def test_an_answer_stays_when_others_follow(monkeypatch: pytest.MonkeyPatch) -> 
     kept = first.clone()
     replayed(values)
     assert torch.equal(first, kept)
+
+
+def test_what_is_not_a_number_is_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of a model that has diverged."""
+    replayed = recorded(monkeypatch)
+    work = replayed.function
+    replayed.function = lambda values: work(values).index_fill(0, torch.tensor([1]), torch.nan)
+    assert answers(replayed)[:, 1].isnan().all()
+    assert replayed.graph is not None
+
+
+def test_a_recording_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answers stay right, and its memory is given back."""
+    replayed = recorded(monkeypatch)
+
+    @contextmanager
+    def fail(*args: Any, **options: Any) -> Any:
+        yield
+        raise RuntimeError("operation not permitted")
+
+    monkeypatch.setattr(torch.cuda, "graph", fail)
+    with pytest.warns(UserWarning, match="without a CUDA graph: operation not permitted"):
+        found = answers(replayed)
+    assert torch.equal(found, answers(Work()))
+    assert not hasattr(replayed, "inputs") and not hasattr(replayed, "result")
+
+
+@torch.no_grad()
+def test_in_mixed_precision_it_is_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half-precision copies of weights are gone at the next call."""
+    replayed = recorded(monkeypatch)
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda device: True)
+    answers(replayed)
+    assert replayed.calls == 0

@@ -156,10 +156,11 @@ class Forecaster(Component, nn.Module, ABC):
         for rows in self._pieces(batch * num_samples, state, known):
             into = paths[int(rows[0]) : int(rows[-1]) + 1]
             rows = rows.to(center.device)
-            chosen = torch.div(rows, num_samples, rounding_mode="floor")
+            which = torch.div(rows, num_samples, rounding_mode="floor")
             part = None if known is None else known.rows(rows, num_samples)
-            start = cond[chosen], select_rows(state, chosen), future_known[chosen]
-            into.copy_(self._draw(draw, *start, part))
+            into.copy_(
+                self._draw(draw, cond[which], select_rows(state, which), future_known[which], part)
+            )
         paths = paths.unflatten(0, (batch, num_samples))
         return paths.add_(center[:, None, None])
 

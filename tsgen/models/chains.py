@@ -2,8 +2,8 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +11,8 @@ from torch import Tensor
 from tsgen.models.base import GenerativeModel
 from tsgen.nets.prepared import Prepared
 from tsgen.nets.replay import Replayed
+
+T = TypeVar("T")
 
 
 class ChainModel(GenerativeModel):
@@ -34,16 +36,17 @@ class ChainModel(GenerativeModel):
 
     def drawer(self) -> Callable[[Tensor], Tensor]:
         """See :class:`GenerativeModel`; on a GPU the chain is replayed as one launch."""
-        kept: dict[torch.Size, Callable[[Tensor], Tensor]] = {}
+        kept: dict[tuple, Callable[[Tensor], Tensor]] = {}
 
         def draw(cond: Tensor) -> Tensor:
             batch = self._batch(cond)
-            if batch not in kept:
+            key = batch, cond.dtype, cond.device, torch.is_inference_mode_enabled()
+            if key not in kept:
                 kept.clear()  # its buffers are as large as the batch
                 draw_rows, steady = self.chain()
-                kept[batch] = Replayed(draw_rows) if steady else draw_rows
+                kept[key] = Replayed(draw_rows) if steady else draw_rows
             rows = cond.reshape(-1, *self.cond_shape)
-            return kept[batch](rows).view(*batch, *self.event_shape)
+            return kept[key](rows).view(*batch, *self.event_shape)
 
         return draw
 
@@ -78,6 +81,26 @@ class Conditioned:
         if self.ready is None:
             self.ready = self.net.prepare(self.conditioning)  # type: ignore[operator]
         return self.ready(*inputs, **others)
+
+
+def remembered(find: Callable[[float], T], listed: Mapping[float, T]) -> Callable[[float], T]:
+    """What belongs to a time, found once where no gradients are taken.
+
+    Args:
+        find: it.
+        listed: what has been found already, gradients or not.
+    """
+    kept = dict(listed)
+
+    def at(t: float) -> T:
+        learning = torch.is_grad_enabled()
+        ready = listed if learning else kept
+        found = ready[t] if t in ready else find(t)
+        if not learning:
+            kept[t] = found
+        return found
+
+    return at
 
 
 def repeat(values: Tensor, count: int, shape: torch.Size) -> Tensor:

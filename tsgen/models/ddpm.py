@@ -19,7 +19,7 @@ from tsgen.diffusion import (
 from tsgen.diffusion.guidance import ClassifierFree, Guidance, Reconstruction
 from tsgen.diffusion.samplers import Denoiser, visited
 from tsgen.diffusion.schedules import VariancePreserving
-from tsgen.models.chains import ChainModel, Conditioned, repeat
+from tsgen.models.chains import ChainModel, Conditioned, remembered, repeat
 from tsgen.nets import DilatedResidualNet
 
 
@@ -200,13 +200,15 @@ class DDPM(ChainModel):
     def chain(self) -> tuple[Callable[[Tensor], Tensor], bool]:
         """See :class:`ChainModel`."""
         net, sampler, schedule = Conditioned(self.net), self.sampler, self.schedule
-        denoise = self._denoiser(net, visited(sampler, schedule))
+        steady = sampler.evaluations(schedule) is not None
+        known = self._denoiser(net, visited(sampler, schedule)) if steady else None
 
         def draw(rows: Tensor) -> Tensor:
             net.take(rows)
+            denoise = known or self._denoiser(net)  # an adaptive sampler's times are always others
             return sampler.sample(denoise, (len(rows), *self.event_shape), schedule, like=rows)
 
-        return draw, sampler.evaluations(schedule) is not None
+        return draw, steady
 
     def sample_given(
         self,
@@ -277,12 +279,13 @@ class DDPM(ChainModel):
             found = zip(alpha.tolist(), sigma.tolist(), embedded, strict=True)
             return dict(zip(times.tolist(), found, strict=True))
 
-        ready = {} if times is None else at(times)
+        def find(t: float) -> tuple[float, float, Tensor]:
+            return at(torch.tensor([t], dtype=torch.float64))[t]
+
+        level = remembered(find, {} if times is None else at(times))
 
         def denoise(x: Tensor, t: float) -> Tensor:
-            if t not in ready:
-                ready.update(at(torch.tensor([t], dtype=torch.float64)))
-            alpha, sigma, embedded = ready[t]
+            alpha, sigma, embedded = level(t)
             output = self._predict(predict, x, (alpha, sigma), embedded, observed, given)
             return self.parameterization.to_x0(output, x, alpha, sigma)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tsgen.diffusion import CLD, SSCS, LangevinSampler, Sampler
 from tsgen.diffusion.langevin import VelocityScore
-from tsgen.models.chains import ChainModel, Conditioned
+from tsgen.models.chains import ChainModel, Conditioned, remembered
 from tsgen.nets import DilatedResidualNet
 
 _FAR = 4.0
@@ -153,14 +153,15 @@ class ScoreCLD(ChainModel):
         return self._score(Conditioned(self.net, cond), cond)
 
     def _score(self, predict: Conditioned, like: Tensor) -> VelocityScore:
-        ready: dict[float, tuple[float, tuple[Tensor, Tensor, Tensor]]] = {}
+        def find(t: float) -> tuple[float, tuple[Tensor, Tensor, Tensor]]:
+            time = torch.tensor([t], dtype=torch.float64)
+            size = self.sde.marginal(time, self.hybrid)[1][0, 1, 1].item()
+            return size, self._level(time, like)
+
+        at = remembered(find, {})
 
         def score(x: Tensor, v: Tensor, t: float) -> Tensor:
-            if t not in ready:
-                time = torch.tensor([t], dtype=torch.float64)
-                size = self.sde.marginal(time, self.hybrid)[1][0, 1, 1].item()
-                ready[t] = size, self._level(time, like)
-            size, level = ready[t]
+            size, level = at(t)
             return -self._predict(predict, x, v, level) / size
 
         return score

@@ -15,6 +15,7 @@ Weights are transposed: (L, 3 C + FEATURES + 1, 2 C) and (L, C + 1, 2 C).
 
 from typing import NamedTuple
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -105,7 +106,7 @@ def _convolve(
     return here, sums
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])
 def _kernel(
     x, known, entering, leaving, skip, output, entry, dilations, scratch, result, rows, layers,
     P: tl.constexpr, FEATURES: tl.constexpr, C: tl.constexpr, GROUP: tl.constexpr,
@@ -200,12 +201,15 @@ def plan(rows: int, positions: int, channels: int, processors: int) -> Plan:
     """The division that keeps the busiest processor for the shortest time, by a rough reckoning.
 
     Padded columns count; loads of weights take about as long as the rest does for a tile and a
-    half; and with n programs at once on a processor, it idles for 1 / (n + 1) of the time.
+    half; and with n programs at once on a processor, it idles for 1 / (n + 1) of the time. A
+    program's rows are a power of 2, for each number is compiled anew, and no more than 2048 columns
+    if they are several, so that their states stay in the caches.
     """
     best = (float("inf"), Plan(1, 1, 1, 1))
     for tiles in range(1, max(1, min(4, 32 // channels)) + 1):  # 2 channels * tiles sums a thread
         fit = max(1, 7 - tiles * channels // 8)  # programs, for their registers
-        for group in range(1, min(rows, 64) + 1):
+        most = max(1, min(rows, 64, 2048 // positions))
+        for group in (2**power for power in range(most.bit_length())):
             pitch = triton.cdiv(group * positions, tiles * WIDE.value) * tiles * WIDE.value
             groups = triton.cdiv(rows, group)
             share = triton.cdiv(groups, processors)
@@ -234,8 +238,9 @@ def launch(
         result: (rows, P), to be filled. Like all others it is contiguous.
     """
     (rows, positions), channels = x.shape, entry.shape[1]
-    _kernel[(how.programs,)](
-        x, known, *weights, entry, dilations, scratch, result, rows, len(dilations), positions,
-        known.shape[1], channels, how.group, how.pitch, how.tiles, num_warps=WIDE.value // 32,
-        num_stages=1, enable_fp_fusion=True, maxnreg=how.registers(channels),
-    )  # fmt: skip
+    with torch.cuda.device_of(x):  # Triton launches on the current device
+        _kernel[(how.programs,)](
+            x, known, *weights, entry, dilations, scratch, result, rows, len(dilations), positions,
+            known.shape[1], channels, how.group, how.pitch, how.tiles, num_warps=WIDE.value // 32,
+            num_stages=1, enable_fp_fusion=True, maxnreg=how.registers(channels),
+        )  # fmt: skip

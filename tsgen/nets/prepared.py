@@ -7,12 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tsgen.nets.fused import Fused, fused
+from tsgen.nets.fused import Entry, fused
 from tsgen.nets.stack import SLOPE, Weights, Workspace, pieces
 from tsgen.nets.threads import side_by_side
 
-Entry = tuple[Tensor, Tensor]
-"""Weight and bias of the first layer."""
 Part = tuple[slice, Tensor, Workspace]
 """Rows, what the blocks see of their conditioning, and where they are worked through."""
 
@@ -37,10 +35,7 @@ class Prepared:
         self.blocks = weights._replace(entering=entering).blocks()
         self.fixed, self.column = (w[:, :, weights.one] for w in (weights.entering, entering))
         self.shares: list[list[Part]] = []
-        self.fused: Fused | None = None
-        self.fused = fused(self, weights, entries[0], self.known)
-        if self.fused is not None:
-            self.shares.clear()  # what the comparison needed
+        self.fused = fused(weights, entries[0], self.known)
 
     @torch.no_grad()
     def take(self, conditioning: Iterable[Tensor]) -> None:
