@@ -14,6 +14,7 @@ _LAZY = {
     "TFDPMEstimator": "tsgen.estimators",
     "TempFlowEstimator": "tsgen.estimators",
     "TimeGradEstimator": "tsgen.estimators",
+    "allow": "tsgen.storage",
     "load": "tsgen.saving",
 }
 

@@ -10,8 +10,9 @@ import functools
 import inspect
 import numbers
 import random
+import weakref
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, TypeVar, dataclass_transform
 
@@ -21,6 +22,8 @@ from gluonts.core.component import equals, validated
 from gluonts.pydantic import BaseModel, ValidationError, root_validator
 
 T = TypeVar("T")
+components: MutableMapping[str, type["Component"]] = weakref.WeakValueDictionary()
+"""Every class of parts that was defined in this process, by its whole name."""
 _SCALARS = {int: numbers.Integral, float: numbers.Real, bool: bool, str: str}
 
 
@@ -117,8 +120,9 @@ class Component:
     __init_args__: dict[str, Any]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Validate the constructor a subclass defines."""
+        """Validate the constructor a subclass defines, and note the class by its name."""
         super().__init_subclass__(**kwargs)
+        components[f"{cls.__module__}.{cls.__qualname__}"] = cls
         if "__init__" in cls.__dict__ and not hasattr(cls.__init__, "Model"):
             _validate(cls)
 
@@ -216,6 +220,11 @@ def usable_device(name: str) -> torch.device:
                 f"device={name!r}: torch can use {count} GPUs on this machine; device='auto' takes "
                 "one where there is one"
             )
+    elif device.type != "cpu":
+        try:
+            torch.zeros(1, device=device).item()
+        except (RuntimeError, NotImplementedError, AssertionError):
+            raise ValueError(f"device={name!r}: torch cannot use it on this machine") from None
     return device
 
 

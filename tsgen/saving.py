@@ -1,12 +1,13 @@
 """Loading whatever was saved: trained models, baselines, peers, calibrated predictors."""
 
-import importlib
 import inspect
 import json
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from gluonts.model.predictor import Predictor
+
+from tsgen.storage import PREDICTOR_FILES, FolderError, damage_told, resolve
 
 _OURS = "tsgen."
 
@@ -38,21 +39,18 @@ def load(path: str | Path, device: str | None = None) -> Predictor:
         ValueError: if the folder holds no predictor of this library, or one of another format.
     """
     path = Path(path)
-    try:
-        kind = str(json.loads((path / "gluonts-config.json").read_text())["type"])
-    except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(
-            f"{str(path)!r} holds no model saved by tsgen (gluonts-config.json is missing)"
-        ) from None
-    except (json.JSONDecodeError, KeyError, TypeError):
-        raise ValueError(
-            f"{str(path)!r} holds no model saved by tsgen (gluonts-config.json is damaged)"
-        ) from None
-    module, _, name = kind.rpartition(".")
-    predictor: type[Predictor] | None = None
-    if module.startswith(_OURS):
-        with suppress(ModuleNotFoundError):
-            predictor = getattr(importlib.import_module(module), name, None)
-    if predictor is None:
-        raise ValueError(f"{str(path)!r} holds a {kind}, which is none of tsgen's predictors")
-    return predictor.deserialize(path, **({"device": device} if is_placed(predictor) else {}))
+    config = path / PREDICTOR_FILES[0]
+    if not config.is_file():
+        raise ValueError(f"{str(path)!r} holds no model saved by tsgen ({config.name} is missing)")
+    with damage_told(path):
+        try:
+            kind = json.loads(config.read_text())["type"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise FolderError(
+                f"{str(path)!r} holds no model saved by tsgen ({config.name} is damaged)"
+            ) from None
+        part = resolve(kind)
+        predictor: Any = part  # whose own deserialize may take a device
+        if not (isinstance(part, type) and issubclass(part, Predictor)):
+            raise FolderError(f"{str(path)!r} holds a {kind}, which is none of tsgen's predictors")
+        return predictor.deserialize(path, **({"device": device} if is_placed(predictor) else {}))

@@ -95,7 +95,7 @@ def test_a_saved_model_holds_no_pickled_code(timegrad, tmp_path):
     files = sorted(p.name for p in (tmp_path / "deep" / "model").iterdir())
     assert files == [
         "gluonts-config.json",
-        "prediction-net-state.pt",
+        "manifest.json",
         "predictor.json",
         "tsgen.json",
     ]

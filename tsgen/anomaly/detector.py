@@ -1,6 +1,5 @@
 """The face of every detector."""
 
-import json
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,15 +8,14 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
-from gluonts.core.serde import decode, encode
 from scipy.special import ndtri
 
-from tsgen._version import __version__
 from tsgen.anomaly.events import AlarmPolicy, Event, find_events, flags
+from tsgen.anomaly.files import read_detector, write_detector
 from tsgen.anomaly.log import Data, Log, read_runs
 from tsgen.anomaly.readout import Readout, share
 from tsgen.anomaly.runs import Run, RunReader
-from tsgen.anomaly.stream import STREAM, Alarm, Stream
+from tsgen.anomaly.stream import Alarm, Stream
 from tsgen.anomaly.thresholds import Calibration, QuantileThreshold, Threshold, calibrate
 
 
@@ -312,19 +310,11 @@ class Detector(RunReader):
     def save(self, path: str | Path) -> None:
         """Write the detector and the state of its stream into a folder: JSON and arrays."""
         self._require_fit()
-        path = Path(path)
-        path.mkdir(parents=True, exist_ok=True)
-        about = {
-            "tsgen": __version__, "detector": encode(self), "names": list(self.names_),
-            "period": self.period_, "threshold": self.threshold_,
-        }  # fmt: skip
-        arrays = {name: getattr(self, name) for name in ("center_", "scale_", "moments_")}
-        arrays |= {name: np.asarray(getattr(self, name)) for name in self.learned}
-        if self.calibration_ is not None:
-            about["calibration"] = self.calibration_.state_dict()
-        np.savez(path / "arrays.npz", **arrays)
-        (path / "detector.json").write_text(json.dumps(about, indent=1))
-        self.stream_.save(path / STREAM)
+        write_detector(self, Path(path))
+
+    def _write_more(self, path: Path) -> tuple[str, ...]:
+        """Write what is neither an option nor an array, and return the names of its files."""
+        return ()
 
     @staticmethod
     def load(path: str | Path, device: str | None = None) -> "Detector":
@@ -334,29 +324,22 @@ class Detector(RunReader):
             path: the folder.
             device: where a network scores from now on; by default where it was trained, if that is
                 there.
+
+        Raises:
+            ValueError: in one line, if the folder holds no detector, is damaged, or names what is
+                no part of this library.
         """
-        path = Path(path)
-        try:
-            about = json.loads((path / "detector.json").read_text())
-        except FileNotFoundError:
-            raise ValueError(
-                f"{str(path)!r} holds no detector (detector.json is missing)"
-            ) from None
-        detector: Detector = decode(about["detector"])
-        with np.load(path / "arrays.npz", allow_pickle=False) as arrays:
-            for name in ("center_", "scale_", "moments_", *detector.learned):
-                setattr(detector, name, arrays[name])
-        detector.names_, detector.period_ = tuple(about["names"]), about["period"]
-        detector.threshold_ = about["threshold"]
-        kept = about.get("calibration")
-        detector.calibration_ = None if kept is None else Calibration.from_state_dict(kept)
-        detector._restore(path, device)
-        detector.reset()
-        detector.stream_.load(path / STREAM)
-        return detector
+        return read_detector(Path(path), Detector, device)
 
     def _restore(self, path: Path, device: str | None) -> None:
         """Rebuild what is not an array; called by :meth:`load` once the arrays are there."""
+
+    def _check_learned(self) -> None:
+        """Raise ``ValueError`` if what was loaded cannot score a row."""
+        shape = (self.memory + 1, len(self.names_))
+        errors = self._errors(np.zeros(shape), np.ones(shape, dtype=bool))
+        if errors.shape != (1, shape[1]):
+            raise ValueError(f"its errors of a row are {errors.shape}, for {shape[1]} channels")
 
     # --- inside -------------------------------------------------------------------------------
 

@@ -141,7 +141,15 @@ class AlarmState:
         return {k: None if k in _HIGHEST and np.isinf(v) else v for k, v in kept.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Go on from a state.
+
+        Raises:
+            ValueError: for one that has other values.
+        """
+        numbers = [value for k, value in state.items() if k != "above"] + state.get("above", [])
+        plain = all(value is None or isinstance(value, int | float) for value in numbers)
+        if state.keys() != self.state_dict().keys() or not plain:
+            raise ValueError(f"the state of its alarm has {sorted(state)}")
         for name, value in state.items():
             setattr(self, name, -np.inf if name in _HIGHEST and value is None else value)
 

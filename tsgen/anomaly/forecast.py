@@ -17,6 +17,7 @@ from tsgen.core import seeded
 from tsgen.forecasting.estimator import GenerativeEstimator
 from tsgen.forecasting.predictor import GenerativePredictor
 from tsgen.models import GenerativeModel
+from tsgen.storage import MANIFEST
 
 _PIECES = 10
 _ROWS, _PATHS = 256, 100  # of which samples are drawn at a time, and how many
@@ -238,10 +239,24 @@ class ForecastDetector(Detector):
                 x, cond, mask = x[:, -1], cond[:, -1], mask[:, -1]
         return x, cond, mask
 
-    def save(self, path: str | Path) -> None:
-        """Write the detector into a folder; see :class:`Detector`."""
-        super().save(path)
-        self.predictor_.serialize(Path(path) / "model")
+    def _write_more(self, path: Path) -> tuple[str, ...]:
+        self.predictor_.serialize(path / "model")
+        return (f"model/{MANIFEST}",)
 
     def _restore(self, path: Path, device: str | None) -> None:
         self.predictor_ = GenerativePredictor.deserialize(path / "model", device)
+
+    def _check_learned(self) -> None:
+        channels, indices = len(self.names_), self.actuators_
+        if indices.ndim != 1 or not np.isin(indices, np.arange(channels)).all():
+            raise ValueError(f"its actuators are the channels {indices} of {channels}")
+        events, shape = self.model_.event_shape, self.predictor_.shape
+        if events[-1] != len(self.predicted_):
+            raise ValueError(
+                f"its model has events {tuple(events)}, for {len(self.predicted_)} channels"
+            )
+        if shape.past_length + shape.prediction_length - 1 != self.memory:
+            raise ValueError(
+                f"its model sees {shape.past_length} rows and scores {shape.prediction_length}, "
+                f"the detector gives it {self.memory} rows before each"
+            )

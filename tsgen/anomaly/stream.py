@@ -13,12 +13,14 @@ import pandas as pd
 from tsgen.anomaly.events import AlarmState
 from tsgen.anomaly.log import missing_rows, settled
 from tsgen.anomaly.readout import share
+from tsgen.storage import load_arrays, load_old_arrays, save_arrays
 
 if TYPE_CHECKING:
     from tsgen.anomaly.detector import Detector
 
-STREAM = "stream.npz"
+STREAM = "stream.safetensors"
 """File of a saved detector that holds its stream."""
+_OLD_STREAM = "stream.npz"
 
 _KEPT = ("values", "observed", "recorded", "errors", "last", "sums", "counts")
 
@@ -56,7 +58,8 @@ class Stream:
         self.values = np.zeros((detector.memory, channels))
         self.observed = np.zeros((detector.memory, channels), dtype=bool)
         self.recorded = np.zeros(detector.memory + 1, dtype=bool)
-        self.errors = np.full((detector.readout.memory, channels), np.nan)
+        # no memory before the first row: the shape may be a damaged folder's
+        self.errors = np.broadcast_to(np.nan, (detector.readout.memory, channels))
         self.last = np.zeros(channels)
         self.sums, self.counts = np.zeros(channels), np.zeros(channels)
         self.alarm = AlarmState(detector.threshold_, detector.policy)
@@ -147,7 +150,7 @@ class Stream:
             raise ValueError(f"column {names[int(np.argmax(np.isinf(values)))]!r} is infinite")
         return values
 
-    def save(self, path: Path) -> None:
+    def save(self, folder: Path) -> None:
         """Write what goes on after :meth:`load`; an older file is replaced as a whole."""
         start = self.start
         plain = {
@@ -155,19 +158,31 @@ class Stream:
             "start": start.isoformat() if isinstance(start, pd.Timestamp) else start,
             "rows": self.rows, "late": self.late, "alarm": self.alarm.state_dict(),
         }  # fmt: skip
-        part = path.with_name(path.name + ".part")
-        with part.open("wb") as file:
-            np.savez(file, plain=json.dumps(plain), **{name: getattr(self, name) for name in _KEPT})
-        os.replace(part, path)
+        part = folder / f"{STREAM}.part"
+        save_arrays(part, {name: getattr(self, name) for name in _KEPT}, plain)
+        os.replace(part, folder / STREAM)
 
-    def load(self, path: Path) -> None:
-        """Go on from what was saved."""
-        with np.load(path, allow_pickle=False) as arrays:
-            plain = json.loads(str(arrays["plain"]))
-            for name in _KEPT:
-                setattr(self, name, arrays[name])
+    def load(self, folder: Path) -> None:
+        """Go on from what was saved, also by an earlier version.
+
+        Raises:
+            ValueError: for a state that is damaged or another detector's.
+        """
+        if (folder / STREAM).exists() or not (folder / _OLD_STREAM).exists():
+            arrays, plain = load_arrays(folder / STREAM)
+        else:
+            arrays = load_old_arrays(folder / _OLD_STREAM)
+            plain = json.loads(str(arrays.pop("plain")))
+        for name in _KEPT:
+            array, own = arrays[name], getattr(self, name)
+            if array.shape != own.shape or array.dtype != own.dtype:
+                raise ValueError(
+                    f"{STREAM}: {name} is {array.dtype} {array.shape}, this detector's is "
+                    f"{own.dtype} {own.shape}"
+                )
+            setattr(self, name, array)
         self.time = None if plain["time"] is None else pd.Timestamp(plain["time"])
         start = plain["start"]
         self.start = pd.Timestamp(start) if isinstance(start, str) else start
-        self.rows, self.late = plain["rows"], plain["late"]
+        self.rows, self.late = int(plain["rows"]), int(plain["late"])
         self.alarm.load_state_dict(plain["alarm"])

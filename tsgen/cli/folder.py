@@ -78,9 +78,12 @@ def save_model(predictor: "Predictor", summary: "Summary", folder: Path) -> set[
     part.mkdir(parents=True)
     from gluonts.core.serde import dump_json
 
+    from tsgen.storage import extend_manifest
+
     predictor.serialize(part)
     (part / TABLE).write_text(dump_json(summary.layout))
     (part / SEEN).write_text(json.dumps({"end": summary.end.isoformat()}))
+    extend_manifest(part, (TABLE, SEEN))
     names = {path.name for path in part.iterdir()}
     for name in names:
         remove(folder / name)
@@ -133,28 +136,22 @@ def open_model(folder: Path, device: str | None) -> tuple[Any, "TableLayout"]:
         ValueError: if the folder holds no model, a damaged one, or does not say how its table is
             read, or if the model cannot run on the device.
     """
-    from gluonts.core.serde import load_json
-
     from tsgen.data.layout import TableLayout
     from tsgen.saving import is_placed, load
+    from tsgen.storage import damage_told, decode, read_json
 
     check_device(device)
-    try:
-        predictor = load(folder, device)
-    except (json.JSONDecodeError, KeyError, TypeError, EOFError, RuntimeError) as error:
-        raise ValueError(f"{folder}: the model is damaged ({_brief(error)})") from None
+    predictor = load(folder, device)
     placed = is_placed(getattr(predictor, "base", predictor))
     if device not in (None, "auto", "cpu") and not placed:
         raise ValueError(f"--device {device}: a baseline runs on the CPU only, expected cpu")
     path = folder / TABLE
     if not path.exists():
         raise ValueError(f"{folder}: {TABLE} is missing; models made by `tsgen train` have it")
-    try:
-        layout = load_json(path.read_text())
-    except Exception as error:
-        raise ValueError(f"{path}: the file is damaged ({_brief(error)})") from None
-    if not isinstance(layout, TableLayout):
-        raise ValueError(f"{path}: the file is damaged (it describes no table)")
+    with damage_told(path, "file"):
+        layout = decode(read_json(path))
+        if not isinstance(layout, TableLayout):
+            raise ValueError("it describes no table")
     return predictor, layout
 
 
@@ -163,7 +160,10 @@ def seen_before(folder: Path, test: "list[Entry]", horizon: int) -> str:
     path = folder / SEEN
     if not path.exists():
         return ""
-    end = datetime.fromisoformat(json.loads(path.read_text())["end"])
+    from tsgen.storage import damage_told, read_json
+
+    with damage_told(path, "file"):
+        end = datetime.fromisoformat(read_json(path)["end"])
     starts = [entry["start"] + entry["target"].shape[-1] - horizon for entry in test]
     early = sum(start.start_time <= end for start in starts)
     if not early:
@@ -172,11 +172,6 @@ def seen_before(folder: Path, test: "list[Entry]", horizon: int) -> str:
         f"{early} of {len(test)} windows begin before {end}, where the table ended that the model "
         "was trained, calibrated and tested on: it may know them"
     )
-
-
-def _brief(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:200]}"
 
 
 def _calibrated(

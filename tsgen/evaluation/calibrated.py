@@ -1,6 +1,5 @@
 """Predictors whose sample paths are recalibrated, see :mod:`tsgen.evaluation.conformal`."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,21 @@ from tsgen.evaluation.conformal import (
     recalibrate,
 )
 from tsgen.saving import check_loadable, load
+from tsgen.storage import (
+    MANIFEST,
+    PREDICTOR_FILES,
+    FolderError,
+    SavedFolder,
+    damage_told,
+    load_arrays,
+    load_old_arrays,
+    read_json,
+    save_arrays,
+    write_manifest,
+)
 
 FORMAT = 1
+_CALIBRATION = "calibration.safetensors"
 
 
 class CalibratedForecast(SampleForecast):
@@ -157,25 +169,36 @@ class CalibratedPredictor(Predictor):
         super().serialize(path)
         calibration = self.calibration
         about = {"format": FORMAT, "levels": calibration.levels, "windows": calibration.windows}
-        (path / "calibration.json").write_text(json.dumps(about))
-        np.savez(path / "calibration.npz", factors=calibration.factors, joint=calibration.joint)
-        (path / "base").mkdir(exist_ok=True)
+        arrays = {"factors": calibration.factors, "joint": calibration.joint}
+        save_arrays(path / _CALIBRATION, arrays, about)
         self.base.serialize(path / "base")
+        write_manifest(path, (PREDICTOR_FILES[0], _CALIBRATION, f"base/{MANIFEST}"))
 
     @classmethod
     def deserialize(cls, path: Path, device: str | None = None) -> "CalibratedPredictor":
-        """Read what :meth:`serialize` wrote, see :func:`tsgen.load`."""
+        """Read what :meth:`serialize` wrote, see :func:`tsgen.load`.
+
+        Raises:
+            ValueError: in one line, if the folder holds no calibrated model or a damaged one.
+        """
         path = Path(path)
-        about = json.loads((path / "calibration.json").read_text())
-        if about["format"] != FORMAT:
-            raise ValueError(
-                f"{str(path)!r} holds a calibration of format {about['format']}, expected {FORMAT}"
-            )
-        with np.load(path / "calibration.npz", allow_pickle=False) as arrays:
+        with damage_told(path):
+            if SavedFolder(path, PREDICTOR_FILES[0]).is_older:
+                about = read_json(path / "calibration.json")
+                arrays = load_old_arrays(path / "calibration.npz")
+            else:
+                arrays, about = load_arrays(path / _CALIBRATION)
+            if about["format"] != FORMAT:
+                raise FolderError(
+                    f"{str(path)!r} holds a calibration of format {about['format']}, expected "
+                    f"{FORMAT}"
+                )
             calibration = Calibration(
                 tuple(about["levels"]), arrays["factors"], arrays["joint"], about["windows"]
             )
-        return cls(load(path / "base", device), calibration)
+            base = load(path / "base", device)
+            _check_calibration(calibration, base.prediction_length)
+            return cls(base, calibration)
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -228,6 +251,18 @@ def calibrate(
         )
     result = backtest(predictor, dataset, windows, num_samples=num_samples, seed=seed)
     return CalibratedPredictor(predictor, measure(result.samples, result.truth, levels))
+
+
+def _check_calibration(calibration: Calibration, horizon: int) -> None:
+    """Raise ``ValueError`` for a calibration that none of :func:`calibrate` can be."""
+    levels, factors, joint, windows = calibration
+    ordered = all(low < high for low, high in zip((0.0, *levels), (*levels, 1.0), strict=True))
+    if not levels or not ordered or not isinstance(windows, int):
+        raise ValueError(f"its calibration has levels {levels} of {windows!r} windows")
+    if factors.ndim != 3 or factors.shape[:2] != (len(levels), horizon):
+        raise ValueError(f"its calibration has factors {factors.shape}, a horizon of {horizon}")
+    if joint.shape != (len(levels),) or not ((factors >= 0).all() and (joint >= 0).all()):
+        raise ValueError("its calibration has factors that are no numbers from 0")
 
 
 def _own_number(forecast: Forecast) -> int:

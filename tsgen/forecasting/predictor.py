@@ -9,11 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from gluonts.core.serde import decode
 from gluonts.dataset import Dataset
 from gluonts.itertools import batcher
 from gluonts.model.forecast import SampleForecast
-from gluonts.model.predictor import RepresentablePredictor
 from gluonts.transform import Transformation
 
 from tsgen._version import __version__
@@ -32,13 +30,24 @@ from tsgen.forecasting.windows import (
 )
 from tsgen.models import GenerativeModel
 from tsgen.nets.threads import rows_divided
+from tsgen.storage import (
+    PREDICTOR_JSON,
+    FolderError,
+    SavedFolder,
+    SavedPredictor,
+    damage_told,
+    load_weights,
+    save_weights,
+)
 
-FORMAT = 3
-"""Version of the layout of a saved model; raised whenever old folders can no longer be read."""
-_WEIGHTS = "prediction-net-state.pt"
+FORMAT = 4
+"""Version of the layout of a saved model; raised whenever it changes."""
+_OLD_FORMAT = 3
+"""The version without manifest, which can still be read."""
+_ABOUT, _WEIGHTS, _OLD_WEIGHTS = "tsgen.json", "weights.safetensors", "prediction-net-state.pt"
 
 
-class GenerativePredictor(Component, RepresentablePredictor):
+class GenerativePredictor(Component, SavedPredictor):
     """Draws sample paths for every series of a data set.
 
     It has the interface of GluonTS' ``PyTorchPredictor`` but needs nothing of what trains: reading
@@ -65,6 +74,9 @@ class GenerativePredictor(Component, RepresentablePredictor):
         device: str = "auto",
     ) -> None:
         super().__init__(shape.prediction_length)
+        for name, value in (("batch_size", batch_size), ("num_samples", num_samples)):
+            if value < 1:
+                raise ValueError(f"GenerativePredictor: {name}={value} must be at least 1")
         self.device = parse_device(device)
         self.prediction_net = prediction_net.to(self.device)
         self.input_transform = transformation + create_splitter(shape)
@@ -319,14 +331,11 @@ class GenerativePredictor(Component, RepresentablePredictor):
                 part.use_sampler(sampler)
         return changed
 
-    def serialize(self, path: Path) -> None:
-        """Write the model into a folder: JSON and weights, no pickled code."""
-        path = Path(path)
-        path.mkdir(parents=True, exist_ok=True)
-        super().serialize(path)
-        torch.save(self.prediction_net.state_dict(), path / _WEIGHTS)
+    def _write_more(self, path: Path) -> tuple[str, ...]:
+        save_weights(path / _WEIGHTS, self.prediction_net)
         about = {"tsgen": __version__, "format": FORMAT, "history": self.history}
-        (path / "tsgen.json").write_text(json.dumps(about, indent=1))
+        (path / _ABOUT).write_text(json.dumps(about, indent=1))
+        return _WEIGHTS, _ABOUT
 
     @classmethod
     def deserialize(
@@ -335,36 +344,51 @@ class GenerativePredictor(Component, RepresentablePredictor):
         """Read a model from a folder, onto any device.
 
         Raises:
-            ValueError: if the folder is not a saved model or is of another format.
+            ValueError: in one line, if the folder is not a saved model, is of another format, is
+                damaged, or names what is no part of this library.
         """
         path = Path(path)
-        try:
-            about = json.loads((path / "tsgen.json").read_text())
-        except FileNotFoundError:
-            raise ValueError(
-                f"{str(path)!r} holds no model saved by tsgen (tsgen.json is missing)"
-            ) from None
-        if about["format"] != FORMAT:
-            raise ValueError(
-                f"{str(path)!r} was saved by tsgen {about['tsgen']} in format {about['format']}; "
-                f"this is tsgen {__version__}, which reads format {FORMAT}"
-            )
-        described = json.loads((path / "predictor.json").read_text())
-        trained_on = described["kwargs"]["device"]
         if device is not None:
-            described["kwargs"]["device"] = str(usable_device(device))
-        elif not _is_usable(trained_on):
-            described["kwargs"]["device"] = "auto"
-        predictor = decode(described)
-        weights = torch.load(path / _WEIGHTS, map_location=predictor.device, weights_only=True)
-        predictor.prediction_net.load_state_dict(weights)
-        predictor.history = about["history"]
-        return predictor
+            usable_device(device)
+        with damage_told(path):
+            folder = SavedFolder(path, _ABOUT)
+            about = folder.json(_ABOUT)
+            if about["format"] not in (FORMAT, _OLD_FORMAT):
+                raise FolderError(
+                    f"{str(path)!r} was saved by tsgen {about['tsgen']} in format "
+                    f"{about['format']}; this is tsgen {__version__}, which reads format {FORMAT}"
+                )
+            if folder.is_older and about["format"] == FORMAT:
+                raise ValueError("its manifest is missing")
+            described = folder.json(PREDICTOR_JSON)
+            options = described["kwargs"]
+            place = device or (options["device"] if _is_usable(options["device"]) else "auto")
+            options["device"] = "cpu"
+            weights = _OLD_WEIGHTS if folder.is_older else _WEIGHTS
+            predictor = folder.build(described, cls, weights)
+            predictor.history = _checked_history(about["history"])
+            load_weights(path / weights, predictor.prediction_net)
+        predictor.__init_args__["device"] = place
+        return predictor.to(parse_device(place))
 
 
-def _is_usable(device: str) -> bool:
+def _checked_history(history: Any) -> list[dict[str, float]]:
+    """What each epoch measured, as it was written.
+
+    Raises:
+        ValueError: if it is anything else than numbers by name.
+    """
+    if not isinstance(history, list) or not all(
+        isinstance(epoch, dict) and all(isinstance(value, int | float) for value in epoch.values())
+        for epoch in history
+    ):
+        raise ValueError("the history of its training is no list of numbers by name")
+    return history
+
+
+def _is_usable(device: Any) -> bool:
     try:
         usable_device(device)
-    except ValueError:
+    except (ValueError, TypeError):
         return False
-    return True
+    return isinstance(device, str)

@@ -9,6 +9,8 @@ from sklearn.ensemble import IsolationForest
 from tsgen.anomaly.detector import Detector
 from tsgen.anomaly.runs import Run
 
+_MOST_TREES = 1000  # a saved forest is grown again when it is loaded
+
 
 class MahalanobisDetector(Detector):
     r"""The squared Mahalanobis distance :math:`(x - \mu)^T \Sigma^{-1} (x - \mu) / C`.
@@ -64,8 +66,10 @@ class IsolationForestDetector(Detector):
 
     def __post_init__(self) -> None:
         """Check the number of trees."""
-        if self.trees < 1:
-            raise ValueError(f"IsolationForestDetector: trees={self.trees} must be at least 1")
+        if not 1 <= self.trees <= _MOST_TREES:
+            raise ValueError(
+                f"IsolationForestDetector: trees={self.trees} must lie in 1 to {_MOST_TREES}"
+            )
 
     @property
     def memory(self) -> int:

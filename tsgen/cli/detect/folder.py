@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 from tsgen.cli.checks import check_device
 from tsgen.cli.folder import remove
@@ -94,12 +93,15 @@ def save_detector(
     detector: "Detector", reference: "Detector", reading: Reading, folder: Path
 ) -> None:
     """Write a detector, the one to compare it with, and how their log is read; all or nothing."""
+    from tsgen.storage import MANIFEST, extend_manifest
+
     part = folder / "model.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     detector.save(part)
     reference.save(part / REFERENCE)
     (part / LOG).write_text(json.dumps(asdict(reading), indent=1))
+    extend_manifest(part, (LOG, f"{REFERENCE}/{MANIFEST}"))
     for path in sorted(part.iterdir(), key=lambda path: path.name == MODEL):
         remove(folder / path.name)
         os.replace(path, folder / path.name)
@@ -113,19 +115,19 @@ def open_detector(folder: Path, device: str | None = None) -> "tuple[Detector, R
         ValueError: if the folder holds none, or a damaged one.
     """
     from tsgen.anomaly import Detector
+    from tsgen.storage import damage_told, read_json
 
     if not (folder / MODEL).exists():
         raise ValueError(f"{folder} holds no detector ({MODEL} is missing)")
     if not (folder / LOG).exists():
         raise ValueError(f"{folder}: {LOG} is missing; models made by `tsgen detect train` have it")
     check_device(device)
-    try:
-        detector = Detector.load(folder, device)
-        told = json.loads((folder / LOG).read_text())
+    detector = Detector.load(folder, device)
+    with damage_told(folder / LOG, "file"):
+        told = read_json(folder / LOG)
         lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
-        return detector, Reading(**told | lists)
-    except (ValueError, KeyError, TypeError, EOFError, FileNotFoundError, BadZipFile) as error:
-        raise ValueError(f"{folder}: the detector is damaged ({error})") from None
+        reading = Reading(**told | lists)
+    return detector, reading
 
 
 def words(text: str | None) -> tuple[str, ...]:

@@ -120,9 +120,7 @@ class Watch:
 
     def save(self) -> None:
         """Keep the state of the stream."""
-        from tsgen.anomaly.stream import STREAM
-
-        self.detector.stream_.save(self.folder / STREAM)
+        self.detector.stream_.save(self.folder)
 
     def _whole(self, rows: "pd.DataFrame") -> "pd.DataFrame":
         """Rows of the detector's spacing; what may still grow waits for more."""

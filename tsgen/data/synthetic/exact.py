@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from gluonts.dataset import Dataset
 from gluonts.model.forecast import SampleForecast
-from gluonts.model.predictor import RepresentablePredictor
 
 from tsgen.core import Component, seeded
 from tsgen.data.synthetic.base import Entry, KnownLaw
+from tsgen.storage import SavedPredictor
 
 
-class ExactPredictor(Component, RepresentablePredictor):
+class ExactPredictor(Component, SavedPredictor):
     """Draws the future of every series from the exact law given its target.
 
     No forecast has a lower expected proper score on data of the law. Targets must be whole series

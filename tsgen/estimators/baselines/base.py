@@ -14,10 +14,10 @@ import pandas as pd
 from gluonts.dataset import Dataset
 from gluonts.model.estimator import Estimator
 from gluonts.model.forecast import SampleForecast
-from gluonts.model.predictor import RepresentablePredictor
 
 from tsgen.core import Component, Options, seeded
 from tsgen.forecasting.spec import read_entry
+from tsgen.storage import SavedPredictor
 
 
 class FitWarning(UserWarning):
@@ -80,7 +80,7 @@ class Baseline(Options, Estimator):
         """
 
 
-class BaselinePredictor(Component, RepresentablePredictor):
+class BaselinePredictor(Component, SavedPredictor):
     """Predictor of a :class:`Baseline`."""
 
     def __init__(self, baseline: Baseline) -> None:

@@ -10,12 +10,24 @@ from typing import Any
 import numpy as np
 from gluonts.dataset import Dataset
 from gluonts.model.forecast import SampleForecast
-from gluonts.model.predictor import Predictor
+from gluonts.model.predictor import Predictor, RepresentablePredictor
 
 from tsgen.core import seeded_everywhere, usable_device
 from tsgen.data.paths import paths_of
+from tsgen.estimators.peers.foreign import peer_parts
 from tsgen.estimators.peers.parts import Entry, quiet, split_channels
 from tsgen.forecasting.spec import check_covariate_length, read_entry
+from tsgen.storage import (
+    PREDICTOR_FILES,
+    PREDICTOR_JSON,
+    SavedFolder,
+    damage_told,
+    load_weights,
+    save_weights,
+    write_manifest,
+)
+
+_ABOUT, _WEIGHTS, _OLD_WEIGHTS = "peer.json", "weights.safetensors", "prediction-net-state.pt"
 
 
 class PeerPredictor(Predictor):
@@ -38,6 +50,9 @@ class PeerPredictor(Predictor):
         num_samples: int = 100,
     ) -> None:
         super().__init__(predictor.prediction_length)
+        for name, value in (("num_channels", num_channels), ("num_samples", num_samples)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"PeerPredictor: {name}={value!r} must be at least 1")
         self.predictor = predictor
         self.num_channels, self.one_dimensional = num_channels, one_dimensional
         self.channelwise, self.num_samples = channelwise, num_samples
@@ -98,19 +113,38 @@ class PeerPredictor(Predictor):
 
     def serialize(self, path: Path) -> None:
         """Write the predictor into a folder, GluonTS' own into a folder inside."""
-        path = Path(path)
-        path.mkdir(parents=True, exist_ok=True)
+        path, inner = Path(path), Path(path) / "model"
+        inner.mkdir(parents=True, exist_ok=True)
         super().serialize(path)
-        about = ("num_channels", "one_dimensional", "channelwise", "num_samples")
-        (path / "peer.json").write_text(json.dumps({name: getattr(self, name) for name in about}))
-        (path / "model").mkdir(exist_ok=True)
-        self.predictor.serialize(path / "model")
+        options = ("num_channels", "one_dimensional", "channelwise", "num_samples")
+        (path / _ABOUT).write_text(json.dumps({name: getattr(self, name) for name in options}))
+        RepresentablePredictor.serialize(self.predictor, inner)  # without GluonTS' way of weights
+        names = [PREDICTOR_FILES[0], _ABOUT, *(f"model/{name}" for name in PREDICTOR_FILES)]
+        if hasattr(self.predictor, "prediction_net"):
+            save_weights(inner / _WEIGHTS, self.predictor.prediction_net)
+            names.append(f"model/{_WEIGHTS}")
+        write_manifest(path, names)
 
     @classmethod
     def deserialize(cls, path: Path, device: str | None = None, **kwargs: Any) -> "PeerPredictor":
-        """Read a predictor from a folder, onto any device."""
+        """Read a predictor from a folder, onto any device.
+
+        Raises:
+            ValueError: in one line, if the folder holds no peer, is damaged, or names what is no
+                part of a forecaster of GluonTS.
+        """
         path = Path(path)
-        where = {} if device is None else {"device": usable_device(device)}
-        with seeded_everywhere(0), quiet():  # networks draw initial weights before they are loaded
-            predictor = Predictor.deserialize(path / "model", **where)
-        return cls(predictor, **json.loads((path / "peer.json").read_text()))
+        place = None if device is None else usable_device(device)
+        with damage_told(path):
+            folder = SavedFolder(path, _ABOUT)
+            options = folder.json(_ABOUT)
+            file = f"model/{_OLD_WEIGHTS if folder.is_older else _WEIGHTS}"
+            weights = file if (path / file).is_file() else None
+            described = folder.json(f"model/{PREDICTOR_JSON}")
+            with quiet():
+                predictor = folder.build(described, Predictor, weights, peer_parts())
+            if weights is not None:
+                load_weights(path / weights, predictor.prediction_net)
+            if place is not None and hasattr(predictor, "to"):
+                predictor.to(place)
+            return cls(predictor, **options)
