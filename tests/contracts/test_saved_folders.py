@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import math
 import os
 import resource
 import signal
@@ -212,9 +213,12 @@ def test_a_folder_with_any_other_value_loads_or_is_one_line(name, tmp_path):
 @pytest.mark.slow
 @every
 def test_every_place_of_every_file(name, tmp_path):
+    """Each with two of the attacks and two of the values, others at each place."""
     with little_memory():
         for replacements in (attacks(tmp_path / "marker"), VALUES):
-            try_all(name, tmp_path / "m", tmp_path / "marker", replacements, 1)
+            step = len(replacements) // 2
+            assert math.gcd(step, len(replacements)) == 1
+            try_all(name, tmp_path / "m", tmp_path / "marker", replacements, step)
 
 
 @every

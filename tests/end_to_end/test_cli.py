@@ -472,7 +472,7 @@ def test_a_model_that_cannot_be_calibrated_is_kept(tmp_path, capsys):
 
 def test_a_calibrated_model_is_in_its_folder_once(trained):
     assert {path.name for path in (trained / "model").iterdir()} == {
-        "base", "calibration.json", "calibration.npz", "gluonts-config.json", "report.html",
+        "base", "calibration.safetensors", "gluonts-config.json", "manifest.json", "report.html",
         "scores.csv", "seen.json", "table.json",
     }  # fmt: skip
 

@@ -190,7 +190,7 @@ def test_watching_ends_with_its_state_saved(folder, tmp_path):
         [*command, "--poll", "0.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
-    begun = (model / "stream.npz").stat().st_mtime
+    begun = (model / "stream.safetensors").stat().st_mtime
     with log.open("a") as file:
         for line in lines[100:400]:
             file.write(line)
@@ -201,7 +201,7 @@ def test_watching_ends_with_its_state_saved(folder, tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130 and "state is in" in errors
-    assert first["state"] == "raised" and (model / "stream.npz").stat().st_mtime > begun
+    assert first["state"] == "raised" and (model / "stream.safetensors").stat().st_mtime > begun
     assert Detector.load(model).stream_.time > pd.Timestamp(ATTACKS[0][0])
 
 
@@ -334,7 +334,9 @@ def test_prefixes_are_taken_off_everywhere(folder, tmp_path, capsys):
     assert raised and raised == [alarm["raised"] for alarm in json.loads(found)["alarms"]]
 
 
-@pytest.mark.parametrize("name", ["detector.json", "log.json", "arrays.npz", "stream.npz"])
+@pytest.mark.parametrize(
+    "name", ["detector.json", "log.json", "arrays.safetensors", "stream.safetensors"]
+)
 def test_damaged_detectors_are_named(folder, tmp_path, capsys, name):
     model = tmp_path / "model"
     subprocess.run(["cp", "-r", folder / "model", model], check=True)

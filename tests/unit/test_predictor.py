@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import tsgen
+from tests.support.folders import rehash
 from tsgen import GaussianEstimator, TempFlowEstimator, TimeGradEstimator, load
 from tsgen.diffusion import DDIM, DPMSolverPP, LinearSchedule
 
@@ -98,8 +100,10 @@ def test_a_saved_model_holds_no_pickled_code(timegrad, tmp_path):
         "manifest.json",
         "predictor.json",
         "tsgen.json",
+        "weights.safetensors",
     ]
-    torch.load(tmp_path / "deep" / "model" / "prediction-net-state.pt", weights_only=True)
+    weights = load_file(tmp_path / "deep" / "model" / "weights.safetensors")
+    assert weights.keys() == timegrad.prediction_net.state_dict().keys()
     from gluonts.model.predictor import Predictor
 
     assert (draw(Predictor.deserialize(tmp_path / "deep" / "model")) == draw(timegrad)).all()
@@ -112,6 +116,7 @@ def test_other_folders_and_versions_are_refused(timegrad, tmp_path):
     about = json.loads((tmp_path / "tsgen.json").read_text())
     assert about["tsgen"] == tsgen.__version__
     (tmp_path / "tsgen.json").write_text(json.dumps(about | {"format": 99, "tsgen": "9.0"}))
+    rehash(tmp_path)
     with pytest.raises(
         ValueError, match=r"was saved by tsgen 9.0 in format 99; this is tsgen .* reads format \d"
     ):
@@ -124,6 +129,7 @@ def test_a_model_trained_elsewhere_loads_here(timegrad, tmp_path):
     described = json.loads(path.read_text())
     described["kwargs"]["device"] = "cuda:7"
     path.write_text(json.dumps(described))
+    rehash(tmp_path)
     if not torch.cuda.is_available():
         assert (draw(load(tmp_path)) == draw(timegrad)).all()
         with pytest.raises(ValueError, match="device='cuda:7': torch can use 0 GPUs"):

@@ -25,7 +25,7 @@ PREDICTOR_FILES = ("gluonts-config.json", PREDICTOR_JSON)
 """What GluonTS writes of a predictor: its class, and what its constructor was given."""
 
 _PIECE = 1 << 20
-_SPARE_BYTES, _SPARE_CALLS = 64 << 20, 20_000
+_SPARE_BYTES, _SPARE_TENSORS = 64 << 20, 1000
 """What building a small network may take; a large one in proportion to its weights."""
 
 
@@ -181,7 +181,7 @@ class SavedFolder:
                 weights.
         """
         size = (self.path / weights).stat().st_size if weights else 0
-        limit = BuildLimit(_SPARE_BYTES + 8 * size, _SPARE_CALLS + size // 32)
+        limit = BuildLimit(_SPARE_BYTES + 8 * size, _SPARE_TENSORS + size // 64)
         with seeded(0), limit:  # first weights are drawn, and replaced by those of the file
             built = decode(tree, foreign)
         if not isinstance(built, kind):

@@ -1,14 +1,17 @@
 """A limit to what building a network may take, for its sizes may be a stranger's."""
 
-from collections.abc import Callable
+import math
+from contextlib import suppress
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-_SMALL = 1 << 12
-"""Elements; what works on fewer is not measured before it is done."""
+_WIDEST = 16
+"""Bytes of the largest number."""
+_MOST_CALLS = 2_000_000
+"""Of operations; a schedule of a thousand steps takes some ten thousand."""
 
 
 class TooLarge(ValueError):
@@ -16,23 +19,28 @@ class TooLarge(ValueError):
 
 
 class BuildLimit(TorchDispatchMode):
-    """Counts what torch allocates and does in a block, and stops it at a limit.
+    """Counts what torch allocates in a block, and stops it at a limit.
 
-    An operation that makes something of nothing, or works on large tensors, is asked for its size
-    first, on torch's "meta" device: what is too large is never allocated.
+    What is too large is refused before it is allocated: of an operation that makes something of
+    sizes, the sizes are looked at, and of one that works on tensors, how large they are together.
 
     Args:
         num_bytes: that all operations together may allocate.
-        num_calls: of operations.
+        num_tensors: that may be made of nothing but a size, as parameters are.
 
     Raises:
         TooLarge: where one of them is exceeded.
     """
 
-    def __init__(self, num_bytes: int, num_calls: int) -> None:
+    def __init__(self, num_bytes: int, num_tensors: int) -> None:
         super().__init__()
-        self.num_bytes, self.num_calls = num_bytes, num_calls
-        self.bytes_left, self.calls_left = num_bytes, num_calls
+        self.num_bytes, self.num_tensors = num_bytes, num_tensors
+        self.bytes_left, self.tensors_left = float(num_bytes), num_tensors
+        self.calls_left = _MOST_CALLS
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else the first operation imports torch's compiler, seconds and 100 MB
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
@@ -40,18 +48,21 @@ class BuildLimit(TorchDispatchMode):
         """Count an operation and do it."""
         kwargs = kwargs or {}
         self.calls_left -= 1
+        self.tensors_left -= func is torch.ops.aten.empty.memory_format
+        if self.tensors_left < 0:
+            raise TooLarge(f"has more than {self.num_tensors:,} tensors")
         if self.calls_left < 0:
-            raise TooLarge(f"takes more than {self.num_calls:,} operations to build")
+            raise TooLarge(f"takes more than {_MOST_CALLS:,} operations to build")
         inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-        if not inputs or sum(tensor.numel() for tensor in inputs) > _SMALL:
-            self._take(_expected_bytes(func, args, kwargs, bool(inputs)))
-            return func(*args, **kwargs)
+        expected = _WIDEST * _elements(func, args, kwargs, inputs)
+        if expected > self.bytes_left:
+            self._take(expected)
         result = func(*args, **kwargs)
         if not func.is_view:
             self._take(_bytes(result, inputs))
         return result
 
-    def _take(self, num_bytes: int) -> None:
+    def _take(self, num_bytes: float) -> None:
         self.bytes_left -= num_bytes
         if self.bytes_left < 0:
             raise TooLarge(f"takes more than {self.num_bytes:,} bytes to build")
@@ -67,20 +78,27 @@ def _bytes(result: Any, inputs: list[torch.Tensor]) -> int:
     )
 
 
-def _expected_bytes(func: Callable, args: tuple, kwargs: dict[str, Any], has_inputs: bool) -> int:
-    """Bytes that an operation will allocate."""
-
-    def meta(leaf: Any) -> Any:
-        if isinstance(leaf, torch.Tensor):
-            return torch.empty_strided(leaf.size(), leaf.stride(), dtype=leaf.dtype, device="meta")
-        return torch.device("meta") if isinstance(leaf, torch.device) else leaf
-
-    args, kwargs = torch.utils._pytree.tree_map(meta, (args, kwargs))
-    if not has_inputs and any(a.name == "device" for a in func._schema.arguments):  # type: ignore[attr-defined]
-        kwargs["device"] = torch.device("meta")
-    inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-    try:
-        return _bytes(func(*args, **kwargs), inputs)
-    except (NotImplementedError, RuntimeError):
-        # no such kernel, or a result that depends on values: as large as what goes in
-        return sum(tensor.numel() * tensor.element_size() for tensor in inputs)
+def _elements(func: Any, args: tuple, kwargs: dict[str, Any], inputs: list[torch.Tensor]) -> float:
+    """A number that the elements of a result hardly exceed, told by the arguments' names."""
+    if func.is_view:
+        return 0
+    named = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs
+    told: list[float] = [
+        math.prod(max(int(size), 1) for size in named[name])
+        for name in ("size", "repeats")
+        if isinstance(named.get(name), list | tuple)
+    ]
+    if isinstance(named.get("steps"), int):
+        told.append(named["steps"])
+    if "end" in named and "self" not in named and "steps" not in named:
+        told.append(abs(named["end"] - named.get("start", 0)) / abs(named.get("step", 1) or 1))
+    if "n" in named and not inputs:
+        told.append(int(named["n"]) * int(named.get("m") or named["n"]))
+    if not inputs:
+        return max(told, default=0)
+    numel = max(tensor.numel() for tensor in inputs)
+    if "repeats" in named or "diag" in str(func):
+        return numel * max(told, default=numel)
+    with suppress(RuntimeError):
+        return max(*told, math.prod(torch.broadcast_shapes(*(t.shape for t in inputs))), 0)
+    return max(*told, numel, 0)
