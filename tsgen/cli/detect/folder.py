@@ -53,6 +53,25 @@ class Reading:
     start: str = ""
     end: str = ""
 
+    def __post_init__(self) -> None:
+        """Check the types, for these may come from a damaged file.
+
+        Raises:
+            ValueError: naming the field and its value.
+        """
+        names = ("tags", "time", "missing", "drop")
+        plain = {
+            **{name: str for name in ("prefix", "duplicates", "start", "end")},
+            "kinds": dict, "dayfirst": bool | None, "every": str | int | None,
+        }  # fmt: skip
+        wrong = [name for name, kind in plain.items() if not isinstance(getattr(self, name), kind)]
+        for name in names:
+            value = getattr(self, name)
+            if not isinstance(value, tuple) or not all(isinstance(text, str) for text in value):
+                wrong.append(name)
+        if wrong:
+            raise ValueError(f"{wrong[0]}={getattr(self, wrong[0])!r} is of another type")
+
     def read(self, path: Path, **options: Any) -> "PlantLog":
         """Read a log of the same plant.
 
