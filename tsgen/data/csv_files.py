@@ -3,7 +3,7 @@
 import csv
 import gzip
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -34,7 +34,9 @@ class Form(NamedTuple):
     """Cells of the longest row seen."""
 
 
-def read_csv(path: Path, text: Sequence[str] = ()) -> tuple[pd.DataFrame, list[str]]:
+def read_csv(
+    path: Path, text: Sequence[str] = (), times: Collection[str] = ()
+) -> tuple[pd.DataFrame, list[str]]:
     """Read a CSV (also ``.gz``, ``.tsv``, semicolons, decimal commas), and what was changed.
 
     Columns of numbers are numbers; others are text, of which only empty cells are missing.
@@ -42,6 +44,7 @@ def read_csv(path: Path, text: Sequence[str] = ()) -> tuple[pd.DataFrame, list[s
     Args:
         path: the file.
         text: columns that are text even where they hold digits, such as names of items.
+        times: small names of columns that are text, too: a date such as 010218 begins with a zero.
 
     Raises:
         ValueError: for an empty file, rows that are longer than the header, columns of one name
@@ -49,6 +52,7 @@ def read_csv(path: Path, text: Sequence[str] = ()) -> tuple[pd.DataFrame, list[s
     """
     with opened(path) as handle:
         form = find_form(path, handle.read(HEAD))
+    text = [name for name in form.names if name in text or name.lower() in times]
     frame = _cells(path, form, text)
     changes: list[str] = []
     free = [name for name in form.names if name not in text]
