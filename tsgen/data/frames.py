@@ -14,7 +14,14 @@ from tsgen.data.repeats import check_repeats
 from tsgen.data.spacing import table_frequency
 from tsgen.data.static import categories_of
 from tsgen.data.tables import column_name, listed, require_columns, to_pandas
-from tsgen.data.time_column import PERIOD_NAMES, TIME_NAMES, find_time, holds_times, require_header
+from tsgen.data.time_column import (
+    PERIOD_NAMES,
+    TIME_NAMES,
+    find_time,
+    holds_times,
+    require_header,
+    require_whole,
+)
 from tsgen.data.times import (
     check_day_order,
     check_time_format,
@@ -101,6 +108,8 @@ def from_dataframe(
     if time is None:
         of_levels = [name for name in levels if name not in others and holds_times(frame[name])]
         time = of_levels[0] if len(of_levels) == 1 else find_time(frame, others)
+    if time_format is None:
+        require_whole(frame, time, others)
     roles = [*others, *([] if time is None else [time])]
     for name in set(roles):
         if roles.count(name) > 1:

@@ -31,7 +31,7 @@ def has_comma_numbers(column: pd.Series) -> bool:
     """Whether a column of text is mostly numbers, some of them with commas."""
     if column.dtype != object or not column.str.contains(",", regex=False).any():
         return False
-    return _mostly_numbers(_present(column))
+    return _mostly_numbers(present(column))
 
 
 def unmarked(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -47,7 +47,7 @@ def unmarked(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             nothing tells whether that is a decimal comma.
     """
     frame, changes = frame.copy(), []
-    columns = {name: cells for name in frame if _mostly_numbers(cells := _present(frame[name]))}
+    columns = {name: cells for name in frame if _mostly_numbers(cells := present(frame[name]))}
     marks = {name: _marks(name, cells) for name, cells in columns.items()}
     known = {mark for found in marks.values() for mark in found if mark != "?"}
     for name, found in marks.items():
@@ -81,7 +81,7 @@ def _marks(name: Hashable, cells: pd.Series) -> dict[str, str]:
     return found
 
 
-def _present(column: pd.Series) -> pd.Series:
+def present(column: pd.Series) -> pd.Series:
     """The cells that are not missing, as text."""
     cells = column.dropna().astype(str).str.strip()
     return cells[~cells.str.lower().isin(MISSING)]
@@ -97,7 +97,7 @@ def as_numbers(column: pd.Series) -> pd.Series:
     if column.dtype != object:
         return column
     try:
-        return pd.to_numeric(_present(column)).reindex(column.index)
+        return pd.to_numeric(present(column)).reindex(column.index)
     except (ValueError, TypeError):
         return column
 
@@ -152,7 +152,7 @@ def _numbers_of_text(
     Raises:
         ValueError: naming the first cell that is no number, and what may be done about it.
     """
-    cells = _present(column)
+    cells = present(column)
     parsed = pd.to_numeric(cells, errors="coerce")
     bad = cells.index[parsed.isna()]
     if not len(bad):

@@ -105,7 +105,7 @@ def to_pandas(
         names = [f"level_{i}" if n is None else column_name(n) for i, n in enumerate(index.names)]
         frame, levels = _with_levels(frame, index, names)
     elif index.name is not None and (name := column_name(index.name)) not in frame.columns:
-        labels = index.dtype == object or isinstance(index.dtype, pd.CategoricalDtype)
+        labels = index.dtype.kind not in "fM" and not isinstance(index.dtype, pd.PeriodDtype)
         if name in named or (labels and not index.is_unique):
             frame, levels = _with_levels(frame, index, [name])
     elif isinstance(index.dtype, pd.CategoricalDtype):

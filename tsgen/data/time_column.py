@@ -1,12 +1,14 @@
 """The column of a table that holds the times."""
 
+import re
 import warnings
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from tsgen.data.tables import listed
-from tsgen.data.time_forms import read_single
+from tsgen.data.time_forms import is_month_name, read_single
 from tsgen.data.time_numbers import holds_digit_times
 
 TIME_NAMES = ("time", "timestamp", "date", "datetime", "ds", "time_utc", "date_time", "zeit")
@@ -17,8 +19,13 @@ PERIOD_NAMES = ("year", "quarter", "month", "week", "yearmonth", "period", "datu
 _YEAR_FIRST = r"\d{4}[-/.]\d"
 
 
-def find_time(frame: pd.DataFrame, skip: Sequence[str] = ()) -> str | None:
+def find_time(frame: pd.DataFrame, skip: Sequence[str] = (), first: bool = False) -> str | None:
     """The column of time stamps; ``None`` is the index.
+
+    Args:
+        frame: the table.
+        skip: columns that are something else.
+        first: whether the first of several columns of text is taken.
 
     Raises:
         ValueError: if there is none, or several.
@@ -35,7 +42,8 @@ def find_time(frame: pd.DataFrame, skip: Sequence[str] = ()) -> str | None:
             named
             or [c for c in text if _looks_like_time(frame[c])]
             or [c for c in periods if holds_digit_times(frame[c])]
-        )[:1]
+        )
+        candidates = candidates[: 1 if first or named else None]
     if not candidates and not pd.api.types.is_numeric_dtype(frame.index):
         if _looks_like_time(frame.index.to_series()):
             return None
@@ -45,13 +53,26 @@ def find_time(frame: pd.DataFrame, skip: Sequence[str] = ()) -> str | None:
         if not candidates and sum(_is_time(c) for c in columns) > max(2, len(columns) // 2):
             hint = "; the columns are named by times: turn the table round, a row for each time"
         raise ValueError(f"table: {what} among {listed(frame.columns)}{hint}")
-    parts = [c for c in columns if c.lower() in PART_NAMES and c not in candidates]
-    if candidates[0].lower() in PART_NAMES and parts:
-        raise ValueError(
-            f"table: the time is divided over columns {listed([candidates[0], *parts])}; join them "
-            "into one, such as 2018-01, and pass time="
-        )
     return str(candidates[0])
+
+
+def require_whole(frame: pd.DataFrame, time: str | None, skip: Sequence[str]) -> None:
+    """Check that the column of times holds all of them, not only the year, say.
+
+    Args:
+        frame: the table.
+        time: the column of times.
+        skip: columns that are something else.
+
+    Raises:
+        ValueError: naming the columns that hold the other parts.
+    """
+    parts = [c for c in frame.columns if c.lower() in PART_NAMES and c not in (*skip, time)]
+    if time is not None and time.lower() in PART_NAMES and parts:
+        raise ValueError(
+            f"table: the time is divided over columns {listed([time, *parts])}; join them into "
+            "one, such as 2018-01, and pass time="
+        )
 
 
 def holds_times(values: pd.Series | pd.Index) -> bool:
@@ -76,19 +97,31 @@ def require_header(frame: pd.DataFrame) -> None:
             continue
         cells = frame[name].dropna().head(20)
         if len(cells) and not pd.api.types.is_float_dtype(cells):
-            if cells.astype(str).map(_is_time).all():
+            if cells.astype(str).map(_is_time).all() and _goes_on(name, cells.astype(str)):
                 raise ValueError(
                     f"table: the header is missing: the column of times is called {name!r}; write "
                     "a row of names, such as time,load, above the first one"
                 )
 
 
+def _goes_on(name: str, cells: pd.Series) -> bool:
+    """Whether a year goes on in the cells below it, as a name of a column of numbers does not."""
+    if len(name.strip()) != 4:
+        return True
+    years = np.array([int(name), *cells.astype(int)])
+    return len(np.unique(np.diff(years))) == 1
+
+
 def _is_time(name: str) -> bool:
     """Whether a name is a time itself."""
     cell = pd.Series([name.strip()])
-    if cell.str.fullmatch(r"\d+").all():
-        return len(name.strip()) >= 8 and holds_digit_times(cell)
-    return bool(cell.str.match(r"\d{1,4}[-/.]\d").all()) and _looks_like_time(cell)
+    if cell.str.fullmatch(r"[0-9]+").all():
+        return len(name.strip()) not in (6, 7) and holds_digit_times(cell)
+    if not re.search(r"[0-9]", name):
+        return False
+    if is_month_name(name.strip()) or read_single(cell) is not None:
+        return True
+    return bool(cell.str.match(r"[0-9]{1,4}[-/.][0-9]").all()) and _looks_like_time(cell)
 
 
 def _may_be_time(column: pd.Series) -> bool:

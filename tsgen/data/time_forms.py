@@ -29,7 +29,8 @@ _SINGLE = tuple(
         rf"W(?:eek|k)? ?(?P<week>\d{{1,2}})[ ./-]+{_YEAR}",
         rf"{_YEAR}-(?P<day>\d{{3}})",
         rf"(?P<month>\d{{1,2}})[ ./-]{_YEAR}",
-        rf"{_YEAR}[ ./-](?P<month>\d{{1,2}})",
+        rf"{_YEAR}[ /-](?P<month>\d{{1,2}})",
+        rf"{_YEAR}\.(?P<month>\d{{2}})",
         rf"{_NAME}[ ./-]*{_YEAR}",
         rf"{_YEAR}[ ./-]*{_NAME}",
         rf"{_NAME}[ ./-]*'(?P<year>\d{{2}})",
@@ -93,11 +94,11 @@ def settled_format(text: pd.Series, where: str, dayfirst: bool = False) -> str |
         return _short_year(text, where, dayfirst)
     if _SEASON.fullmatch(first) and text.str.fullmatch(_SEASON).all():
         years = text.str.extract(_SEASON).astype(int)
-        if ((years[0] + 1) % 100 == years[1]).all() and (years[1] <= 12).all() and len(text) > 1:
+        if ((years[0] + 1) % 100 == years[1]).all() and text.nunique() > 1:
+            mark = first[4]
             raise ValueError(
-                f"table: {where}: {first!r} and the like may be a month or a season of two years; "
-                "write months as 2018-01-01, seasons by their first year; or pass "
-                "time_format='%Y-%m'"
+                f"table: {where}: {first!r} and the like may be a season of two years; write its "
+                f"first year, or pass time_format='%Y{mark}%m' if they are months"
             )
     return None
 
@@ -128,7 +129,8 @@ def read_single(text: pd.Series) -> pd.Series | None:
                 f"{y:.0f} {w:.0f} {d:.0f}"
                 for y, w, d in zip(year, numbers["week"], day, strict=True)
             ]
-            return _parsed(pd.Series(whole, text.index), "%G %V %u")
+            days = _parsed(pd.Series(whole, text.index), "%G %V %u")
+            return days.where(days.dt.isocalendar().week == numbers["week"])
         if "day" in numbers:
             return _parsed(text, "%Y-%j")
         month = (
@@ -146,6 +148,14 @@ def read_single(text: pd.Series) -> pd.Series | None:
 def _parsed(text: pd.Series, form: str) -> pd.Series:
     """Cells read by one format, NaT where it does not fit or the day does not exist."""
     return pd.to_datetime(text, format=form, errors="coerce").reindex(text.index)
+
+
+def is_month_name(cell: str) -> bool:
+    """Whether a cell is the name of a month and two digits."""
+    if not _NAMED.fullmatch(cell):
+        return False
+    names = pd.Series(re.findall(r"[A-Za-z]+", cell))
+    return bool(_month_number(names).notna().all())
 
 
 def _month_number(names: pd.Series) -> pd.Series:
@@ -271,7 +281,7 @@ def _short_year(text: pd.Series, where: str, dayfirst: bool) -> str | None:
         ways = " or ".join(map(_described, fitting))
         raise ValueError(
             f"table: {where}: {text.iloc[0]!r} and the like may be {ways}; pass "
-            f"time_format={_with_clock(text, year_first.format)!r} or the like, or write the year "
+            f"time_format={_with_clock(text, best)!r} or the like, or write the year "
             "in four digits"
         )
     return _with_clock(text, year_first.format)

@@ -236,6 +236,12 @@ def _parse(
             f"table: {where}, row {row}: {_short(text[row])} names a zone, expected an offset like "
             "+01:00"
         )
+    if (short := text.str.fullmatch(r"\d{4}\.\d")).any():
+        row = int(short.argmax())
+        raise ValueError(
+            f"table: {where}, row {row}: {text[row]!r} may be the first month or the tenth, "
+            "expected months of two digits: 2018.01, 2018.10"
+        )
     if (single := read_single(text)) is not None:
         if single.isna().any():
             raise _unreadable(text, single.isna().to_numpy(), where, dayfirst)
@@ -287,7 +293,8 @@ def _unreadable(text: pd.Series, unread: np.ndarray, where: str, dayfirst: bool)
     bad = text.iloc[row]
     if _year_outside(bad):
         return _out_of_range(bad, row, where)
-    if _shape(bad) == _shape(text.iloc[0]):
+    two_ways = re.match(_TWO_WAYS, bad) and not dayfirst
+    if _shape(bad) == _shape(text.iloc[0]) and not (two_ways and row):
         why = "is no time that can be read" if row == 0 else "is no time of the calendar"
         hint = (
             "expected times such as 2024-01-31 13:00, or time_format= to say how they are written, "
@@ -297,7 +304,7 @@ def _unreadable(text: pd.Series, unread: np.ndarray, where: str, dayfirst: bool)
     hint = "; pass dayfirst=True if days come before months"
     return ValueError(
         f"table: {where}, row {row}: {_short(bad)} is not a time written like "
-        f"{_short(text.iloc[0])}" + (hint if re.match(_TWO_WAYS, bad) and not dayfirst else "")
+        f"{_short(text.iloc[0])}" + (hint if two_ways else "")
     )
 
 
