@@ -62,5 +62,5 @@ def item_parts(name: str, columns: Sequence[str]) -> tuple[str, ...]:
 
 def _joined(parts: Sequence[str]) -> str:
     text = io.StringIO()
-    csv.writer(text, delimiter=_MARK, lineterminator="").writerow(parts)
-    return text.getvalue()
+    csv.writer(text, delimiter=_MARK, lineterminator="\r\n").writerow(parts)
+    return text.getvalue().removesuffix("\r\n")

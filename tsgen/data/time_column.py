@@ -16,6 +16,11 @@ PART_NAMES = ("year", "quarter", "month", "week", "day", "hour", "minute", "seco
 """Names of columns that may hold a part of the time, such as its month."""
 PERIOD_NAMES = ("year", "quarter", "month", "week", "yearmonth", "period", "datum", "jahr", "monat")
 """Names of columns of which numbers may be times, if no other column holds any."""
+_MAY_BE_TIME = re.compile(
+    r"\d{4}|\d{8,19}|\d{1,4}[-/.]\d.*|"
+    r"[QHSW]\w* ?\d.*|\d{1,4}[ ./-]?[A-Z].*|[A-Z]{3,9}[ ./'-]*\d{2,4}",
+    re.IGNORECASE,
+)
 _YEAR_FIRST = r"\d{4}[-/.]\d"
 
 
@@ -92,24 +97,28 @@ def require_header(frame: pd.DataFrame) -> None:
     Raises:
         ValueError: for a column of times whose name is a time, too.
     """
-    for name in frame.columns:
-        if not _is_time(name):
+    for number, name in enumerate(frame.columns):
+        column = frame.iloc[:, number]
+        if column.dtype.kind in "fcbm" or not _MAY_BE_TIME.fullmatch(name.strip()):
+            continue  # before what takes longer: tables may have thousands of columns
+        cells = column.dropna().head(20).astype(str).str.strip()
+        if column.dtype.kind in "iu" and not cells.str.len().eq(len(name.strip())).all():
             continue
-        cells = frame[name].dropna().head(20)
-        if len(cells) and not pd.api.types.is_float_dtype(cells):
-            if cells.astype(str).map(_is_time).all() and _goes_on(name, cells.astype(str)):
-                raise ValueError(
-                    f"table: the header is missing: the column of times is called {name!r}; write "
-                    "a row of names, such as time,load, above the first one"
-                )
+        if len(cells) and _is_time(name) and cells.map(_is_time).all() and _goes_on(name, cells):
+            raise ValueError(
+                f"table: the header is missing: the column of times is called {name!r}; write a "
+                "row of names, such as time,load, above the first one"
+            )
 
 
 def _goes_on(name: str, cells: pd.Series) -> bool:
     """Whether a year goes on in the cells below it, as a name of a column of numbers does not."""
-    if len(name.strip()) != 4:
+    if not re.fullmatch(r"[0-9]{4}", name.strip()):
         return True
-    years = np.array([int(name), *cells.astype(int)])
-    return len(np.unique(np.diff(years))) == 1
+    if not cells.str.fullmatch(r"[0-9]{4}").all():
+        return False
+    steps = np.unique(np.diff([int(name), *cells.astype(int)]))
+    return len(steps) == 1 and steps[0] != 0
 
 
 def _is_time(name: str) -> bool:

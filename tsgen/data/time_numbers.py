@@ -61,7 +61,7 @@ def holds_digit_times(values: pd.Series) -> bool:
     lengths = digits.str.len().unique()
     if len(lengths) == 1 and lengths[0] in (6, 8):  # whose reading is told, or asked for, later
         return lengths[0] == 6 or any(_fits(digits, form) for _, form in _DATES[8])
-    return len(lengths) == 1 and _read(digits) is not None
+    return len(digits) > 0 and _read(digits) is not None
 
 
 def from_digits(digits: pd.Series, where: str) -> tuple[pd.Series, list[str]]:
@@ -126,9 +126,12 @@ def from_counted(values: pd.Series, form: str, where: str) -> pd.Series:
 
 def _read(digits: pd.Series) -> tuple[pd.Series, str] | None:
     """Times, and what they were read as; ``None`` where the length tells none or is not one."""
-    length = len(digits.iloc[0])
-    if length not in (*_DATES, *_UNIX) or not digits.str.len().eq(length).all():
+    lengths = set(digits.str.len())
+    if lengths in ({9}, {9, 10}, {12, 13}):  # of Unix time, which had a digit less once
+        lengths = {10 if 9 in lengths else 13}
+    if len(lengths) > 1:
         return None
+    (length,) = lengths
     for words, form in _DATES.get(length, ())[:1]:
         if _fits(digits, form):
             what = "years" if length == 4 else f"dates, {digits.iloc[0]} as {words}"
@@ -141,7 +144,9 @@ def _read(digits: pd.Series) -> tuple[pd.Series, str] | None:
 
 
 def _fits(digits: pd.Series, form: str) -> bool:
-    """Whether all cells are days of plausible years in a format."""
+    """Whether all cells, of one length, are days of plausible years in a format."""
+    if digits.str.len().nunique() > 1:
+        return False
     years = digits.str[-4:] if form.endswith("%Y") else digits.str[:4]
     if not years.astype(int).between(*YEARS).all():
         return False

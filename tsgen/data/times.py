@@ -290,6 +290,10 @@ def _one_order(text: pd.Series, times: pd.DatetimeIndex | None) -> bool:
 def _unreadable(text: pd.Series, unread: np.ndarray, where: str, dayfirst: bool) -> ValueError:
     """The error for a column of text that cannot be read as times, naming the first bad cell."""
     row = int(unread.argmax())
+    first = text.iloc[0]
+    if row == 0 and (first.isdigit() or read_single(text[:1]) is not None):
+        unlike = (text.map(_shape) != _shape(first)).to_numpy()  # the first one could be read
+        row = int(unlike.argmax())
     bad = text.iloc[row]
     if _year_outside(bad):
         return _out_of_range(bad, row, where)
