@@ -1,9 +1,13 @@
 """What is checked before any work: options of several kinds, and where results can be written."""
 
+import ast
+import csv
 import importlib.util
+import io
 import math
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -43,11 +47,25 @@ def as_options() -> Iterator[None]:
         yield
     except ValueError as error:
         text = re.sub(r"\bdayfirst=True", "--dayfirst", str(error))
+        text = re.sub(r"\bitem_id=(\[[^\]]*\]|'[^']*')", _columns_option, text)
+        text = re.sub(r"\btime_format=('[^']*')", r"--time-format \1", text)
+        text = re.sub(r"\btime_format=", "--time-format", text)
         text = re.sub(r"\b(multivariate)=(True|False)", "--multivariate", text)
         text = re.sub(r"\b(freq|duplicates|irregular)='([^']*)'", r"--\1 \2", text)
         text = re.sub(r"\b(static)=(?=\[)", r"--\1 ", text)
         text = re.sub(r"\b(time|target|known|past|static|freq)=", r"--\1", text)
         raise ValueError(re.sub(r"\bitem_id=", "--item-id", text)) from error
+
+
+def _columns_option(given: re.Match[str]) -> str:
+    """Columns of items as they are written on the command line: --item-id 'store,the product'."""
+    try:
+        names = ast.literal_eval(given[1])
+    except (SyntaxError, ValueError):  # a name with a bracket in it
+        return f"--item-id {given[1]}"
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow([names] if isinstance(names, str) else names)
+    return f"--item-id {shlex.quote(text.getvalue())}"
 
 
 def check_writable(option: str, path: Path | None, endings: Sequence[str] = TABLES) -> None:

@@ -1,6 +1,7 @@
 """What several commands share: options of tables, models and samples, and splitting in time."""
 
-from collections.abc import Callable, Mapping
+import csv
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -51,6 +52,27 @@ BASELINES = "last_value,random_walk,seasonal_naive,ridge"
 def names_in(text: str | None) -> list[str]:
     """Names written with commas between them."""
     return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def columns_in(option: str, texts: Sequence[str] | None) -> list[str]:
+    """Names of columns: an option may be repeated, and each text has one or several by commas.
+
+    A name with a comma in it has quotes around it, as in a CSV.
+
+    Raises:
+        ValueError: for quotes that do not end.
+    """
+    names: list[str] = []
+    for text in texts or ():
+        try:
+            (row,) = csv.reader([text], skipinitialspace=True, strict=True)
+        except (csv.Error, ValueError):
+            raise ValueError(
+                f"{option} {text}: expected names of columns with commas between them, quotes "
+                "around a name that has a comma itself: '\"Sold, units\",price'"
+            ) from None
+        names += [name.strip() for name in row if name.strip()]
+    return names
 
 
 def baselines_in(text: str) -> list[str]:

@@ -76,6 +76,7 @@ def forecast(
     check_band(band, predictor)
     data = layout.read(table)
     channels, stamp = list(data.summary.channels), layout.stamp
+    items = () if layout.joins else layout.items
     if not quiet:
         note(f"{table}: {data.summary}")
     if total:
@@ -83,7 +84,7 @@ def forecast(
     check_history(predictor, data.dataset, layout.known)
     with working():
         made = list(predictor.predict(data.dataset, num_samples=samples, seed=seed))
-        frame = quantile_frame(made, quantile_levels, channels, stamp)
+        frame = quantile_frame(made, quantile_levels, channels, stamp, items)
         if band is not None:
             frame = pd.concat([frame, _band(made, band)], axis=1)
         if total:
@@ -91,7 +92,7 @@ def forecast(
             added = quantile_frame(sums, quantile_levels, names, stamp)
             frame = pd.concat([frame, added], ignore_index=True)
         if paths is not None:
-            write_frame(sample_frame(made, channels, stamp), paths)
+            write_frame(sample_frame(made, channels, stamp, items), paths)
         if out is not None:
             write_frame(frame, out)
         if as_json:
@@ -131,9 +132,18 @@ def _summed(made: list[Any], channels: list[str]) -> tuple[list[Any], list[str]]
     from tsgen.data import channel_sum
 
     if len(channels) > 1:
-        return channel_sum(made), ["sum"]
+        return channel_sum(made), [_free_name(channels)]
     whole = sum(forecast.samples for forecast in made)
-    return [SampleForecast(whole, made[0].start_date, item_id="sum")], channels
+    name = _free_name([str(forecast.item_id) for forecast in made])
+    return [SampleForecast(whole, made[0].start_date, item_id=name)], channels
+
+
+def _free_name(taken: list[str]) -> str:
+    """What a sum is called: "sum", or "sum of all" where a channel or an item is called that."""
+    name = "sum"
+    while name in taken:
+        name = "sum of all" if name == "sum" else f"({name})"
+    return name
 
 
 def _band(made: list[Any], level: float) -> "pd.DataFrame":

@@ -26,7 +26,7 @@ from tsgen.cli.common import (
     ThreadsOption,
     at_least,
     baselines_in,
-    names_in,
+    columns_in,
     plan_windows,
     set_threads,
 )
@@ -49,13 +49,20 @@ def train(
     horizon: Annotated[int, typer.Option(callback=at_least(1), help="Steps to forecast.")],
     out: Annotated[Path, typer.Option(help="Folder for the model, its scores and its report.")],
     target: Annotated[
-        str | None, typer.Option(help="Columns to forecast, by commas; all numeric ones if none.")
+        list[str] | None,
+        typer.Option(
+            help="Columns to forecast, by commas or repeated; all numeric ones if none. A name "
+            "with a comma in it needs quotes inside: --target '\"Sold, units\"'."
+        ),
     ] = None,
     time_column: Annotated[
         str | None, typer.Option("--time", help="Column of times; found if there is one.")
     ] = None,
     item_id: Annotated[
-        str | None, typer.Option(help="Column that tells the series of a long table apart.")
+        list[str] | None,
+        typer.Option(
+            help="Column that tells the series of a long table apart, or several, by commas."
+        ),
     ] = None,
     panel: Annotated[
         bool | None,
@@ -66,27 +73,35 @@ def train(
         ),
     ] = None,
     known: Annotated[
-        str | None, typer.Option(help="Covariates known for the future, by commas.")
+        list[str] | None, typer.Option(help="Covariates known for the future, by commas.")
     ] = None,
     past: Annotated[
-        str | None, typer.Option(help="Covariates known only up to now, by commas.")
+        list[str] | None, typer.Option(help="Covariates known only up to now, by commas.")
     ] = None,
     static: Annotated[
-        str | None, typer.Option(help="Columns constant for each item, by commas.")
+        list[str] | None, typer.Option(help="Columns constant for each item, by commas.")
     ] = None,
     freq: Annotated[
         str | None, typer.Option(help="Spacing of the times as pandas writes it: h, 15min, ...")
     ] = None,
     duplicates: Annotated[
-        Literal["last", "first", "mean", "sum", "error"],
-        typer.Option(help="Which of several rows of one time counts."),
-    ] = "last",
+        Literal["last", "first", "mean", "sum", "error"] | None,
+        typer.Option(
+            help="Which of several rows of one time counts; the last if not given, of a few."
+        ),
+    ] = None,
     irregular: Annotated[
         Literal["nearest", "floor", "error"], typer.Option(help="Where times off the grid go.")
     ] = "nearest",
     dayfirst: Annotated[
         bool, typer.Option("--dayfirst", help="Days come before months: 3.4.2024.")
     ] = False,
+    time_format: Annotated[
+        str | None,
+        typer.Option(
+            help="How times are written, as strptime takes it (%y%m%d), or excel, unix_s, unix_ms."
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="An option of the model: --set max_epochs=5; may be repeated."),
@@ -149,16 +164,17 @@ def train(
         dataset, summary = from_dataframe(
             table,
             time=time_column,
-            target=names_in(target) or None,
-            item_id=item_id,
+            target=columns_in("--target", target) or None,
+            item_id=columns_in("--item-id", item_id) or None,
             multivariate=None if panel is None else not panel,
-            known=names_in(known),
-            past=names_in(past),
-            static=names_in(static),
+            known=columns_in("--known", known),
+            past=columns_in("--past", past),
+            static=columns_in("--static", static),
             freq=freq,
             duplicates=duplicates,
             irregular=irregular,
             dayfirst=dayfirst,
+            time_format=time_format,
         )
     check_channels(dataset, summary.channels)
     lengths = {str(entry["item_id"]): length_of(entry) for entry in dataset}

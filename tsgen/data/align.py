@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tsgen.data.grid import Grid, lay_grid
+from tsgen.data.repeats import HOW, many
 
 Duplicates = Literal["last", "first", "mean", "sum", "error"]
 Irregular = Literal["nearest", "floor", "error"]
@@ -19,15 +20,21 @@ class Alignment:
 
     Args:
         freq: period frequency.
-        duplicates: which of several values of one time counts.
+        duplicates: which of several values of one time counts; ``None`` is the last, as long as
+            only a few steps have several.
         irregular: where stamps off the grid go.
         summed: columns that "sum" and "mean" are for; of the others they take the last value.
     """
 
     def __init__(
-        self, freq: str, duplicates: Duplicates, irregular: Irregular, summed: Collection[str]
+        self,
+        freq: str,
+        duplicates: Duplicates | None,
+        irregular: Irregular,
+        summed: Collection[str],
     ) -> None:
-        self.freq, self.duplicates, self.irregular = freq, duplicates, irregular
+        self.freq, self.irregular = freq, irregular
+        self.asked, self.duplicates = duplicates is not None, duplicates or "last"
         self.summed = summed
         self.counts = dict.fromkeys(("unsorted", "irregular", "repeated", "gaps"), 0)
         self.shift = pd.Timedelta(0)
@@ -77,8 +84,8 @@ class Alignment:
             where: what to call the series in an error.
 
         Raises:
-            ValueError: for a grid that would be almost empty, and for stamps off the grid where
-                that is an error.
+            ValueError: for a grid that would be almost empty, for stamps off the grid where that
+                is an error, and for many that fall into one step where nobody said which counts.
         """
         self.note_order(times)
         order = np.argsort(times.to_numpy(), kind="stable")
@@ -94,6 +101,13 @@ class Alignment:
             raise ValueError(
                 f"{where}: {grid.irregular.sum()} time stamps are off the grid of {self.freq}, "
                 f"first {times[int(grid.irregular.argmax())]} (irregular='error')"
+            )
+        distinct = times.nunique()
+        steps = len(np.unique(grid.position))
+        if not self.asked and many(distinct - steps, distinct):
+            raise ValueError(
+                f"{where}: the {distinct} times from {times[0]} to {times[-1]} fall into {steps} "
+                f"steps of {self.freq}, several into one; {HOW}, or pass another freq="
             )
         self.counts["irregular"] += int(grid.irregular.sum())
         self.shift = max(self.shift, grid.shift)

@@ -1,16 +1,17 @@
 """CSV files as frames: delimiter, header and numbers as the file itself tells them."""
 
+import codecs
 import csv
 import gzip
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from tsgen.data.numbers import as_numbers, has_comma_numbers, unmarked
+from tsgen.data.numbers import as_numbers, has_comma_numbers, present, unmarked
 
 _DELIMITERS = ",;\t|"
 _DATA = re.compile(rf"(^|[{_DELIMITERS}])\s*\"?[+-]?\d")
@@ -34,7 +35,9 @@ class Form(NamedTuple):
     """Cells of the longest row seen."""
 
 
-def read_csv(path: Path, text: Sequence[str] = ()) -> tuple[pd.DataFrame, list[str]]:
+def read_csv(
+    path: Path, text: Sequence[str] = (), times: Collection[str] = ()
+) -> tuple[pd.DataFrame, list[str]]:
     """Read a CSV (also ``.gz``, ``.tsv``, semicolons, decimal commas), and what was changed.
 
     Columns of numbers are numbers; others are text, of which only empty cells are missing.
@@ -42,6 +45,7 @@ def read_csv(path: Path, text: Sequence[str] = ()) -> tuple[pd.DataFrame, list[s
     Args:
         path: the file.
         text: columns that are text even where they hold digits, such as names of items.
+        times: small names of columns that are text, too: a date such as 010218 begins with a zero.
 
     Raises:
         ValueError: for an empty file, rows that are longer than the header, columns of one name
@@ -49,12 +53,15 @@ def read_csv(path: Path, text: Sequence[str] = ()) -> tuple[pd.DataFrame, list[s
     """
     with opened(path) as handle:
         form = find_form(path, handle.read(HEAD))
+    text = [name for name in form.names if name in text or name.lower() in times]
     frame = _cells(path, form, text)
     changes: list[str] = []
     free = [name for name in form.names if name not in text]
     if any(has_comma_numbers(frame[name]) for name in free):
         frame = _cells(path, form, form.names)
         frame[free], changes = unmarked(frame[free])
+    else:
+        changes = _dotted(path, form, frame, text)
     for name in free:
         frame[name] = as_numbers(frame[name])
     return _without_unnamed(frame, path, changes)
@@ -100,7 +107,8 @@ def find_form(path: Path, head: str, is_header: Callable[[list[str]], bool] | No
     before = skip + rows.line_num
     for number, name in enumerate(header):
         if name and name in header[:number]:
-            raise ValueError(f"{path}: column {name!r} is there twice")
+            hint = "; is the row of names missing?" if name.replace(".", "").isdigit() else ""
+            raise ValueError(f"{path}: column {name!r} is there twice{hint}")
     names = [name or f"{UNNAMED}{number}" for number, name in enumerate(header)]
     return Form(delimiter, before, names, max([len(names), *map(len, rows)]))
 
@@ -148,6 +156,38 @@ def _cells(path: Path, form: Form, text: Sequence[str]) -> pd.DataFrame:
     return frame.dropna(how="all").reset_index(drop=True)
 
 
+def _dotted(path: Path, form: Form, frame: pd.DataFrame, text: Sequence[str]) -> list[str]:
+    """What to say of dots that may be marks between thousands, in files that semicolons divide.
+
+    There 1.234 may be a thousand and more, if all numbers with a dot have three digits after it and
+    none of them is below one.
+
+    Raises:
+        ValueError: where whole numbers below a thousand have no dot, and larger ones a zero at the
+            end, which decimals are not written with.
+    """
+    names = [n for n in form.names if n not in text and pd.api.types.is_float_dtype(frame[n])]
+    if form.delimiter != ";" or not names:
+        return []
+    written, changes = _cells(path, form, form.names), []
+    for name in names:
+        cells = present(written[name])
+        dotted = cells[cells.str.contains(".", regex=False)]
+        if not len(dotted) or not dotted.str.fullmatch(r"[+-]?[1-9]\d{0,2}\.\d{3}").all():
+            continue
+        whole = pd.to_numeric(cells.drop(dotted.index), errors="coerce").abs()
+        if (whole >= 1000).any():
+            continue
+        if len(whole) and dotted.str.endswith("0").any():
+            raise ValueError(
+                f"{path}: column {name!r}: {dotted.iloc[0]!r} may have a decimal point or a dot "
+                "between thousands; write it without the one between thousands, or with four "
+                "decimals"
+            )
+        changes.append(f"column {name!r}: {dotted.iloc[0]!r} was read with a decimal point")
+    return changes
+
+
 def too_long(path: Path, form: Form, row: int) -> ValueError:
     """The error for a row, counted from 1, that has more cells than the header."""
     return ValueError(
@@ -159,7 +199,9 @@ def too_long(path: Path, form: Form, row: int) -> ValueError:
 def opened(path: Path) -> IO[str]:
     """The text of a file, unpacked if it is gzip'd."""
     opener: Any = gzip.open if path.suffix == ".gz" else open
-    return opener(path, "rt", encoding="utf-8-sig", newline="")
+    with opener(path, "rb") as handle:
+        wide = handle.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return opener(path, "rt", encoding="utf-16" if wide else "utf-8-sig", newline="")
 
 
 def _without_unnamed(

@@ -8,11 +8,27 @@ import pandas as pd
 from tsgen.data.align import Duplicates, Irregular
 from tsgen.data.frequency import in_days, period_frequency
 from tsgen.data.grid import lay_grid
+from tsgen.data.items import item_names
 from tsgen.data.layout import Reader, Table, TableLayout
+from tsgen.data.repeats import check_repeats
 from tsgen.data.spacing import table_frequency
 from tsgen.data.static import categories_of
-from tsgen.data.tables import column_name, item_names, require_columns, to_pandas
-from tsgen.data.times import check_day_order, find_time, parse_times
+from tsgen.data.tables import column_name, listed, require_columns, to_pandas
+from tsgen.data.time_column import (
+    PERIOD_NAMES,
+    TIME_NAMES,
+    find_time,
+    holds_times,
+    require_header,
+    require_whole,
+)
+from tsgen.data.times import (
+    check_day_order,
+    check_time_format,
+    days_come_first,
+    parse_times,
+    time_format_of,
+)
 
 
 def from_dataframe(
@@ -20,30 +36,33 @@ def from_dataframe(
     *,
     time: str | None = None,
     target: str | Sequence[str] | None = None,
-    item_id: str | None = None,
+    item_id: str | Sequence[str] | None = None,
     multivariate: bool | None = None,
     known: str | Sequence[str] = (),
     past: str | Sequence[str] = (),
     static: str | Sequence[str] = (),
     freq: str | None = None,
-    duplicates: Duplicates = "last",
+    duplicates: Duplicates | None = None,
     irregular: Irregular = "nearest",
     dayfirst: bool = False,
+    time_format: str | None = None,
 ) -> Table:
     """Make a GluonTS data set of a table.
 
     A wide table has one column for each channel; a long one, with ``item_id``, a row for each time
     and item. Gaps become NaN. With known covariates, rows at the end without any target are the
-    future, over which a forecast may be made.
+    future, over which a forecast may be made. The columns' names may also be those of the levels of
+    an index; a level that nothing was said of tells series apart.
 
     Args:
         data: a pandas frame, anything with ``to_pandas`` (polars, Arrow), or the path of a CSV or
             parquet file.
         time: column of time stamps; the index if it holds times, else the one column that does.
-            Numbers are times as dates (20240131), Unix seconds or milliseconds, in a column that is
-            named here or called time, date or the like.
+            Numbers are times as years (2024), dates (20240131), Unix seconds or milliseconds, in a
+            column that is named here or called time, date or the like.
         target: column or columns to forecast; all numeric ones that are nothing else if not given.
-        item_id: column that tells the series of a long table apart.
+        item_id: column that tells the series of a long table apart, or several that do together:
+            an item of ["store", "product"] is then called "north/7".
         multivariate: one series with several channels (the default for wide tables) or a series
             for each column or item (the default for long ones).
         known: covariates known for the future, such as prices or holidays.
@@ -52,10 +71,14 @@ def from_dataframe(
         freq: spacing of the time stamps, see pandas; inferred if not given. A coarser one than the
             table's merges rows by ``duplicates``.
         duplicates: which of several rows of one time counts: "last", "first", or "error"; with
-            "mean" and "sum" that is for targets, and covariates have their last value.
+            "mean" and "sum" that is for targets, and covariates have their last value. If not
+            given it is the last, and more than a few such rows are an error.
         irregular: stamps off the regular grid go to the "nearest" step, to the one before
             ("floor"), or are an "error".
         dayfirst: whether days come before months in dates such as 03.04.2024.
+        time_format: how times are written, as ``strptime`` takes it ("%y%m%d"), or "excel",
+            "unix_s", "unix_ms", "unix_us" or "unix_ns" for numbers that count days or time. Needed
+            where digits have several readings (190102) and the values do not exclude all but one.
 
     Returns:
         The data set and a summary of what was read and changed.
@@ -63,44 +86,73 @@ def from_dataframe(
     Raises:
         ValueError: naming the column, row and value that cannot be used, and what was expected.
     """
-    named, known, past, static = (_names(given) for given in (target, known, past, static))
-    item_id = None if item_id is None else column_name(item_id)
-    time = None if time is None else column_name(time)
-    frame, changes = to_pandas(data, [] if item_id is None else [item_id])
-    others = [*known, *past, *static, *([item_id] if item_id else [])]
-    require_columns(frame, [*named, *others, *([time] if time else [])])
-    time = time or find_time(frame, [*named, *others])
-    roles = [*named, *others, *([time] if time else [])]
+    named, items, known, past, static = (
+        _names(what, given)
+        for what, given in (
+            ("target", target), ("item_id", item_id), ("known", known), ("past", past),
+            ("static", static),
+        )
+    )  # fmt: skip
+    time = _one_name("time", time)
+    check_time_format(time_format, dayfirst)
+    if freq is not None and not isinstance(freq, str):
+        raise ValueError(f"freq={freq!r}: expected a text such as 'h', '15min', 'D' or 'M'")
+    others = [*named, *items, *known, *past, *static]
+    times_in_files = {*TIME_NAMES, *PERIOD_NAMES} - {name.lower() for name in others}
+    text = [*items, *([] if time is None else [time])]
+    frame, changes, levels = to_pandas(
+        data, text, [*others, *text], times_in_files if time is None else ()
+    )
+    require_header(frame)
+    require_columns(frame, [*others, *([] if time is None else [time])])
+    if time is None:
+        of_levels = [name for name in levels if name not in others and holds_times(frame[name])]
+        time = of_levels[0] if len(of_levels) == 1 else find_time(frame, others)
+    if time_format is None:
+        require_whole(frame, time, others)
+    roles = [*others, *([] if time is None else [time])]
     for name in set(roles):
         if roles.count(name) > 1:
             raise ValueError(f"table: column {name!r} is named for two things")
-    columns = named or [c for c in frame.columns if c not in roles]
+    free = [name for name in levels if name not in roles]
+    if free and not items:
+        items = free
+        changes.append(f"items are told apart by {listed(free)}, which the index holds")
+    columns = named or [c for c in frame.columns if c not in (*roles, *levels)]
     if not columns:
         raise ValueError("table: no column is left for the target; name it with target=")
-    if static and item_id is None:
+    if static and not items:
         raise ValueError(
             f"static={list(static)}: static columns tell items apart; a table without item_id= "
             "has one item"
         )
-    joined = item_id is not None and bool(multivariate)
+    joined = bool(items) and bool(multivariate)
     if static and joined:
         raise ValueError(
             f"static={list(static)}: static columns tell items apart, which are channels of one "
             "series here (multivariate=True)"
         )
-    if freq is None and not dayfirst:
+    if time_format is None and (time_format := time_format_of(frame, time, dayfirst)) is not None:
+        changes.append(f"times were read as time_format={time_format!r} says")
+    elif time_format is None and not dayfirst and (dayfirst := days_come_first(frame, time)):
+        changes.append("dates were read with days before months (dayfirst=True)")
+    elif freq is None and not dayfirst and time_format is None:
         check_day_order(frame, time)
     freq = None if freq is None else period_frequency(freq)
-    times, made = parse_times(frame, time, dayfirst, days=freq is None or in_days(freq))
-    items = item_names(frame, item_id)
-    spacing = _spacing(times, items, freq)
+    days = freq is None or in_days(freq)
+    times, made = parse_times(frame, time, dayfirst, days, time_format)
+    item_of = item_names(frame, items)
+    if duplicates is None:
+        fixed = [*named, *known, *past, *([] if time is None else [time])]
+        check_repeats(frame, times, item_of, fixed, tuple(items))
+    spacing = _spacing(times, item_of, freq)
     layout = TableLayout(
         freq=freq or str(spacing),
         target=tuple(columns),
         time=time,
-        item_id=item_id,
-        multivariate=item_id is None if multivariate is None else multivariate,
-        channels=tuple(items.unique()) if joined and items is not None else (),
+        item_id=None if not items else items[0] if len(items) == 1 else tuple(items),
+        multivariate=not items if multivariate is None else multivariate,
+        channels=tuple(item_of.unique()) if joined and item_of is not None else (),
         known=tuple(known),
         past=tuple(past),
         static=tuple(static),
@@ -110,11 +162,24 @@ def from_dataframe(
         dayfirst=dayfirst,
         stamp=lay_grid(times, freq or str(spacing)).stamp,
         spacing=spacing,
+        time_format=time_format,
     )
-    both = sorted({*known, *past} & {*layout.channel_names})
+    _check_channels(layout)
+    return Reader(layout, frame, times, [*changes, *made]).table()
+
+
+def _check_channels(layout: TableLayout) -> None:
+    """Raise ``ValueError`` where channels, or a channel and a covariate, have one name."""
+    channels = layout.channel_names
+    both = sorted({*layout.known, *layout.past} & {*channels})
     if both:
         raise ValueError(f"table: {both[0]!r} is both an item and a covariate; rename one of them")
-    return Reader(layout, frame, times, [*changes, *made]).table()
+    twice = sorted(name for name in set(channels) if channels.count(name) > 1)
+    if twice:
+        raise ValueError(
+            f"table: two channels would be called {twice[0]!r}, an item and a target together; "
+            "rename one of them"
+        )
 
 
 def _spacing(times: pd.DatetimeIndex, items: pd.Series | None, freq: str | None) -> str | None:
@@ -127,6 +192,21 @@ def _spacing(times: pd.DatetimeIndex, items: pd.Series | None, freq: str | None)
         return None
 
 
-def _names(given: str | Sequence[str] | None) -> list[str]:
-    several = [given] if isinstance(given, str) else given or ()
-    return [column_name(label) for label in several]
+def _names(what: str, given: Any) -> list[str]:
+    """Names of columns: one, several or none."""
+    if given is None:
+        return []
+    if isinstance(given, list | tuple | set | pd.Index):
+        return [column_name(label) for label in given]
+    if isinstance(given, str | int):
+        return [column_name(given)]
+    raise ValueError(f"{what}={given!r}: expected the name of a column, or a list of names")
+
+
+def _one_name(what: str, given: Any) -> str | None:
+    if isinstance(given, list) and len(given) != 1:
+        raise ValueError(
+            f"{what}={given!r}: expected one column; join the parts of times, such as year and "
+            "month, into one, such as 2018-01"
+        )
+    return None if given is None else column_name(given[0] if isinstance(given, list) else given)

@@ -163,13 +163,49 @@ def _clock(stamps: pd.DatetimeIndex) -> str:
     runs = multiples.groupby((multiples != multiples.shift()).cumsum()).agg(["first", "size"])
     if ((runs["first"] != 1) & (runs["size"] >= max(10, 0.05 * len(gaps)))).any():
         raise _unclear(gaps)
+    if counts.max() >= 0.5 * len(gaps):  # else they are jittered
+        _check_restarts(stamps, step, gaps)
     return period_frequency(to_offset(pd.Timedelta(step)).freqstr)
 
 
-def _unclear(gaps: pd.Series) -> ValueError:
+def _check_restarts(stamps: pd.DatetimeIndex, step: int, gaps: pd.Series) -> None:
+    """Check that a step does not begin anew, as 16 days do each January and 7 hours each midnight.
+
+    Then several stamps in a row are off the grid by the same amount. A grid of the step would move
+    them all, and put two of them into one step where a remainder is short. Weeks may move to
+    another day, and clocks change by an hour twice a year; that moves stamps, but loses none.
+
+    Raises:
+        ValueError: naming the steps.
+    """
+    day = pd.Timedelta("1D").value
+    whole = step % day == 0 and step > day
+    time = (stamps.normalize() if whole else stamps).to_numpy().astype("datetime64[ns]")
+    phases = time.astype(np.int64) % step
+    values, counts = np.unique(phases, return_counts=True)
+    off = (phases - values[counts.argmax()] + step // 2) % step - step // 2
+    moved = np.abs(off) > step / 16
+    same = moved[1:] & (np.diff(off) == 0)
+    restarts = int((np.diff(same.astype(int), prepend=0) == 1).sum())
+    if restarts >= (1 if whole and step != 7 * day else max(3, 0.01 * len(stamps))):
+        raise _unclear(gaps, f"steps of {_duration(step)} begin anew on the way")
+
+
+def _unclear(gaps: pd.Series, why: str = "mixed frequencies") -> ValueError:
     values, counts = np.unique(gaps, return_counts=True)
     seen = ", ".join(
-        f"{pd.Timedelta(int(values[i]))} ({counts[i] / len(gaps):.0%})"
+        f"{_duration(int(values[i]))} ({counts[i] / len(gaps):.0%})"
         for i in np.argsort(-counts)[:3]
     )
-    return ValueError(f"mixed frequencies: the time stamps are {seen} apart; pass freq=")
+    how = "pass freq="
+    if why != "mixed frequencies":
+        how = (
+            "they are on no grid of equal steps; pass a finer freq= that leaves gaps, or a coarser "
+            "one, such as freq='M' with duplicates='mean'"
+        )
+    return ValueError(f"{why}: the time stamps are {seen} apart; {how}")
+
+
+def _duration(nanoseconds: int) -> str:
+    """A duration as pandas writes it, whole days without a time of day."""
+    return str(pd.Timedelta(nanoseconds)).removesuffix(" 00:00:00")

@@ -9,11 +9,14 @@ from tsgen.core import Options
 from tsgen.data.align import Alignment, Duplicates, Irregular
 from tsgen.data.entries import series_entry
 from tsgen.data.frequency import Stamp, in_days
+from tsgen.data.items import item_names
 from tsgen.data.numbers import parse_numbers
+from tsgen.data.repeats import check_repeats
 from tsgen.data.spacing import check_spacing
 from tsgen.data.splits import Entry
 from tsgen.data.static import Categories, static_features
-from tsgen.data.tables import item_names, require_columns, to_pandas
+from tsgen.data.tables import require_columns, to_pandas
+from tsgen.data.time_column import require_header
 from tsgen.data.times import parse_times
 
 
@@ -26,36 +29,47 @@ class TableLayout(Options):
         freq: period frequency.
         target: columns of the target.
         time: column of time stamps; ``None`` is the index.
-        item_id: column that tells series apart; ``None`` if all rows are of one time line.
+        item_id: the column, or columns, that tell series apart; ``None`` if all rows are of one
+            time line.
         multivariate: one series of several channels, or a series for each.
         channels: the items that are channels of a multivariate series, in order.
         known: columns known for the future.
         past: columns known up to now.
         static: columns that are constant for each item: numbers or names.
         categories: the names in each static column of names, in the order of their codes.
-        duplicates: which of several values of one time counts.
+        duplicates: which of several values of one time counts; ``None`` is the last, as long as
+            only a few times have several.
         irregular: where stamps off the grid go.
         dayfirst: whether days come before months in dates such as 03.04.2024.
         stamp: where in their period time stamps lie.
         spacing: frequency of the first table, which the next ones must have; ``None`` if it told
             none. It differs from ``freq`` where that was asked for, to merge rows, say.
+        time_format: how times are written, where that was asked for or the first table told it.
     """
 
     freq: str
     target: tuple[str, ...]
     time: str | None = None
-    item_id: str | None = None
+    item_id: str | tuple[str, ...] | None = None
     multivariate: bool = True
     channels: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
     past: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
     categories: Categories = ()
-    duplicates: Duplicates = "last"
+    duplicates: Duplicates | None = None
     irregular: Irregular = "nearest"
     dayfirst: bool = False
     stamp: Stamp = "start"
     spacing: str | None = None
+    time_format: str | None = None
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """The columns that tell series apart."""
+        if self.item_id is None:
+            return ()
+        return (self.item_id,) if isinstance(self.item_id, str) else self.item_id
 
     @property
     def joins(self) -> bool:
@@ -81,12 +95,24 @@ class TableLayout(Options):
             ValueError: naming the column, row and value that cannot be used, and for times of
                 another frequency than the first table's.
         """
-        names = [self.item_id] if self.item_id is not None else []
-        frame, changes = to_pandas(data, [*names, *dict(self.categories)])
-        require_columns(frame, [*self.target, *self.known, *self.past, *self.static])
-        times, made = parse_times(frame, self.time, self.dayfirst, days=in_days(self.freq))
+        time = [] if self.time is None else [self.time]
+        columns = [*self.target, *self.known, *self.past, *self.static]
+        text = [*self.items, *dict(self.categories), *time]
+        frame, changes, _ = to_pandas(data, text, [*columns, *text])
+        require_header(frame)
+        require_columns(frame, columns)
+        days = in_days(self.freq)
+        times, made = parse_times(frame, self.time, self.dayfirst, days, self.time_format)
+        items = item_names(frame, self.items)
+        strange = sorted(set(() if items is None else items) - set(self.channels))
+        if strange and self.joins:
+            raise ValueError(
+                f"table: item {strange[0]!r} is none of the channels {', '.join(self.channels)}"
+            )
+        if self.duplicates is None:
+            check_repeats(frame, times, items, [*columns, *time], self.items)
         if self.spacing is not None:
-            check_spacing(times, item_names(frame, self.item_id), self.spacing)
+            check_spacing(times, items, self.spacing)
         return Reader(self, frame, times, [*changes, *made]).table()
 
 
@@ -149,11 +175,12 @@ class Reader:
     def table(self) -> Table:
         """The data set and its summary."""
         layout, times = self.layout, self.times
-        items = item_names(self.frame, layout.item_id)
+        items = item_names(self.frame, layout.items)
         if items is None:
             items = pd.Series(["all"] * len(self.frame))
         columns = [*layout.target, *layout.known, *layout.past]
-        values = pd.DataFrame(parse_numbers(self.frame, columns, times), columns=columns)
+        roles = {**dict.fromkeys(layout.known, "known"), **dict.fromkeys(layout.past, "past")}
+        values = pd.DataFrame(parse_numbers(self.frame, columns, times, roles), columns=columns)
         targets = list(layout.target)
         if layout.joins:
             values = self._join(values, items)
@@ -164,7 +191,9 @@ class Reader:
         for name, rows in items.groupby(items, sort=False).indices.items():
             where = "table" if layout.item_id is None or layout.joins else f"item {name!r}"
             grid, regular = self.alignment.place(times[rows], values.iloc[rows], where)
-            part, after, changes = series_entry(regular, targets, layout.known, layout.past, where)
+            part, after, changes = series_entry(
+                regular, targets, layout.known, layout.past, where, grid.start
+            )
             entry: Entry = {"start": grid.start, "item_id": str(name), **part}
             seen |= np.isfinite(entry["target"]).any(1)
             ahead = max(ahead, after)
@@ -205,11 +234,6 @@ class Reader:
     def _join(self, values: pd.DataFrame, items: pd.Series) -> pd.DataFrame:
         """Items as columns: one row for each time, covariates shared."""
         layout = self.layout
-        strange = sorted(set(items) - set(layout.channels))
-        if strange:
-            raise ValueError(
-                f"table: item {strange[0]!r} is none of the channels {', '.join(layout.channels)}"
-            )
         for rows in items.groupby(items, sort=False).indices.values():
             self.alignment.note_order(self.times[rows])
         merged = self.alignment.merge(values, [self.times, items], "table")

@@ -1,7 +1,7 @@
 """Numbers of a table: decimal marks, missing values, and what is none."""
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ def has_comma_numbers(column: pd.Series) -> bool:
     """Whether a column of text is mostly numbers, some of them with commas."""
     if column.dtype != object or not column.str.contains(",", regex=False).any():
         return False
-    return _mostly_numbers(_present(column))
+    return _mostly_numbers(present(column))
 
 
 def unmarked(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -47,7 +47,7 @@ def unmarked(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             nothing tells whether that is a decimal comma.
     """
     frame, changes = frame.copy(), []
-    columns = {name: cells for name in frame if _mostly_numbers(cells := _present(frame[name]))}
+    columns = {name: cells for name in frame if _mostly_numbers(cells := present(frame[name]))}
     marks = {name: _marks(name, cells) for name, cells in columns.items()}
     known = {mark for found in marks.values() for mark in found if mark != "?"}
     for name, found in marks.items():
@@ -81,7 +81,7 @@ def _marks(name: Hashable, cells: pd.Series) -> dict[str, str]:
     return found
 
 
-def _present(column: pd.Series) -> pd.Series:
+def present(column: pd.Series) -> pd.Series:
     """The cells that are not missing, as text."""
     cells = column.dropna().astype(str).str.strip()
     return cells[~cells.str.lower().isin(MISSING)]
@@ -97,40 +97,43 @@ def as_numbers(column: pd.Series) -> pd.Series:
     if column.dtype != object:
         return column
     try:
-        return pd.to_numeric(_present(column)).reindex(column.index)
+        return pd.to_numeric(present(column)).reindex(column.index)
     except (ValueError, TypeError):
         return column
 
 
 def parse_numbers(
-    frame: pd.DataFrame, columns: Sequence[str], times: pd.DatetimeIndex
+    frame: pd.DataFrame,
+    columns: Sequence[str],
+    times: pd.DatetimeIndex,
+    roles: Mapping[str, str] | None = None,
 ) -> np.ndarray:
     """The columns as float64, (rows, columns); empty cells are NaN.
+
+    Args:
+        frame: the table.
+        columns: those that must be numbers.
+        times: of the rows.
+        roles: of columns that are covariates: "known" or "past".
 
     Raises:
         ValueError: for a column of times, and for text or an infinite
             value, naming the cell.
     """
+    roles = roles or {}
     values = np.empty((len(frame), len(columns)))
     for number, name in enumerate(columns):
         column = frame[name].reset_index(drop=True)
         if column.dtype.kind in "mMc" or isinstance(column.dtype, pd.PeriodDtype):
+            cure = (
+                f"{roles[name]}= takes" if name in roles else "leave it out by naming the targets"
+            )
             raise ValueError(
-                f"table: column {name!r} holds {column.dtype}, expected numbers; leave it out by "
-                "naming the targets (target=)"
+                f"table: column {name!r} holds {column.dtype}, expected numbers; {cure}"
+                + (" numbers only" if name in roles else " (target=)")
             )
         if not pd.api.types.is_numeric_dtype(column.dtype):
-            cells = _present(column)
-            parsed = pd.to_numeric(cells, errors="coerce")
-            bad = cells.index[parsed.isna()]
-            if len(bad):
-                row = bad[0]
-                raise ValueError(
-                    f"table: column {name!r}, row {row} ({times[row]}): {column.iloc[row]!r} is "
-                    "not a number; leave the column out by naming the targets (target=), or name "
-                    "it as item_id= or static= if it tells series apart"
-                )
-            column = parsed.reindex(column.index)
+            column = _numbers_of_text(column, name, times, roles.get(name))
         values[:, number] = column.to_numpy(dtype=float, na_value=np.nan)
         infinite = np.flatnonzero(np.isinf(values[:, number]))
         if len(infinite):
@@ -139,3 +142,36 @@ def parse_numbers(
                 "leave missing values empty"
             )
     return values
+
+
+def _numbers_of_text(
+    column: pd.Series, name: str, times: pd.DatetimeIndex, role: str | None
+) -> pd.Series:
+    """Numbers of a column of text or of mixed objects.
+
+    Raises:
+        ValueError: naming the first cell that is no number, and what may be done about it.
+    """
+    cells = present(column)
+    parsed = pd.to_numeric(cells, errors="coerce")
+    bad = cells.index[parsed.isna()]
+    if not len(bad):
+        return parsed.astype(float).reindex(column.index)
+    row = bad[0]
+    cell = repr(column.iloc[row])
+    cell = cell if len(cell) <= 60 else cell[:57] + "..."
+    if role is None:
+        cure = (
+            "leave the column out by naming the targets (target=), or name it as item_id= or "
+            "static= if it tells series apart"
+        )
+    elif 2 * len(bad) > len(cells):
+        cure = (
+            f"{role}= takes numbers: make a column of 0 and 1 for each of the {cells.nunique()} "
+            "names in it (pandas.get_dummies does)"
+        )
+    else:
+        cure = f"{role}= takes numbers; leave missing values empty"
+    raise ValueError(
+        f"table: column {name!r}, row {row} ({times[row]}): {cell} is not a number; {cure}"
+    )

@@ -15,7 +15,7 @@ Categories = tuple[tuple[str, tuple[str, ...]], ...]
 def categories_of(frame: pd.DataFrame, columns: Sequence[str]) -> Categories:
     """The names in those columns that do not hold numbers."""
     return tuple(
-        (column, tuple(sorted(frame[column].dropna().astype(str).unique())))
+        (column, tuple(sorted(frame[column].dropna().map(str).unique())))
         for column in columns
         if not pd.api.types.is_numeric_dtype(frame[column])
     )

@@ -1,20 +1,23 @@
 """Reading tables: files and frames of other libraries, with columns that can be named."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from tsgen.data.csv_files import read_csv
 
 
-def read_table(path: str | Path, text: Sequence[str] = ()) -> tuple[pd.DataFrame, list[str]]:
+def read_table(
+    path: str | Path, text: Sequence[str] = (), times: Collection[str] = ()
+) -> tuple[pd.DataFrame, list[str]]:
     """Read a CSV or a parquet file, and what was changed on the way.
 
     Args:
         path: the file; see :func:`tsgen.data.csv_files.read_csv` for what may be in a CSV.
         text: columns of a CSV that are text even where they hold digits.
+        times: small names of columns that are text, too.
 
     Raises:
         ValueError: if the file is missing, unreadable or empty, naming it.
@@ -23,7 +26,10 @@ def read_table(path: str | Path, text: Sequence[str] = ()) -> tuple[pd.DataFrame
     if not path.is_file():
         raise ValueError(f"{path}: {'it is a folder' if path.is_dir() else 'no such file'}")
     try:
-        frame, changes = (_read_parquet(path), []) if _is_parquet(path) else read_csv(path, text)
+        if _is_parquet(path):
+            frame, changes = _read_parquet(path), list[str]()
+        else:
+            frame, changes = read_csv(path, text, times)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, EOFError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(f"{path}: cannot be read as a table ({reason})") from None
@@ -54,22 +60,34 @@ def column_name(label: Any) -> str:
     return " ".join(map(str, parts)).strip()
 
 
-def to_pandas(data: Any, text: Sequence[str] = ()) -> tuple[pd.DataFrame, list[str]]:
+class Opened(NamedTuple):
+    """A table as a pandas frame."""
+
+    frame: pd.DataFrame
+    """Its columns are named by text; levels of an index of several are columns, too."""
+    changes: list[str]
+    """What was changed on the way."""
+    levels: list[str]
+    """The columns that were levels of the index."""
+
+
+def to_pandas(
+    data: Any, text: Sequence[str] = (), named: Sequence[str] = (), times: Collection[str] = ()
+) -> Opened:
     """A pandas frame of a frame, a path, or an object with ``to_pandas`` (polars, Arrow).
 
     Args:
         data: the table; it is not changed.
         text: columns that are text even where a file has digits in them.
-
-    Returns:
-        The frame, its columns named by text, and what was changed on the way.
+        named: columns that have a role; the index is one of them if it has such a name.
+        times: small names of columns that are text in a file, as a time may begin with a zero.
 
     Raises:
         ValueError: for anything else, for a frame without rows, and for columns of one name.
     """
     changes: list[str] = []
     if isinstance(data, str | Path):
-        data, changes = read_table(data, text)
+        data, changes = read_table(data, text, times)
     if isinstance(data, pd.Series):
         data = data.to_frame(data.name if data.name is not None else "value")
     if not isinstance(data, pd.DataFrame) and hasattr(data, "to_pandas"):
@@ -82,32 +100,50 @@ def to_pandas(data: Any, text: Sequence[str] = ()) -> tuple[pd.DataFrame, list[s
     if data.empty:
         raise ValueError(f"table: it is empty ({len(data.columns)} columns, {len(data)} rows)")
     frame = data.set_axis(pd.Index([column_name(label) for label in data.columns]), axis=1)
+    index, levels = frame.index, list[str]()
+    if isinstance(index, pd.MultiIndex):
+        names = [f"level_{i}" if n is None else column_name(n) for i, n in enumerate(index.names)]
+        frame, levels = _with_levels(frame, index, names)
+    elif index.name is not None and (name := column_name(index.name)) not in frame.columns:
+        labels = index.dtype.kind not in "fM" and not isinstance(index.dtype, pd.PeriodDtype)
+        if name in named or (labels and not index.is_unique):
+            frame, levels = _with_levels(frame, index, [name])
+    elif isinstance(index.dtype, pd.CategoricalDtype):
+        frame = frame.set_axis(pd.Index(index.astype(object)).infer_objects(), axis=0)
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
         raise ValueError(f"table: column {twice[0]!r} is there twice")
-    return frame, changes
+    for name in frame.columns:
+        if isinstance(frame[name].dtype, pd.CategoricalDtype):  # whichever it might have held
+            frame[name] = frame[name].astype(object).infer_objects()
+    return Opened(frame, changes, levels)
+
+
+def _with_levels(
+    frame: pd.DataFrame, index: pd.Index, names: list[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """The frame with the levels of its index as columns before the others."""
+    levels = {name: index.get_level_values(i) for i, name in enumerate(names)}
+    frame = frame.reset_index(drop=True)
+    columns = [
+        pd.Series(values, name=name).reset_index(drop=True) for name, values in levels.items()
+    ]
+    return pd.concat([*columns, frame], axis=1), names
 
 
 def require_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
     """Raise ``ValueError`` for a column that is not there."""
     for name in columns:
         if name not in frame.columns:
+            comma = any("," in str(column) for column in frame.columns)
+            hint = "; on the command line a name with a comma is put in quotes" if comma else ""
             raise ValueError(
-                f"table: there is no column {name!r}; the columns are "
-                f"{', '.join(map(repr, map(str, frame.columns)))}"
+                f"table: there is no column {name!r}; the columns are {listed(frame.columns)}{hint}"
             )
 
 
-def item_names(frame: pd.DataFrame, column: str | None) -> pd.Series | None:
-    """The item of each row as text, (rows,); ``None`` without a column of items.
-
-    Raises:
-        ValueError: if the column is not there or empty in a row.
-    """
-    if column is None:
-        return None
-    require_columns(frame, [column])
-    items = frame[column].reset_index(drop=True)
-    if items.isna().any():
-        raise ValueError(f"table: column {column!r} is empty in row {int(items.isna().argmax())}")
-    return items.astype(str)
+def listed(names: Iterable[Any]) -> str:
+    """Names for a message: the first eight, each at most 40 letters long."""
+    shown = [repr(n if len(n) <= 40 else n[:37] + "...") for n in map(str, names)]
+    more = f" and {len(shown) - 8} more" if len(shown) > 8 else ""
+    return ", ".join(shown[:8]) + more

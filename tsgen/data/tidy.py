@@ -9,12 +9,16 @@ from gluonts.model.forecast import SampleForecast
 
 from tsgen.data.frequency import Stamp
 from tsgen.data.grid import stamps_of
+from tsgen.data.items import item_parts
 
 Forecasts: TypeAlias = SampleForecast | Iterable[SampleForecast]
 
 
 def sample_frame(
-    forecasts: Forecasts, channels: Sequence[str] | None = None, stamp: Stamp = "start"
+    forecasts: Forecasts,
+    channels: Sequence[str] | None = None,
+    stamp: Stamp = "start",
+    items: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Sample paths as a table with a row for each path, time and channel.
 
@@ -25,9 +29,15 @@ def sample_frame(
         forecasts: one or several, samples (S, H) or (S, H, C).
         channels: their names.
         stamp: where in its period a time stamp lies.
+        items: the columns that told items apart (``layout.items``); several of them come back as
+            columns after ``item_id``.
 
     Returns:
         Columns ``item_id``, ``start``, ``sample_id``, ``time``, ``channel``, ``value``.
+
+    Raises:
+        ValueError: for no forecasts, names that do not fit the channels, and an ``item_id`` that
+            has not one part for each of ``items``.
     """
     frames = []
     for forecast, samples, names, times in _opened(forecasts, channels, stamp):
@@ -44,7 +54,7 @@ def sample_frame(
                 }
             )
         )
-    return pd.concat(frames, ignore_index=True)
+    return _with_items(pd.concat(frames, ignore_index=True), items)
 
 
 def quantile_frame(
@@ -52,6 +62,7 @@ def quantile_frame(
     quantiles: Sequence[float] = (0.1, 0.5, 0.9),
     channels: Sequence[str] | None = None,
     stamp: Stamp = "start",
+    items: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Mean and quantiles as a table with a row for each time and channel.
 
@@ -61,13 +72,16 @@ def quantile_frame(
             interpolated, between two of which a calibrated value lies as often as they say.
         channels: their names.
         stamp: where in its period a time stamp lies.
+        items: the columns that told items apart (``layout.items``); several of them come back as
+            columns after ``item_id``.
 
     Returns:
         Columns ``item_id``, ``start``, ``time``, ``channel``, ``mean``, and one for each quantile,
         named by its level ("0.1").
 
     Raises:
-        ValueError: for levels outside (0, 1) or none at all.
+        ValueError: for levels outside (0, 1) or none at all, for no forecasts, names that do not
+            fit the channels, and an ``item_id`` that has not one part for each of ``items``.
     """
     bad = [q for q in quantiles if not 0 < q < 1]
     if bad or not len(quantiles):
@@ -90,7 +104,7 @@ def quantile_frame(
                 }
             )
         )
-    return pd.concat(frames, ignore_index=True)
+    return _with_items(pd.concat(frames, ignore_index=True), items)
 
 
 def channel_sum(forecasts: Forecasts) -> list[SampleForecast]:
@@ -101,6 +115,20 @@ def channel_sum(forecasts: Forecasts) -> list[SampleForecast]:
         )
         for forecast, samples, _, _ in _opened(forecasts, None, "start")
     ]
+
+
+def _with_items(frame: pd.DataFrame, items: Sequence[str]) -> pd.DataFrame:
+    """The columns of items after ``item_id``, where it is made of several.
+
+    One that is called like a column of the frame is "item " and its name.
+    """
+    if len(items) < 2:
+        return frame
+    parts = {name: item_parts(name, items) for name in frame["item_id"].unique()}
+    for number, name in reversed(list(enumerate(items))):
+        column = frame["item_id"].map({item: part[number] for item, part in parts.items()})
+        frame.insert(1, f"item {name}" if name in frame else name, column)
+    return frame
 
 
 def _opened(

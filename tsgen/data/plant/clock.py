@@ -56,7 +56,7 @@ def time_columns(head: pd.DataFrame, time: str | Sequence[str] | None) -> list[s
         if not head[lower["time"]].astype(str).str.contains(r"\d[-/.]\d+[-/.]\d").any():
             return [lower["date"], lower["time"]]
     try:
-        found = find_time(head)
+        found = find_time(head, first=True)
     except ValueError as error:
         raise ValueError(
             f"{str(error).removeprefix('table: ')} the column, or time=False if rows are only "
