@@ -1,5 +1,6 @@
 """Predictors whose sample paths are recalibrated, see :mod:`tsgen.evaluation.conformal`."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ from tsgen.evaluation.backtest import as_samples, backtest, forecast_after
 from tsgen.evaluation.cells import INTERVALS, samples_needed
 from tsgen.evaluation.conformal import (
     Calibration,
+    Support,
+    above_zero,
     inside,
+    landing,
     level_index,
     measure,
     reach,
@@ -51,14 +55,18 @@ class CalibratedForecast(SampleForecast):
     ) -> None:
         shape = forecast.samples.shape
         samples = np.asarray(forecast.samples, dtype=float).reshape(*shape[:2], -1)
-        self._middle, self._below, self._above = reach(samples[None], calibration.levels)
+        scale = calibration.support
+        self._middle, self._below, self._above = reach(samples[None], calibration.levels, scale)
         self._calibration, self._support = calibration, support
         self._one_dimensional = len(shape) == 2
         moved = recalibrate(
-            samples[None], self._middle, self._below, self._above, calibration.factors
+            samples[None], self._middle, self._below, self._above, calibration.factors, scale
         )[0]
+        moved = inside(moved, support)
+        if support == "positive":
+            moved = above_zero(moved, samples)
         super().__init__(
-            inside(moved, support).reshape(shape)[:kept],
+            moved.reshape(shape)[:kept],
             forecast.start_date,
             item_id=forecast.item_id,
             info=forecast.info,
@@ -85,12 +93,18 @@ class CalibratedForecast(SampleForecast):
         known = np.isfinite(self._calibration.factors).any(0)
         factor = np.where(known, self._calibration.joint[k], np.inf)
         bounded = np.isfinite(factor)
-        below, above = (
-            np.where(bounded, np.where(bounded, factor, 0) * width[-1, 0], np.inf)
-            for width in (self._below, self._above)
+        low, high = (
+            inside(
+                landing(
+                    np.where(bounded, np.where(bounded, factor, 0) * width[-1, 0], np.inf),
+                    self._middle[0],
+                    side,
+                    self._calibration.support,
+                ),
+                self._support,
+            )
+            for side, width in ((-1, self._below), (1, self._above))
         )
-        ends = (self._middle[0] - below, self._middle[0] + above)
-        low, high = (inside(end, self._support) for end in ends)
         return (low[:, 0], high[:, 0]) if self._one_dimensional else (low, high)
 
 
@@ -168,7 +182,10 @@ class CalibratedPredictor(Predictor):
         path.mkdir(parents=True, exist_ok=True)
         super().serialize(path)
         calibration = self.calibration
-        about = {"format": FORMAT, "levels": calibration.levels, "windows": calibration.windows}
+        about = {
+            "format": FORMAT, "levels": calibration.levels, "windows": calibration.windows,
+            "support": support_to_json(calibration.support),
+        }  # fmt: skip
         arrays = {"factors": calibration.factors, "joint": calibration.joint}
         save_arrays(path / _CALIBRATION, arrays, about)
         self.base.serialize(path / "base")
@@ -194,8 +211,9 @@ class CalibratedPredictor(Predictor):
                     f"{FORMAT}"
                 )
             calibration = Calibration(
-                tuple(about["levels"]), arrays["factors"], arrays["joint"], about["windows"]
-            )
+                tuple(about["levels"]), arrays["factors"], arrays["joint"], about["windows"],
+                support_from_json(about.get("support", "real")),
+            )  # fmt: skip
             base = load(path / "base", device)
             _check_calibration(calibration, base.prediction_length)
             return cls(base, calibration)
@@ -205,6 +223,7 @@ class CalibratedPredictor(Predictor):
             isinstance(other, CalibratedPredictor)
             and self.base == other.base
             and self.calibration.levels == other.calibration.levels
+            and self.calibration.support == other.calibration.support
             and np.array_equal(self.calibration.factors, other.calibration.factors)
             and np.array_equal(self.calibration.joint, other.calibration.joint)
         )
@@ -250,12 +269,28 @@ def calibrate(
             f"{samples_needed(levels[-1])} sample paths"
         )
     result = backtest(predictor, dataset, windows, num_samples=num_samples, seed=seed)
-    return CalibratedPredictor(predictor, measure(result.samples, result.truth, levels))
+    support = getattr(predictor, "support", "real")
+    return CalibratedPredictor(predictor, measure(result.samples, result.truth, levels, support))
+
+
+def support_to_json(support: Support) -> str | list[float | None]:
+    """A support as JSON has it: an infinite end is null."""
+    if isinstance(support, str):
+        return support
+    return [float(end) if math.isfinite(end) else None for end in support]
+
+
+def support_from_json(value: str | list[float | None]) -> Support:
+    """What :func:`support_to_json` wrote."""
+    if isinstance(value, str):
+        return value
+    low, high = value
+    return (-math.inf if low is None else low, math.inf if high is None else high)
 
 
 def _check_calibration(calibration: Calibration, horizon: int) -> None:
     """Raise ``ValueError`` for a calibration that none of :func:`calibrate` can be."""
-    levels, factors, joint, windows = calibration
+    levels, factors, joint, windows, support = calibration
     ordered = all(low < high for low, high in zip((0.0, *levels), (*levels, 1.0), strict=True))
     if not levels or not ordered or not isinstance(windows, int):
         raise ValueError(f"its calibration has levels {levels} of {windows!r} windows")
@@ -263,6 +298,9 @@ def _check_calibration(calibration: Calibration, horizon: int) -> None:
         raise ValueError(f"its calibration has factors {factors.shape}, a horizon of {horizon}")
     if joint.shape != (len(levels),) or not ((factors >= 0).all() and (joint >= 0).all()):
         raise ValueError("its calibration has factors that are no numbers from 0")
+    named = support in ("real", "positive", "count")
+    if not named and (isinstance(support, str) or not support[0] < support[1]):
+        raise ValueError(f"its calibration has the support {support!r}")
 
 
 def _own_number(forecast: Forecast) -> int:

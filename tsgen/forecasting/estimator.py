@@ -18,7 +18,7 @@ from tsgen.forecasting.layout import InputLayout, measure_statistics
 from tsgen.forecasting.module import ForecastModule
 from tsgen.forecasting.predictor import GenerativePredictor
 from tsgen.forecasting.scaling import Link, Scaling, Support
-from tsgen.forecasting.spec import DataSpec, Entry, infer_spec, target_statistics
+from tsgen.forecasting.spec import DataSpec, Entry, infer_spec, with_target_statistics
 from tsgen.forecasting.training import Run, check_trainer_kwargs, fingerprint, fit
 from tsgen.forecasting.transformation import create_transformation
 from tsgen.forecasting.windows import (
@@ -238,9 +238,9 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         spec = infer_spec(training_data, self.prediction_length, self.support, self.min_history)
         if from_predictor is not None:
             spec = from_predictor.spec.replace(whole=spec.whole, whole_steps=spec.whole_steps)
-        elif self.scaling == "global":
-            mean, std = target_statistics(training_data, Link(self.support, spec.tau))
-            spec = spec.replace(target_mean=mean, target_std=std)
+        else:
+            link = Link(self.support, spec.tau)
+            spec = with_target_statistics(spec, training_data, link, self.scaling)
         shape, lags = self._window(spec)
         transformation = self.create_transformation(spec, shape)
         streamed = not hasattr(training_data, "__len__") or spec.num_bytes > self.memory_limit

@@ -21,11 +21,10 @@ from tsgen.forecasting.conditional import check_given, impute, relative, resolve
 from tsgen.forecasting.forecasters import Forecaster
 from tsgen.forecasting.layout import Known
 from tsgen.forecasting.scaling import Support
-from tsgen.forecasting.spec import DataSpec
+from tsgen.forecasting.spec import DataSpec, Entry, read_entry
 from tsgen.forecasting.windows import (
     PREDICTION_FIELDS,
     WindowShape,
-    WindowStore,
     create_splitter,
 )
 from tsgen.models import GenerativeModel
@@ -211,10 +210,7 @@ class GenerativePredictor(Component, SavedPredictor):
         entries = self.input_transform.apply(dataset, is_train=False)
         self.prediction_net.eval()
         for number, batch in enumerate(batcher(entries, self.batch_size)):
-            inputs = {
-                name: torch.as_tensor(np.stack([entry[name] for entry in batch])).to(self.device)
-                for name in PREDICTION_FIELDS
-            }
+            inputs = self._fields(batch)
             rows = slice(number * self.batch_size, number * self.batch_size + len(batch))
             known, given = self._known(rows, inputs, horizons, strength, guidance)
             paths = self.draw(count, known, inputs, seed, number)
@@ -227,6 +223,13 @@ class GenerativePredictor(Component, SavedPredictor):
                     item_id=entry["item_id"],
                     info=entry["info"],
                 )
+
+    def _fields(self, entries: Sequence[Entry]) -> dict[str, torch.Tensor]:
+        """Transformed entries as a batch on the device."""
+        return {
+            name: torch.as_tensor(np.stack([entry[name] for entry in entries])).to(self.device)
+            for name in PREDICTION_FIELDS
+        }
 
     def draw(
         self, count: int, known: Known | None, fields: dict[str, torch.Tensor],
@@ -290,20 +293,30 @@ class GenerativePredictor(Component, SavedPredictor):
             NotImplementedError: if the model has no density, see :attr:`has_log_prob`.
         """
         horizon, forecaster = self.shape.prediction_length, self.prediction_net
-        entries = list(self.__init_args__["transformation"].apply(dataset, is_train=True))
-        lengths = [e["target"].shape[1] - self.shape.past_length for e in entries]
-        for entry, length in zip(entries, lengths, strict=True):
+        raw, histories = list(dataset), []
+        for number, entry in enumerate(raw):
+            length = np.shape(entry["target"])[-1]
             if length <= horizon:
                 raise ValueError(
-                    f"series {entry['item_id']!r} has {length} steps; a log density needs more "
-                    f"than prediction_length={horizon}"
+                    f"series {entry.get('item_id', number)!r} has {length} steps; a log density "
+                    f"needs more than prediction_length={horizon}"
                 )
-        starts = [np.array([length - horizon]) for length in lengths]
-        store = WindowStore(entries, self.shape, self.device, starts)
+            histories.append({**entry, "target": np.asarray(entry["target"])[..., :-horizon]})
+        # statistics must not see what they are to judge
+        entries = list(self.input_transform.apply(histories, is_train=False))
+        truth = np.stack([read_entry(e, i)["target"][:, -horizon:].T for i, e in enumerate(raw)])
+        for number, values in enumerate(truth):
+            forecaster.link.check(values.T, f"series {raw[number].get('item_id', number)!r}")
         self.prediction_net.eval()
         found = []
         for index in torch.arange(len(entries)).split(self.batch_size):
-            batch = store.gather(index)
+            batch = self._fields([entries[i] for i in index])
+            future = torch.from_numpy(truth[index.numpy()]).to(self.device)
+            carried = [batch["past_target"][:, -1]]
+            for row in (future - batch["center"][:, None]).to(carried[0].dtype).unbind(1):
+                carried.append(torch.where(row.isnan(), carried[-1], row))
+            batch["future_target"] = torch.stack(carried[1:], 1)
+            batch["future_observed"] = ~future.isnan()
             with self.inference(), seeded(0, int(index[0])):
                 values = forecaster.log_prob(**batch)
             values = values if values.dim() == 1 else values[:, -horizon:].sum(1)

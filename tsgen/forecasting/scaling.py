@@ -4,6 +4,8 @@ The target y is first mapped by its support's link to :math:`z = g(y) \in \mathb
 :math:`x = (z - m) / s`. Location m and scale s are *causal running statistics*: at each time they
 look at the observed values up to then, never beyond. A window's inputs and the pairs inside its
 context use those of their own time; the pairs of the horizon use those at the forecast's start.
+One thing comes from all that is known of a series, in training its whole length, for a forecast its
+history: a size that the scale may not fall far below, see :mod:`tsgen.forecasting.onset`.
 """
 
 import math
@@ -16,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tsgen.core import Options
+from tsgen.forecasting.onset import least_scale
 
 Scaling = Literal["mean", "standard", "robust", "anchored", "global", "none"]
 Support = Literal["real", "positive", "count"] | tuple[float, float]
@@ -178,6 +181,7 @@ def running_statistics(
     window: int | None,
     fixed: np.ndarray | None = None,
     last: int | None = None,
+    size: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Location and scale at each time, from the observed values of the last ``window`` steps.
 
@@ -192,9 +196,9 @@ def running_statistics(
     none      0                        1
     ========  =======================  ===========================================================
 
-    A scale of zero (a constant stretch) is replaced by the last one that was not zero, or 1; none
-    is allowed to fall below 1e-4 of that of the whole past. Before a channel's first observation
-    they are 0 and 1.
+    A scale of zero (a constant stretch) is replaced by the last one that was not zero, or, before
+    the first such, by the series' size; none is allowed to fall below 1e-4 of that of the whole
+    past, or below what its size allows, see :func:`~tsgen.forecasting.onset.least_scale`.
 
     Args:
         z: values (C, T), float64, carried forward over gaps, NaN before the first observation.
@@ -203,6 +207,7 @@ def running_statistics(
         window: steps to look back; ``None`` is all of the past.
         fixed: for "global", the mean and the standard deviation of each channel, (2, C).
         last: of how many times, T if ``None``.
+        size: the series' own size at those times, (C, last); 1, and no bound, if not given.
 
     Returns:
         Location and scale of the last times, (C, last), float64.
@@ -226,30 +231,34 @@ def running_statistics(
             whole = _running_moments(filled, observed, None)[1]
         # a spread below rounding error is none
         scale = _carry_positive(np.where(scale > 1e-12 * np.abs(location), scale, 0.0))
-        location, whole = location[:, -last:], whole[:, -last:]
+        location, scale, whole = (v[:, -last:] for v in (location, scale, whole))
     else:
         if kind == "mean":
-            location, size, known = np.zeros((len(z), last)), np.abs(filled), observed
+            location, change, known = np.zeros((len(z), last)), np.abs(filled), observed
         else:
-            location, size = filled[:, -last:], np.diff(filled, axis=1, prepend=filled[:, :1]) ** 2
+            location = filled[:, -last:]
+            change = np.diff(filled, axis=1, prepend=filled[:, :1]) ** 2
             started = np.maximum.accumulate(observed, axis=1)
             known = observed & np.pad(started[:, :-1], ((0, 0), (1, 0)))
-        scale, whole = (_running_mean(size, known, w, last) for w in (window, None))
+        scale, whole = (_running_mean(change, known, w, last) for w in (window, None))
         if not (scale > 0).all():  # the last one that was not zero may lie further back
-            scale = _carry_positive(_running_mean(size, known, window))
+            scale = _carry_positive(_running_mean(change, known, window))[:, -last:]
         if kind == "anchored":
             scale, whole = np.sqrt(scale), np.sqrt(whole)
-    return location, np.maximum(scale[:, -last:], 1e-4 * whole)
+    scale = np.where(scale > 0, scale, 1.0 if size is None else size)
+    least = 1e-4 * whole
+    if size is not None:
+        least = np.maximum(least, least_scale(size, observed))
+    return location, np.maximum(scale, least)
 
 
 def _carry_positive(scale: np.ndarray) -> np.ndarray:
-    """Replace zeros by the last positive value before them, or 1."""
+    """Replace zeros by the last positive value before them, where there is one."""
     if (scale > 0).all():
         return scale
     steps = np.arange(scale.shape[1])
     last = np.maximum.accumulate(np.where(scale > 0, steps, -1), axis=1)
-    carried = np.take_along_axis(scale, np.maximum(last, 0), axis=1)
-    return np.where(last >= 0, carried, 1.0)
+    return np.take_along_axis(scale, np.maximum(last, 0), axis=1)
 
 
 def _running_sum(values: np.ndarray, window: int | None) -> np.ndarray:

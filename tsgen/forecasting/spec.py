@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from tsgen.core import Options
-from tsgen.forecasting.scaling import Link, Support, typical_size
+from tsgen.forecasting.onset import carry_forward, has_begun, training_sizes
+from tsgen.forecasting.scaling import Link, Scaling, Support, typical_size
 
 Entry = dict[str, Any]
 
@@ -38,6 +39,8 @@ class DataSpec(Options):
         whole: whether all target values are whole numbers.
         whole_steps: steps at which every channel is observed.
         target_mean, target_std: of each channel's linked values, for global scaling.
+        target_size, target_relative_size: usual size of each channel's series, and over their
+            level, for other scalings; 0 for a channel without.
     """
 
     freq: str
@@ -59,6 +62,8 @@ class DataSpec(Options):
     whole_steps: int = 1
     target_mean: tuple[float, ...] = ()
     target_std: tuple[float, ...] = ()
+    target_size: tuple[float, ...] = ()
+    target_relative_size: tuple[float, ...] = ()
 
     @property
     def is_panel(self) -> bool:
@@ -195,7 +200,9 @@ def infer_spec(
         link.check(entry["target"], entry["where"])
         lengths.append(length)
         seen = np.isfinite(entry["target"])
-        missing, complete = missing or not bool(seen.all()), complete + int(seen.all(0).sum())
+        missing = missing or not bool(seen.all())
+        seen &= has_begun(entry["target"])
+        complete += int(seen.all(0).sum())
         whole = whole and not bool((entry["target"] % 1 > 0).any())
         for name, (count, total, squares) in moments.items():
             if name in entry:
@@ -207,8 +214,8 @@ def infer_spec(
                 )
         cardinality = np.maximum(cardinality, entry.get(CATEGORY, np.zeros(0)) + 1)
         distance = np.abs(entry["target"] - _origin(support))
-        size_sum = size_sum + np.nansum(distance, 1)
-        size_count = size_count + np.isfinite(distance).sum(1)
+        size_sum = size_sum + np.where(seen, distance, 0.0).sum(1)
+        size_count = size_count + seen.sum(1)
     if first is None:
         raise ValueError("the training data are empty")
     if not size_count.any():
@@ -235,27 +242,47 @@ def infer_spec(
     )
 
 
-def target_statistics(
-    dataset: Iterable[Entry], link: Link
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel's observed values, mapped by a link.
+def with_target_statistics(
+    spec: DataSpec, dataset: Iterable[Entry], link: Link, scaling: Scaling
+) -> DataSpec:
+    """A specification with what a scaling needs to know of each channel's linked values.
 
-    A channel without spread has 1. Of a stream the first 64 entries count.
+    For "global" that are mean and standard deviation of what is observed once a series has begun, 1
+    for a channel without spread; for scalings by running statistics the usual sizes of series. Of a
+    stream the first 64 entries count.
     """
+    if scaling == "none":
+        return spec
     entries = dataset if hasattr(dataset, "__len__") else itertools.islice(dataset, _PEEK)
+    series = (_linked(read_entry(raw)["target"], link) for raw in entries)
+    if scaling == "global":
+        mean, std = _moments(series)
+        return spec.replace(target_mean=mean, target_std=std)
+    size, relative = training_sizes(series, scaling)
+    return spec.replace(target_size=size, target_relative_size=relative)
+
+
+def _linked(target: np.ndarray, link: Link) -> tuple[np.ndarray, np.ndarray]:
+    """Linked values, carried forward over gaps, and what is observed once a series has begun."""
+    observed = np.isfinite(target) & has_begun(target)
+    return link.numpy(carry_forward(target, observed)), observed
+
+
+def _moments(
+    series: Iterable[tuple[np.ndarray, np.ndarray]],
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel's observed values, 1 without spread."""
     count, mean, squares = np.zeros(1), np.zeros(1), np.zeros(1)
-    for raw in entries:
-        target = read_entry(raw)["target"]
-        seen = np.isfinite(target)
-        z = np.where(seen, link.numpy(target), 0.0)
-        number = seen.sum(1)
+    for values, seen in series:
+        z, number = np.where(seen, values, 0.0), seen.sum(1)
         local = z.sum(1) / np.maximum(number, 1)
         change, total = local - mean, np.maximum(count + number, 1)
         within = np.where(seen, (z - local[:, None]) ** 2, 0.0).sum(1)
         squares = squares + within + change**2 * count * number / total
         mean, count = mean + change * number / total, count + number
     variance = squares / np.maximum(count, 1)
-    std = np.where(variance > 1e-12 * (1 + mean**2), np.sqrt(variance), 1.0)
+    # a spread below rounding error is none, whatever the unit
+    std = np.where(variance > 1e-24 * mean**2, np.sqrt(variance), 1.0)
     return tuple(mean.tolist()), tuple(std.tolist())
 
 
@@ -273,7 +300,7 @@ def _mean_std(
         return (), ()
     mean = total / count
     variance = np.maximum(squares / count - mean**2, 0)
-    std = np.where(variance > 1e-12 * (1 + mean**2), np.sqrt(variance), 1.0)
+    std = np.where(variance > 1e-12 * mean**2, np.sqrt(variance), 1.0)
     return tuple(mean.tolist()), tuple(std.tolist())
 
 

@@ -14,6 +14,7 @@ from gluonts.transform import (
 
 from tsgen.core import Component
 from tsgen.forecasting.features import TimeFeature, calendar_features
+from tsgen.forecasting.onset import carry_forward, has_begun, own_size, usual_size
 from tsgen.forecasting.scaling import Link, Scaling, Support, running_statistics
 from tsgen.forecasting.spec import (
     CATEGORY,
@@ -125,8 +126,20 @@ class ScaleTarget(Component, MapTransformation):
     the last ``past_length`` steps of the series, so only those are kept for it.
 
     Values are kept in float32 relative to ``center`` (the first observation, float64), so that a
-    level of 1e9 costs no digits; a value is NaN only before its channel's first observation, where
-    the data's own zero and 1 stand for location and scale.
+    level of 1e9 costs no digits; a value is NaN only before its channel has begun (see
+    :func:`~tsgen.forecasting.onset.has_begun`), where the data's own zero and 1 stand for location
+    and scale, or, for a channel that never has, its usual size. What is before the beginning is not
+    observed.
+
+    Args:
+        link: the support's bijection.
+        scaling: which running statistics.
+        window: steps that they look back.
+        past_length: steps before the series.
+        mean: for "global", of each channel.
+        std: for "global", of each channel.
+        size: usual size of each channel's training series, for series without one of their own.
+        relative_size: the same over their level.
     """
 
     def __init__(
@@ -137,9 +150,11 @@ class ScaleTarget(Component, MapTransformation):
         past_length: int,
         mean: tuple[float, ...] = (),
         std: tuple[float, ...] = (),
+        size: tuple[float, ...] = (),
+        relative_size: tuple[float, ...] = (),
     ) -> None:
         self.link, self.scaling, self.window, self.past_length = link, scaling, window, past_length
-        self.fixed = np.array([mean, std])
+        self.fixed, self.usual = np.array([mean, std]), np.array([size, relative_size])
 
     def map_transform(self, data: Entry, is_train: bool) -> Entry:
         """Transform one entry."""
@@ -148,7 +163,7 @@ class ScaleTarget(Component, MapTransformation):
         cut = 0 if is_train else max(0, length - self.past_length)
         count = max(1, _PIECE // length)
         pieces = [
-            self._channels(target[i : i + count], self.fixed[:, i : i + count], cut)
+            self._channels(target[i : i + count], slice(i, i + count), cut)
             for i in range(0, len(target), count)
         ]
         padded = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
@@ -157,22 +172,27 @@ class ScaleTarget(Component, MapTransformation):
         start = data["start"] + cut - self.past_length
         return {**data, **padded, "start": start}
 
-    def _channels(self, target: np.ndarray, fixed: np.ndarray, cut: int) -> dict[str, np.ndarray]:
+    def _channels(self, target: np.ndarray, which: slice, cut: int) -> dict[str, np.ndarray]:
         """Some channels' series without the first steps, which their statistics know."""
-        observed = np.isfinite(target)
-        if observed.all():
-            started, carried = observed, target
-        else:
-            steps = np.arange(target.shape[1])
-            last = np.maximum.accumulate(np.where(observed, steps, -1), axis=1)
-            started = last >= 0
-            carried = np.where(started, np.take_along_axis(target, np.maximum(last, 0), 1), np.nan)
+        started = has_begun(target)
+        observed = np.isfinite(target) & started
+        carried = carry_forward(target, observed)
         first = np.take_along_axis(target, observed.argmax(1)[:, None], 1)
         center = np.nan_to_num(first) if self.link.support == "real" else np.zeros_like(first)
+        z, size = self.link.numpy(carried), None
+        if self.scaling not in ("global", "none"):
+            size = own_size(z, observed, self.scaling, target.shape[1] - cut)
+            sizeless = np.isnan(size).any(1)
+            if sizeless.any():
+                usual = usual_size(z, observed, *self.usual[:, which])
+                size = np.where(sizeless[:, None], usual[:, None], size)
         location, scale = running_statistics(
-            self.link.numpy(carried), observed, self.scaling, self.window, fixed,
-            target.shape[1] - cut,
+            z, observed, self.scaling, self.window, self.fixed[:, which],
+            target.shape[1] - cut, size,
         )  # fmt: skip
+        if size is not None:
+            begun = started[:, cut:] | ~started[:, -1:]
+            scale = np.where(begun, scale, 1.0)
         observed, started, carried = observed[:, cut:], started[:, cut:], carried[:, cut:]
         before, scale_before = -center, np.ones_like(center)
         if self.scaling == "global":
@@ -220,7 +240,8 @@ def create_transformation(
             *added,
             VstackFeatures("known", [*stacked, "known"]),
             ScaleTarget(
-                link, scaling, scaling_window, past_length, spec.target_mean, spec.target_std
+                link, scaling, scaling_window, past_length, spec.target_mean, spec.target_std,
+                spec.target_size, spec.target_relative_size,
             ),
         ]
-    )
+    )  # fmt: skip

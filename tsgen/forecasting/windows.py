@@ -59,17 +59,30 @@ class WindowShape(Options):
     prediction_length: int
     min_history: int = 1
 
-    def first(self, length: int) -> int:
+    def first(self, length: int, before: int = 0) -> int:
         """The earliest forecast start in a series.
 
         It has a full past if the series is long, else what there is; where none is needed, any.
+        Steps before a series has begun are none of it, as long as a window is left.
+
+        Args:
+            length: of the series.
+            before: steps before it has begun.
         """
         if self.min_history == 0:
             return 0
-        room = length - self.prediction_length
+        room = length - before - self.prediction_length
         if room >= 2 * self.past_length:
-            return self.past_length
-        return max(1, min(self.context_length, room // 2))
+            return before + self.past_length
+        first = before + max(1, min(self.context_length, room // 2))
+        return max(1, min(first, length - self.prediction_length))
+
+    def first_of(self, padded: np.ndarray) -> int:
+        """The earliest forecast start in a target (C, P + T), NaN until each channel has begun."""
+        own = padded[:, self.past_length :]
+        if np.isfinite(own[:, :1]).any():
+            return self.first(own.shape[1])
+        return self.first(own.shape[1], int(np.isfinite(own).any(0).argmax()))
 
 
 class WindowStore:
@@ -101,7 +114,8 @@ class WindowStore:
                 columns[name].append(entry[name][None])
             length = padded - shape.past_length
             if starts is None:
-                allowed = np.arange(shape.first(length), length - shape.prediction_length + 1)
+                last = length - shape.prediction_length
+                allowed = np.arange(shape.first_of(entry["target"]), last + 1)
             else:
                 allowed = starts[number]
             rows.append(offset + allowed)
@@ -217,7 +231,7 @@ def validation_windows(
         start, end = trained.get(entry["item_id"], (None, 0))
         goes_on = start == entry["start"] and end < padded
         seen = end - shape.past_length if goes_on else 0
-        starts.append(np.arange(min(max(shape.first(length), seen), last), last + 1))
+        starts.append(np.arange(min(max(shape.first_of(entry["target"]), seen), last), last + 1))
     return FixedWindows(WindowStore(entries, shape, device, starts), batch_size)
 
 
@@ -239,13 +253,14 @@ class UniformWindowSampler(InstanceSampler):
     def __call__(self, ts: np.ndarray) -> np.ndarray:
         """Forecast starts in the padded series."""
         length = ts.shape[-1] - self.shape.past_length
-        first, last = self.shape.first(length), length - self.shape.prediction_length
-        if last < first:
+        last = length - self.shape.prediction_length
+        if last < self.shape.min_history:
             raise ValueError(
                 f"a series of the stream has {length} steps; prediction_length="
                 f"{self.shape.prediction_length} needs at least "
                 f"{self.shape.prediction_length + self.shape.min_history}"
             )
+        first = self.shape.first_of(np.atleast_2d(ts))
         drawn = torch.randint(first, last + 1, (self.num_instances,)).numpy()
         return drawn + self.shape.past_length
 
