@@ -78,6 +78,11 @@ class GenerativePredictor(Component, RepresentablePredictor):
     ) -> Iterator[SampleForecast]:
         """Forecast the ``prediction_length`` steps after each series' end, in the data set's order.
 
+        Several threads may forecast at once, with this predictor or others: batches are drawn one
+        at a time (see :mod:`tsgen.seeding`), and under a seed each thread gets what it gets alone,
+        as does a forked process. What changes a predictor (``to``, ``use_sampler``) must not run
+        beside its forecasts.
+
         Args:
             dataset: entries as in training; known covariates must reach over the horizon.
             num_samples: paths per series.
@@ -221,7 +226,7 @@ class GenerativePredictor(Component, RepresentablePredictor):
         seed: int | None, *salt: int,
     ) -> np.ndarray:  # fmt: skip
         """Sample paths (B, S, H, C) of windows with these fields, others for another salt."""
-        with self.inference(), seeded(seed, *salt):
+        with seeded(seed, *salt), self.inference():
             return self.prediction_net(count, known, **fields).cpu().numpy()
 
     @contextmanager
@@ -292,7 +297,7 @@ class GenerativePredictor(Component, RepresentablePredictor):
         found = []
         for index in torch.arange(len(entries)).split(self.batch_size):
             batch = store.gather(index)
-            with self.inference(), seeded(0, int(index[0])):
+            with seeded(0, int(index[0])), self.inference():
                 values = forecaster.log_prob(**batch)
             values = values if values.dim() == 1 else values[:, -horizon:].sum(1)
             if forecaster.model.partial != "marginal":
@@ -355,7 +360,8 @@ class GenerativePredictor(Component, RepresentablePredictor):
             described["kwargs"]["device"] = str(usable_device(device))
         elif not _is_usable(trained_on):
             described["kwargs"]["device"] = "auto"
-        predictor = decode(described)
+        with seeded(0):  # networks draw weights, before they get those that were saved
+            predictor = decode(described)
         weights = torch.load(path / _WEIGHTS, map_location=predictor.device, weights_only=True)
         predictor.prediction_net.load_state_dict(weights)
         predictor.history = about["history"]
