@@ -1,4 +1,4 @@
-"""What every part of the library shares: configuration and seeding.
+"""What every part of the library shares: configuration, and seeding (see :mod:`tsgen.seeding`).
 
 Configuration is validated, serialisable and immutable.
 This is the one module that touches GluonTS' private corners (the ``validated`` decorator).
@@ -9,17 +9,16 @@ import difflib
 import functools
 import inspect
 import numbers
-import random
 import weakref
-import zlib
 from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager
 from typing import Any, TypeVar, dataclass_transform
 
-import numpy as np
 import torch
 from gluonts.core.component import equals, validated
 from gluonts.pydantic import BaseModel, ValidationError, root_validator
+
+from tsgen.seeding import seeded as seeded
+from tsgen.seeding import seeded_everywhere as seeded_everywhere
 
 T = TypeVar("T")
 components: MutableMapping[str, type["Component"]] = weakref.WeakValueDictionary()
@@ -226,39 +225,3 @@ def usable_device(name: str) -> torch.device:
         except (RuntimeError, NotImplementedError, AssertionError):
             raise ValueError(f"device={name!r}: torch cannot use it on this machine") from None
     return device
-
-
-@contextmanager
-def seeded(seed: int | None, *salt: object) -> Iterator[None]:
-    """Run with torch's global generators seeded, and put them back afterwards.
-
-    Args:
-        seed: ``None`` leaves the generators alone.
-        salt: further values mixed into the seed, so that the k-th batch does not repeat the first.
-    """
-    if seed is None:
-        yield
-        return
-    mixed = zlib.crc32(repr((seed, *salt)).encode()) if salt else seed
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(mixed)
-        yield
-
-
-@contextmanager
-def seeded_everywhere(seed: int | None, *salt: object) -> Iterator[None]:
-    """As :func:`seeded`, with the global generators of NumPy and Python, which GluonTS uses."""
-    if seed is None:
-        yield
-        return
-    mixed = zlib.crc32(repr((seed, *salt)).encode())
-    numpy_state, python_state = np.random.get_state(), random.getstate()
-    np.random.seed(mixed)
-    random.seed(mixed)
-    try:
-        with seeded(mixed):
-            yield
-    finally:
-        np.random.set_state(numpy_state)
-        random.setstate(python_state)

@@ -172,7 +172,7 @@ class ForecastDetector(Detector):
         return [(int(a), int(m), int(b)) for a, m, b in zip(edges, cuts, edges[1:], strict=False)]
 
     def _errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        with self.predictor_.inference():
+        with seeded(0), self.predictor_.inference():
             found = self.scorer.errors(self.model_, *self._pairs(values, observed))
         errors = found.double().cpu().numpy()
         errors = errors if errors.ndim == 2 else errors.mean(1)
@@ -191,7 +191,7 @@ class ForecastDetector(Detector):
         for first in range(0, band.shape[1], _ROWS):
             rows = slice(first, min(first + _ROWS, band.shape[1]))
             piece = slice(first, rows.stop + self.memory)
-            with self.predictor_.inference(), seeded(0):
+            with seeded(0), self.predictor_.inference():
                 cond = self._pairs(values[piece], observed[piece])[1]
                 samples = self.model_.sample(cond, (_PATHS,))
             if samples.dim() == 4:

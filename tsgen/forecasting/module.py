@@ -10,6 +10,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tsgen.core import Component, seeded
 from tsgen.forecasting.forecasters import Forecaster
+from tsgen.seeding import give_way
 
 
 class ForecastModule(Component, pl.LightningModule):
@@ -109,6 +110,10 @@ class ForecastModule(Component, pl.LightningModule):
         groups[-1] += shared
         return groups
 
+    def on_train_batch_start(self, *args: Any) -> None:
+        """Let other threads forecast, or train a batch of theirs."""
+        give_way()
+
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """One step of every player."""
         optimisers, schedules = self.optimizers(), self.lr_schedulers() or []
@@ -163,6 +168,10 @@ class ForecastModule(Component, pl.LightningModule):
             f"{per_channel[channel].item():g}, in channel {channel}{weights}. A lower lr (now "
             f"{self.lr:g}), gradient_clip or another scaling usually helps."
         )
+
+    def on_validation_batch_start(self, *args: Any) -> None:
+        """Let other threads forecast, or train a batch of theirs."""
+        give_way()
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Loss of what predicts, with the same times and noise every epoch."""

@@ -89,6 +89,11 @@ class GenerativePredictor(Component, SavedPredictor):
     ) -> Iterator[SampleForecast]:
         """Forecast the ``prediction_length`` steps after each series' end, in the data set's order.
 
+        Several threads may forecast at once, with this predictor or others: batches are drawn one
+        at a time (see :mod:`tsgen.seeding`), and under a seed each thread gets what it gets alone,
+        as does a forked process. What changes a predictor (``to``, ``use_sampler``) must not run
+        beside its forecasts.
+
         Args:
             dataset: entries as in training; known covariates must reach over the horizon.
             num_samples: paths per series.
@@ -236,7 +241,7 @@ class GenerativePredictor(Component, SavedPredictor):
         seed: int | None, *salt: int,
     ) -> np.ndarray:  # fmt: skip
         """Sample paths (B, S, H, C) of windows with these fields, others for another salt."""
-        with self.inference(), seeded(seed, *salt):
+        with seeded(seed, *salt), self.inference():
             return self.prediction_net(count, known, **fields).cpu().numpy()
 
     @contextmanager
@@ -317,7 +322,7 @@ class GenerativePredictor(Component, SavedPredictor):
                 carried.append(torch.where(row.isnan(), carried[-1], row))
             batch["future_target"] = torch.stack(carried[1:], 1)
             batch["future_observed"] = ~future.isnan()
-            with self.inference(), seeded(0, int(index[0])):
+            with seeded(0, int(index[0])), self.inference():
                 values = forecaster.log_prob(**batch)
             values = values if values.dim() == 1 else values[:, -horizon:].sum(1)
             if forecaster.model.partial != "marginal":

@@ -1,7 +1,6 @@
 """Running a training: checkpoints that resume, early stopping, a progress line or silence."""
 
 import json
-import logging
 import os
 import reprlib
 import shutil
@@ -10,9 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,7 @@ from tqdm import tqdm
 
 from tsgen._version import __version__
 from tsgen.forecasting.module import ForecastModule
+from tsgen.forecasting.quiet import quiet
 from tsgen.nets.threads import rows_divided
 
 History = list[dict[str, float]]
@@ -262,22 +260,6 @@ class _Progress(pl.Callback):
             self.bar.close()
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Lightning's banners and hints, which are not about the user's data, off the screen."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning.*")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
-
-
 def fit(
     module: ForecastModule,
     training: Iterable,
@@ -319,7 +301,7 @@ def fit(
     }
     main_thread = threading.current_thread() is threading.main_thread()
     on_interrupt = signal.getsignal(signal.SIGINT) if main_thread else None
-    with _quiet():
+    with quiet("lightning"):
         trainer = pl.Trainer(**options)
         try:
             if not run.finished:

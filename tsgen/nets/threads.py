@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from threading import Lock, local
+from threading import Lock, Thread, local
 
 import torch
 
@@ -27,15 +27,16 @@ def rows_divided(wanted: bool = True) -> Iterator[None]:
     """Give torch's threads to :func:`side_by_side`, if wanted; they are given back afterwards.
 
     torch's threads spin for a while after each operator, in the way of any others: so it is one or
-    the other for all that is done within.
+    the other for all that is done within. Other threads of the process keep theirs.
     """
+    _spare.computed = True
     threads = torch.get_num_threads()
     if not wanted or threads == 1:
         yield
         return
     before = getattr(_spare, "threads", 1)
     _spare.threads = threads
-    torch.set_num_threads(1)
+    _divide_no_operator(threads)
     try:
         yield
     finally:
@@ -76,15 +77,33 @@ def _pool(size: int) -> ThreadPoolExecutor:
     """So many threads whose operators are not divided."""
     with _making:
         if size not in _pools:
-            _pools[size] = ThreadPoolExecutor(size, "tsgen", torch.set_num_threads, (1,))
+            _pools[size] = ThreadPoolExecutor(size, "tsgen", _divide_no_operator, (size,))
         return _pools[size]
 
 
+def _divide_no_operator(usual: int) -> None:
+    """Run this thread's operators in one thread, and those of threads to come in as many as usual.
+
+    A thread that torch has not met has as many as were set last, in whatever thread that was.
+    """
+    torch.get_num_threads()  # now it has met this one
+    torch.set_num_threads(1)
+    last = Thread(target=torch.set_num_threads, args=(usual,), name="tsgen-usual")
+    last.start()
+    last.join()
+
+
 def _forget() -> None:
-    """In a forked process, which does not have the threads."""
+    """In a forked process, which does not have the threads.
+
+    Nor has it torch's, for which the next divided operator would wait without end if the thread
+    that forked had them.
+    """
     global _making
     _pools.clear()
     _making = Lock()
+    if getattr(_spare, "computed", False):
+        torch.set_num_threads(1)
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -16,9 +16,11 @@ from gluonts.model.predictor import Predictor
 from gluonts.torch.model.predictor import PyTorchPredictor
 
 from tsgen.core import Options, parse_device, seeded_everywhere, usable_device
-from tsgen.estimators.peers.parts import quiet, split_channels
+from tsgen.estimators.peers.parts import split_channels
 from tsgen.estimators.peers.predictor import PeerPredictor
+from tsgen.forecasting.quiet import quiet
 from tsgen.forecasting.spec import DataSpec, infer_spec
+from tsgen.seeding import give_way
 
 _MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "deepar": ("gluonts.torch.model.deepar", "DeepAREstimator", {}),
@@ -29,9 +31,15 @@ _MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 class _Failure(pl.Callback):
-    """Remembers what ended a training: GluonTS goes on with the last checkpoint in silence."""
+    """Remembers what ended a training: GluonTS goes on with the last checkpoint in silence.
+
+    And gives other threads their turn between batches.
+    """
 
     error: BaseException | None = None
+
+    def on_train_batch_start(self, *args: Any) -> None:
+        give_way()
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
@@ -155,7 +163,7 @@ class PeerEstimator(Options, Estimator):
             if validation_data is None
             else list(split_channels(validation_data, 0, self.channelwise))
         )
-        with tempfile.TemporaryDirectory(prefix="tsgen-") as folder, quiet():
+        with tempfile.TemporaryDirectory(prefix="tsgen-") as folder, quiet("gluonts", "lightning"):
             failure = _Failure()
             estimator = self._build(spec, folder, failure)
             takes = inspect.signature(estimator.train).parameters

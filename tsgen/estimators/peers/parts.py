@@ -1,9 +1,6 @@
-"""What a GluonTS model takes: an entry for each channel; and keeping its hints off the screen."""
+"""What a GluonTS model takes: an entry for each channel."""
 
-import logging
-import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -40,20 +37,3 @@ def split_channels(
             continue
         for channel, values in enumerate(target):
             yield {**shared, "item_id": f"{item}/{channel}", "target": values}
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep the hints of GluonTS and Lightning, which are not about the user's data, off."""
-    loggers = [logging.getLogger(n) for n in ("gluonts", "lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        for module in ("gluonts", "lightning"):
-            warnings.filterwarnings("ignore", module=rf"{module}\..*")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)

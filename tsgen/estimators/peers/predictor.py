@@ -15,7 +15,8 @@ from gluonts.model.predictor import Predictor, RepresentablePredictor
 from tsgen.core import seeded_everywhere, usable_device
 from tsgen.data.paths import paths_of
 from tsgen.estimators.peers.foreign import peer_parts
-from tsgen.estimators.peers.parts import Entry, quiet, split_channels
+from tsgen.estimators.peers.parts import Entry, split_channels
+from tsgen.forecasting.quiet import quiet
 from tsgen.forecasting.spec import check_covariate_length, read_entry
 from tsgen.storage import (
     PREDICTOR_FILES,
@@ -86,7 +87,7 @@ class PeerPredictor(Predictor):
             if not rows:
                 return
             parts = list(split_channels(rows, self.prediction_length, self.channelwise))
-            with seeded_everywhere(seed, number), quiet():
+            with seeded_everywhere(seed, number), quiet("gluonts", "lightning"):
                 takes = inspect.signature(self.predictor.predict).parameters
                 wanted = {"num_samples": count} if "num_samples" in takes else {}
                 made = self.predictor.predict(parts, **wanted)
@@ -141,7 +142,7 @@ class PeerPredictor(Predictor):
             file = f"model/{_OLD_WEIGHTS if folder.is_older else _WEIGHTS}"
             weights = file if (path / file).is_file() else None
             described = folder.json(f"model/{PREDICTOR_JSON}")
-            with quiet():
+            with quiet("gluonts", "lightning"):
                 predictor = folder.build(described, Predictor, weights, peer_parts())
             if weights is not None:
                 load_weights(path / weights, predictor.prediction_net)

@@ -1,0 +1,63 @@
+"""Keeping hints of other libraries, which are not about the user's data, off the screen."""
+
+import logging
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+_LOGGERS = {
+    "gluonts": ("gluonts",),
+    "lightning": ("lightning.pytorch", "lightning.fabric"),
+}
+
+_lock = threading.Lock()
+_threads: dict[str, int] = {}
+"""How many want a library to be quiet."""
+_filters: dict[str, Any] = {}
+_levels: dict[str, list[int]] = {}
+
+
+@contextmanager
+def quiet(*libraries: str) -> Iterator[None]:
+    """Turn warnings and messages below errors of libraries off.
+
+    Filters and levels belong to the process. So with several threads within, the first turns them
+    off and the last turns them on again: each by itself would put back what another had changed.
+
+    Args:
+        libraries: "gluonts", "lightning".
+    """
+    with ExitStack() as stack:
+        for library in libraries:
+            stack.callback(_leave, library)
+            _enter(library)
+        yield
+
+
+def _enter(library: str) -> None:
+    with _lock:
+        _threads[library] = _threads.get(library, 0) + 1
+        if _threads[library] > 1:
+            return
+        warnings.filterwarnings("ignore", module=rf"{library}\..*")
+        _filters[library] = warnings.filters[0]
+        loggers = [logging.getLogger(name) for name in _LOGGERS[library]]
+        _levels[library] = [logger.level for logger in loggers]
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+
+
+def _leave(library: str) -> None:
+    with _lock:
+        _threads[library] -= 1
+        if _threads[library]:
+            return
+        for name, level in zip(_LOGGERS[library], _levels[library], strict=True):
+            logging.getLogger(name).setLevel(level)
+        # not by catch_warnings, which would put back others' filters; it only tells of the change
+        if _filters[library] in warnings.filters:
+            warnings.filters.remove(_filters[library])  # type: ignore[attr-defined]
+        with warnings.catch_warnings():
+            pass
