@@ -1,7 +1,6 @@
 """The trained model: forecasts, saving and loading."""
 
 import copy
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +13,10 @@ from gluonts.itertools import batcher
 from gluonts.model.forecast import SampleForecast
 from gluonts.transform import Transformation
 
-from tsgen._version import __version__
 from tsgen.core import Component, parse_device, seeded, usable_device
 from tsgen.diffusion import Guidance, LangevinSampler, Sampler
 from tsgen.forecasting.conditional import check_given, impute, relative, resolve_guidance
+from tsgen.forecasting.files import read_predictor, write_network
 from tsgen.forecasting.forecasters import Forecaster
 from tsgen.forecasting.layout import Known
 from tsgen.forecasting.scaling import Support
@@ -29,21 +28,7 @@ from tsgen.forecasting.windows import (
 )
 from tsgen.models import GenerativeModel
 from tsgen.nets.threads import rows_divided
-from tsgen.storage import (
-    PREDICTOR_JSON,
-    FolderError,
-    SavedFolder,
-    SavedPredictor,
-    damage_told,
-    load_weights,
-    save_weights,
-)
-
-FORMAT = 4
-"""Version of the layout of a saved model; raised whenever it changes."""
-_OLD_FORMAT = 3
-"""The version without manifest, which can still be read."""
-_ABOUT, _WEIGHTS, _OLD_WEIGHTS = "tsgen.json", "weights.safetensors", "prediction-net-state.pt"
+from tsgen.storage import SavedPredictor
 
 
 class GenerativePredictor(Component, SavedPredictor):
@@ -350,10 +335,7 @@ class GenerativePredictor(Component, SavedPredictor):
         return changed
 
     def _write_more(self, path: Path) -> tuple[str, ...]:
-        save_weights(path / _WEIGHTS, self.prediction_net)
-        about = {"tsgen": __version__, "format": FORMAT, "history": self.history}
-        (path / _ABOUT).write_text(json.dumps(about, indent=1))
-        return _WEIGHTS, _ABOUT
+        return write_network(self.prediction_net, self.history, path)
 
     @classmethod
     def deserialize(
@@ -365,48 +347,6 @@ class GenerativePredictor(Component, SavedPredictor):
             ValueError: in one line, if the folder is not a saved model, is of another format, is
                 damaged, or names what is no part of this library.
         """
-        path = Path(path)
-        if device is not None:
-            usable_device(device)
-        with damage_told(path):
-            folder = SavedFolder(path, _ABOUT)
-            about = folder.json(_ABOUT)
-            if about["format"] not in (FORMAT, _OLD_FORMAT):
-                raise FolderError(
-                    f"{str(path)!r} was saved by tsgen {about['tsgen']} in format "
-                    f"{about['format']}; this is tsgen {__version__}, which reads format {FORMAT}"
-                )
-            if folder.is_older and about["format"] == FORMAT:
-                raise ValueError("its manifest is missing")
-            described = folder.json(PREDICTOR_JSON)
-            options = described["kwargs"]
-            place = device or (options["device"] if _is_usable(options["device"]) else "auto")
-            options["device"] = "cpu"
-            weights = _OLD_WEIGHTS if folder.is_older else _WEIGHTS
-            predictor = folder.build(described, cls, weights)
-            predictor.history = _checked_history(about["history"])
-            load_weights(path / weights, predictor.prediction_net)
+        predictor, place = read_predictor(Path(path), cls, device)
         predictor.__init_args__["device"] = place
         return predictor.to(parse_device(place))
-
-
-def _checked_history(history: Any) -> list[dict[str, float]]:
-    """What each epoch measured, as it was written.
-
-    Raises:
-        ValueError: if it is anything else than numbers by name.
-    """
-    if not isinstance(history, list) or not all(
-        isinstance(epoch, dict) and all(isinstance(value, int | float) for value in epoch.values())
-        for epoch in history
-    ):
-        raise ValueError("the history of its training is no list of numbers by name")
-    return history
-
-
-def _is_usable(device: Any) -> bool:
-    try:
-        usable_device(device)
-    except (ValueError, TypeError):
-        return False
-    return isinstance(device, str)
