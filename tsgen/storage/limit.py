@@ -97,7 +97,7 @@ def _elements(func: Any, args: tuple, kwargs: dict[str, Any], inputs: list[torch
     if not inputs:
         return max(told, default=0)
     numel = max(tensor.numel() for tensor in inputs)
-    if "repeats" in named or "diag" in str(func):
+    if "repeats" in named or "diag_embed" in str(func):
         return numel * max(told, default=numel)
     with suppress(RuntimeError):
         return max(*told, math.prod(torch.broadcast_shapes(*(t.shape for t in inputs))), 0)
