@@ -11,10 +11,26 @@ NAMES = (
     "mean", "0.5", "all", "sum", "channel", "load, MW", "Ünit", "a b", " x ", "date", "year", "y/z",
     "it's", "[1]", "id", "price", 'say "a"', "7", "2024", "freq", "past", "static", "Größe (m²)",
 )  # fmt: skip
-ITEMS = ("north", "7", "007", "7.0", "a/b", "a", "b/c", "NA", "nan", "x,y", "True", "2024", '"q"', " ")
+ITEMS = (
+    "north",
+    "7",
+    "007",
+    "7.0",
+    "a/b",
+    "a",
+    "b/c",
+    "NA",
+    "nan",
+    "x,y",
+    "True",
+    "2024",
+    '"q"',
+    " ",
+)
 TEXTS = (
     "n/a", "-", "#N/A", "1,5", "1.234,5", "12%", "$3", "Total", "", " ", "inf", "-inf", "1e400",
-    "nan", "0x1", "1_000", "kW", "soon", "2024-01-01", "Jan-18", "190101", "31.12.9999", "1650-01-01",
+    "nan", "0x1", "1_000", "kW", "soon", "2024-01-01", "Jan-18", "190101", "31.12.9999",
+    "1650-01-01",
     "00:00", "2024-W01", "\n", "x" * 300, "'", "TRUE", "١", "−1",
 )  # fmt: skip
 
@@ -91,7 +107,9 @@ def written_values(rng, values):
 def known_series(rng):
     """Series of a random shape, written as a table in a random way."""
     freq, length = choose(rng, FREQUENCIES), int(rng.integers(12, 40))
-    times = pd.date_range(choose(rng, ["1999-12-31", "2024-03-30", "2010-01-01"]), periods=length, freq=freq)
+    times = pd.date_range(
+        choose(rng, ["1999-12-31", "2024-03-30", "2010-01-01"]), periods=length, freq=freq
+    )
     parts, columns = int(rng.integers(0, 3)), int(rng.integers(1, 3))  # columns of items
     names = column_names(rng, 1 + parts + columns)
     time, items, targets = names[0], names[1 : 1 + parts], names[1 + parts :]
@@ -166,9 +184,10 @@ def _missing(rng, table):
 
 def _strange_column(rng, table):
     kinds = (
-        lambda n: np.ones(n) * 1j, lambda n: pd.to_timedelta(np.arange(n), unit="h"), lambda n: [[1]] * n,
+        lambda n: np.ones(n) * 1j, lambda n: pd.timedelta_range("0h", periods=n, freq="h"),
+        lambda n: [[1]] * n,
         lambda n: [{}] * n, lambda n: [b"x"] * n, lambda n: pd.date_range("2020", periods=n),
-        lambda n: pd.period_range("2020", periods=n, freq="D"), lambda n: [True, None] * (n // 2) + [True] * (n % 2),
+        lambda n: pd.period_range("2020", periods=n, freq="D"), lambda n: ([True, None] * n)[:n],
         lambda n: ["word"] * n, lambda n: np.full(n, np.inf), lambda n: pd.interval_range(0, n),
         lambda n: [object()] * n, lambda n: np.arange(n), lambda n: ["10:00"] * n,
         lambda n: [10**30] * n, lambda n: np.arange(n) % 3,
@@ -205,11 +224,12 @@ def _names(rng, table):
 
 def _index(rng, table):
     kinds = (
-        lambda n: range(n), lambda n: ["row"] * n, lambda n: np.arange(n) / 3, lambda n: pd.date_range("2020", periods=n),
-        lambda n: pd.period_range("2020", periods=n, freq="M"), lambda n: pd.timedelta_range("0h", periods=n, freq="h"),
-        lambda n: pd.interval_range(0, n), lambda n: [None, *range(1, n)][:n], lambda n: pd.CategoricalIndex(["a"] * n),
+        lambda n: range(n), lambda n: ["row"] * n, lambda n: np.arange(n) / 3,
+        lambda n: pd.date_range("2020", periods=n), lambda n: pd.CategoricalIndex(["a"] * n),
+        lambda n: pd.period_range("2020", periods=n, freq="M"), lambda n: pd.interval_range(0, n),
+        lambda n: pd.timedelta_range("0h", periods=n, freq="h"), lambda n: [None, *range(1, n)][:n],
         lambda n: pd.MultiIndex.from_arrays([range(n), ["k"] * n]), lambda n: [True] * n,
-        lambda n: pd.MultiIndex.from_arrays([["k"] * n, pd.date_range("2020", periods=n)], names=["item_id", None]),
+        lambda n: pd.MultiIndex.from_arrays([["k"] * n, pd.date_range("2020", periods=n)]),
         lambda n: [pd.NaT] * n, lambda n: pd.date_range("2020", periods=n).as_unit("s"),
         lambda n: np.array([f"{1400 + i}-01-01" for i in range(n)], dtype="datetime64[s]"),
     )  # fmt: skip
@@ -221,7 +241,9 @@ def _index(rng, table):
 
 def _types(rng, table):
     name = table.columns[int(rng.integers(table.shape[1]))]
-    kind = choose(rng, ["string", "category", object, str, "Float64", "bool", "int64", "datetime64[s]"])
+    kind = choose(
+        rng, ["string", "category", object, str, "Float64", "bool", "int64", "datetime64[s]"]
+    )
     try:
         return table.assign(**{str(name): table[name].astype(kind)})
     except (ValueError, TypeError, AttributeError, OverflowError):
@@ -252,7 +274,10 @@ def _other_option(rng, table, options):
             ("irregular", ("nearest", "floor", "error", "none")),
             ("multivariate", (True, False, "yes")),
             ("dayfirst", (True, False)),
-            ("time_format", ("%Y-%m-%d", "%d", "%Q", "excel", "unix_s", "unix_ns", "%y%m%d", 7, "", "%Y %z")),
+            (
+                "time_format",
+                ("%Y-%m-%d", "%d", "%Q", "excel", "unix_s", "unix_ns", "%y%m%d", 7, "", "%Y %z"),
+            ),
         ),
     )
     options[name] = choose(rng, values)
