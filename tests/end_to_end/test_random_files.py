@@ -12,8 +12,10 @@ from tests.unit.random_tables import choose, damaged, known_series
 from tsgen.cli import main
 
 MODEL = ["--model", "seasonal_naive", "--horizon", "2", "--windows", "0", "--calibrate", "0"]
-FORECAST = ("item_id", "start", "time", "channel", "mean", "0.05", "0.5", "0.95")
-"""Columns of every forecast."""
+FORECAST = (
+    "item_id", "start", "sample_id", "time", "channel", "mean", "value", "0.05", "0.5", "0.95",
+)  # fmt: skip
+"""Columns of forecasts."""
 BLOCKS = [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 40))]
 """Seeds of 25 files of known series and 25 damaged ones each; 200 files in the quick run."""
 
