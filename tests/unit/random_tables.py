@@ -29,7 +29,8 @@ ITEMS = (
 )
 TEXTS = (
     "n/a", "-", "#N/A", "1,5", "1.234,5", "12%", "$3", "Total", "", " ", "inf", "-inf", "1e400",
-    "nan", "0x1", "1_000", "kW", "soon", "2024-01-01", "Jan-18", "190101", "31.12.9999", "1650-01-01",
+    "nan", "0x1", "1_000", "kW", "soon", "2024-01-01", "Jan-18", "190101", "31.12.9999",
+    "1650-01-01",
     "00:00", "2024-W01", "\n", "x" * 300, "'", "TRUE", "١", "−1",
 )  # fmt: skip
 
@@ -183,9 +184,10 @@ def _missing(rng, table):
 
 def _strange_column(rng, table):
     kinds = (
-        lambda n: np.ones(n) * 1j, lambda n: pd.to_timedelta(np.arange(n), unit="h"), lambda n: [[1]] * n,
+        lambda n: np.ones(n) * 1j, lambda n: pd.timedelta_range("0h", periods=n, freq="h"),
+        lambda n: [[1]] * n,
         lambda n: [{}] * n, lambda n: [b"x"] * n, lambda n: pd.date_range("2020", periods=n),
-        lambda n: pd.period_range("2020", periods=n, freq="D"), lambda n: [True, None] * (n // 2) + [True] * (n % 2),
+        lambda n: pd.period_range("2020", periods=n, freq="D"), lambda n: ([True, None] * n)[:n],
         lambda n: ["word"] * n, lambda n: np.full(n, np.inf), lambda n: pd.interval_range(0, n),
         lambda n: [object()] * n, lambda n: np.arange(n), lambda n: ["10:00"] * n,
         lambda n: [10**30] * n, lambda n: np.arange(n) % 3,
@@ -222,11 +224,12 @@ def _names(rng, table):
 
 def _index(rng, table):
     kinds = (
-        lambda n: range(n), lambda n: ["row"] * n, lambda n: np.arange(n) / 3, lambda n: pd.date_range("2020", periods=n),
-        lambda n: pd.period_range("2020", periods=n, freq="M"), lambda n: pd.timedelta_range("0h", periods=n, freq="h"),
-        lambda n: pd.interval_range(0, n), lambda n: [None, *range(1, n)][:n], lambda n: pd.CategoricalIndex(["a"] * n),
+        lambda n: range(n), lambda n: ["row"] * n, lambda n: np.arange(n) / 3,
+        lambda n: pd.date_range("2020", periods=n), lambda n: pd.CategoricalIndex(["a"] * n),
+        lambda n: pd.period_range("2020", periods=n, freq="M"), lambda n: pd.interval_range(0, n),
+        lambda n: pd.timedelta_range("0h", periods=n, freq="h"), lambda n: [None, *range(1, n)][:n],
         lambda n: pd.MultiIndex.from_arrays([range(n), ["k"] * n]), lambda n: [True] * n,
-        lambda n: pd.MultiIndex.from_arrays([["k"] * n, pd.date_range("2020", periods=n)], names=["item_id", None]),
+        lambda n: pd.MultiIndex.from_arrays([["k"] * n, pd.date_range("2020", periods=n)]),
         lambda n: [pd.NaT] * n, lambda n: pd.date_range("2020", periods=n).as_unit("s"),
         lambda n: np.array([f"{1400 + i}-01-01" for i in range(n)], dtype="datetime64[s]"),
     )  # fmt: skip

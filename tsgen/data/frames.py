@@ -107,7 +107,11 @@ def from_dataframe(
     require_columns(frame, [*others, *([] if time is None else [time])])
     if time is None:
         of_levels = [name for name in levels if name not in others and holds_times(frame[name])]
-        time = of_levels[0] if len(of_levels) == 1 else find_time(frame, others)
+        time = (
+            of_levels[0]
+            if len(of_levels) == 1
+            else find_time(frame, others, told=time_format is not None)
+        )
     if time_format is None:
         require_whole(frame, time, others)
     roles = [*others, *([] if time is None else [time])]

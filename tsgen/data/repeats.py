@@ -8,6 +8,7 @@ import pandas as pd
 from tsgen.data.time_column import PART_NAMES
 
 _SHARE, _ITEM_SHARE = 0.05, 0.1  # of all rows, and of those of an item, that may be merged unasked
+_DENSITY = 0.25  # share of the times at which an item has a row, if its name is a number
 _COLUMNS = 12  # that are tried as those that tell series apart
 _TIME_OF_DAY = r"\d{1,2}:\d\d(:\d\d)?.*"
 HOW = "say which counts with duplicates='last', 'first', 'mean' or 'sum'"
@@ -95,8 +96,8 @@ def _telling(
 ) -> tuple[list[str], list[str]]:
     """Columns that hold a part of the time, and columns that tell series apart; either may be none.
 
-    A column of items has few values, each of them many times; any column of measurements would
-    tell rows apart, too.
+    A column of items has few values, each of them many times, and of numbers each at many of the
+    times; any column of measurements would tell rows apart, too.
     """
     codes: dict[str, np.ndarray] = {}
     for name in frame.columns:
@@ -106,7 +107,10 @@ def _telling(
         if pd.api.types.is_float_dtype(cells) and (cells % 1 != 0).any():
             continue
         numbers, values = pd.factorize(cells.astype(str))
-        if 1 < len(values) <= len(frame) / 2:
+        most = len(frame) / 2
+        if pd.api.types.is_numeric_dtype(cells):  # else any count of things sold is an item
+            most = len(frame) / (_DENSITY * keys["time"].nunique())
+        if 1 < len(values) <= most:
             codes[name] = numbers
     names = sorted(codes, key=lambda name: codes[name].max())[:_COLUMNS]
     parts = [n for n in names if n.lower() in PART_NAMES or _is_clock(frame[n])]

@@ -11,6 +11,7 @@ from tsgen.data.frequency import Stamp
 from tsgen.data.grid import stamps_of
 from tsgen.data.items import item_parts
 
+_COLUMNS = ("item_id", "start", "sample_id", "time", "channel", "mean", "value")
 Forecasts: TypeAlias = SampleForecast | Iterable[SampleForecast]
 
 
@@ -120,14 +121,16 @@ def channel_sum(forecasts: Forecasts) -> list[SampleForecast]:
 def _with_items(frame: pd.DataFrame, items: Sequence[str]) -> pd.DataFrame:
     """The columns of items after ``item_id``, where it is made of several.
 
-    One that is called like a column of the frame is "item " and its name.
+    One that is called like a column of any such frame is "item " and its name.
     """
     if len(items) < 2:
         return frame
     parts = {name: item_parts(name, items) for name in frame["item_id"].unique()}
     for number, name in reversed(list(enumerate(items))):
         column = frame["item_id"].map({item: part[number] for item, part in parts.items()})
-        frame.insert(1, f"item {name}" if name in frame else name, column)
+        while name in frame or name in _COLUMNS:
+            name = f"item {name}"
+        frame.insert(1, name, column)
     return frame
 
 

@@ -24,13 +24,16 @@ _MAY_BE_TIME = re.compile(
 _YEAR_FIRST = r"\d{4}[-/.]\d"
 
 
-def find_time(frame: pd.DataFrame, skip: Sequence[str] = (), first: bool = False) -> str | None:
+def find_time(
+    frame: pd.DataFrame, skip: Sequence[str] = (), first: bool = False, told: bool = False
+) -> str | None:
     """The column of time stamps; ``None`` is the index.
 
     Args:
         frame: the table.
         skip: columns that are something else.
         first: whether the first of several columns of text is taken.
+        told: whether a format says how to read them, so that any cells may be times.
 
     Raises:
         ValueError: if there is none, or several.
@@ -41,7 +44,7 @@ def find_time(frame: pd.DataFrame, skip: Sequence[str] = (), first: bool = False
     candidates = [c for c in columns if holds_times(frame[c])]
     if not candidates:
         text = [c for c in columns if not pd.api.types.is_numeric_dtype(frame[c])]
-        named = [c for c in columns if c.lower() in TIME_NAMES and _may_be_time(frame[c])]
+        named = [c for c in columns if c.lower() in TIME_NAMES and (told or _may_be_time(frame[c]))]
         periods = [c for c in columns if c.lower() in PERIOD_NAMES]
         candidates = (
             named
@@ -136,7 +139,7 @@ def _is_time(name: str) -> bool:
 def _may_be_time(column: pd.Series) -> bool:
     """Whether a column with the name of a time holds text, or numbers that can be times."""
     present = column.dropna()
-    if pd.api.types.is_numeric_dtype(column) or present.astype(str).str.fullmatch(r"[\d.]+").all():
+    if pd.api.types.is_numeric_dtype(column) or present.astype(str).str.fullmatch(r"\d+").all():
         return holds_digit_times(column)
     return True
 

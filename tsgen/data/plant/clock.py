@@ -139,7 +139,7 @@ def _parsed(stamps: pd.Series, dayfirst: bool) -> tuple[pd.DatetimeIndex, list[s
         try:
             times, more = parse_times(frame, "time", dayfirst, days=False)
         except ValueError as error:
-            text = str(error).removeprefix("table: ")
+            text = re.sub("; pass time_format=.*", "", str(error).removeprefix("table: "))
             text = text.replace("column 'time'", f"column {stamps.name!r}")
             if (row := re.search(r"(,| in) row (\d+)", text)) is None:
                 raise ValueError(text) from None
