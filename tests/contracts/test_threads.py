@@ -1,5 +1,6 @@
 """Threads and processes: whatever draws under a seed draws what it draws alone."""
 
+import copy
 import functools
 import itertools
 import logging
@@ -277,10 +278,10 @@ LOG = np.random.default_rng(1).normal(size=(60, 3))
 
 @pytest.mark.parametrize("name", [*detectors, "drawing"])
 def test_scores_of_a_detector(name: str) -> None:
-    """Fitted in two threads at once, then asked in several; each with a stream of its own."""
+    """Fitted beside others, then asked in several threads; each with a stream of its own."""
     build: Callable[[], Detector] = SCORED.get(name, lambda: detectors[name]())
     fitted = build().fit(LOG)
-    kin = at_once([lambda: build().fit(LOG)] * 2)
+    kin = [*at_once([lambda: build().fit(LOG)]), copy.deepcopy(fitted)]
     rows = LOG[:16]
     expected = fitted.decision_function(rows)
 

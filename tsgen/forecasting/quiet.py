@@ -31,19 +31,19 @@ def quiet(*libraries: str) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for library in libraries:
-            stack.callback(_leave, library)
             _enter(library)
+            stack.callback(_leave, library)
         yield
 
 
 def _enter(library: str) -> None:
+    loggers = [logging.getLogger(name) for name in _LOGGERS[library]]
     with _lock:
         _threads[library] = _threads.get(library, 0) + 1
         if _threads[library] > 1:
             return
         warnings.filterwarnings("ignore", module=rf"{library}\..*")
         _filters[library] = warnings.filters[0]
-        loggers = [logging.getLogger(name) for name in _LOGGERS[library]]
         _levels[library] = [logger.level for logger in loggers]
         for logger in loggers:
             logger.setLevel(logging.ERROR)
