@@ -39,6 +39,15 @@ def test_the_last_to_leave_turns_hints_on_again() -> None:
         logger.setLevel(level)
 
 
+def test_another_threads_catch_warnings_does_not_bring_a_filter_back() -> None:
+    filters, hushed = list(warnings.filters), quiet("lightning")
+    hushed.__enter__()
+    with warnings.catch_warnings():  # as another thread's, which ends later
+        hushed.__exit__(None, None, None)
+        assert hints() == ["gluonts", "lightning", "else"]
+    assert warnings.filters == filters and hints() == ["gluonts", "lightning", "else"]
+
+
 def test_errors_leave_nothing_behind() -> None:
     filters = list(warnings.filters)
     with pytest.raises(ZeroDivisionError), quiet("lightning"):
