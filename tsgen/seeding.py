@@ -6,8 +6,9 @@ would miss them. So whatever the library draws, with a seed or without, it draws
 :func:`seeded`, and one thread is within at a time. A thread may enter again. A section that takes
 minutes, a training, lets others in between two of its steps by :func:`give_way`.
 
-What is not covered: threads that draw from the global generators by themselves. They do as the
-library does: ``with seeded(None): ...``.
+What is not covered: threads that draw from the global generators by themselves. They should do as
+the library does, ``with seeded(None): ...``. And within a section, nothing may wait for another
+thread that draws: a callback of a training that forecasts does so in the training's own thread.
 
 A process is forked while no other thread is within a section, for which the fork waits: the child
 finds the generators as they are between sections, and no lock that nobody is left to give back.

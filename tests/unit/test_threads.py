@@ -107,6 +107,47 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
     assert child.exitcode == 0
 
 
+def test_threads_that_begin_meanwhile_divide_as_usual() -> None:
+    """Also those that begin beside the first threads of the pool."""
+    asked: list[int] = []
+
+    def ask() -> None:
+        thread = threading.Thread(target=lambda: asked.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+
+    threads._pools.clear()
+    with rows_divided():
+        ask()
+        side_by_side([lambda: time.sleep(0.05)] * 3)
+        ask()
+        assert torch.get_num_threads() == 1
+    assert asked == [3, 3]
+
+
+def _large() -> None:
+    """What torch divides among its threads."""
+    values = torch.ones(1200, 1200)
+    torch.sigmoid(values @ values).sum()
+
+
+def _child_of_one_that_computed() -> None:
+    _large()
+    assert torch.get_num_threads() == 1
+
+
+def test_a_process_forked_after_a_forecast_does_not_wait_for_torchs_threads() -> None:
+    """Which it does not have: their next common operator would never end."""
+    with rows_divided(False):
+        _large()
+    child = multiprocessing.get_context("fork").Process(target=_child_of_one_that_computed)
+    child.start()
+    child.join(30)
+    child.kill()
+    assert child.exitcode == 0
+    assert torch.get_num_threads() == 3
+
+
 def data() -> list[dict]:
     values = np.random.default_rng(0).normal(5, 1, (3, 60))
     return [{"start": pd.Period("2021-01-01", freq="h"), "target": values}]

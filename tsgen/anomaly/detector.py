@@ -288,7 +288,7 @@ class Detector(RunReader):
     # --- scoring a stream ---------------------------------------------------------------------
 
     def update(self, row: Any, time: Any = None) -> Alarm | None:
-        """Take the next row of a stream.
+        """Take the next row of a stream, which belongs to one thread at a time.
 
         Args:
             row: (C,), a Series or a dictionary by channel; NaN or absent where a sensor is missing.

@@ -212,7 +212,11 @@ def predict(
 def forecast_after(
     predictor: Predictor, dataset: Iterable[Entry], num_samples: int | None, seed: int | None
 ) -> list[Forecast]:
-    """Forecast what follows each series, repeatably, whether or not the predictor takes a seed."""
+    """Forecast what follows each series, repeatably, whether or not the predictor takes a seed.
+
+    One that takes none keeps other threads from drawing until it is done, so it must not wait for
+    threads of its own that forecast with this library; one that takes a seed may.
+    """
     if _takes_seed(predictor.predict):
         return list(predictor.predict(dataset, num_samples=num_samples, seed=seed))
     with seeded_everywhere(seed):

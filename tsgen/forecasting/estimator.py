@@ -182,7 +182,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         ckpt_path: str | None = None,
         seed: int | None = None,
     ) -> GenerativePredictor:
-        """Train and return the predictor.
+        """Train and return the predictor; threads that forecast or train get in between batches.
 
         Args:
             training_data: entries with ``start`` (a Period) and ``target`` (T,) or (C, T), NaN

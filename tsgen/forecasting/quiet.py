@@ -15,7 +15,8 @@ _LOGGERS = {
 _lock = threading.Lock()
 _threads: dict[str, int] = {}
 """How many want a library to be quiet."""
-_filters: dict[str, Any] = {}
+_filters: dict[str, tuple[Any, Any]] = {}
+"""What was put in front of which list."""
 _levels: dict[str, list[int]] = {}
 
 
@@ -31,19 +32,19 @@ def quiet(*libraries: str) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for library in libraries:
-            stack.callback(_leave, library)
             _enter(library)
+            stack.callback(_leave, library)
         yield
 
 
 def _enter(library: str) -> None:
+    loggers = [logging.getLogger(name) for name in _LOGGERS[library]]
     with _lock:
         _threads[library] = _threads.get(library, 0) + 1
         if _threads[library] > 1:
             return
         warnings.filterwarnings("ignore", module=rf"{library}\..*")
-        _filters[library] = warnings.filters[0]
-        loggers = [logging.getLogger(name) for name in _LOGGERS[library]]
+        _filters[library] = warnings.filters[0], warnings.filters
         _levels[library] = [logger.level for logger in loggers]
         for logger in loggers:
             logger.setLevel(logging.ERROR)
@@ -57,7 +58,10 @@ def _leave(library: str) -> None:
         for name, level in zip(_LOGGERS[library], _levels[library], strict=True):
             logging.getLogger(name).setLevel(level)
         # not by catch_warnings, which would put back others' filters; it only tells of the change
-        if _filters[library] in warnings.filters:
-            warnings.filters.remove(_filters[library])  # type: ignore[attr-defined]
+        own, where = _filters.pop(library)
+        lists: tuple[Any, ...] = (where, warnings.filters)  # a thread's catch_warnings has a copy
+        for filters in lists:
+            if own in filters:
+                filters.remove(own)
         with warnings.catch_warnings():
             pass
