@@ -220,6 +220,20 @@ def usable_device(name: str) -> torch.device:
 
 
 @contextmanager
+def single_precision() -> Iterator[None]:
+    """Make networks and numbers in float32, whatever torch's default type of numbers is."""
+    before = torch.get_default_dtype()
+    if before == torch.float32:
+        yield
+        return
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextmanager
 def seeded(seed: int | None, *salt: object) -> Iterator[None]:
     """Run with torch's global generators seeded, and put them back afterwards.
 

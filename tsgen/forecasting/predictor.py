@@ -17,7 +17,7 @@ from gluonts.model.predictor import RepresentablePredictor
 from gluonts.transform import Transformation
 
 from tsgen._version import __version__
-from tsgen.core import Component, parse_device, seeded, usable_device
+from tsgen.core import Component, parse_device, seeded, single_precision, usable_device
 from tsgen.diffusion import Guidance, LangevinSampler, Sampler
 from tsgen.forecasting.conditional import check_given, impute, relative, resolve_guidance
 from tsgen.forecasting.forecasters import Forecaster
@@ -228,7 +228,7 @@ class GenerativePredictor(Component, RepresentablePredictor):
     def inference(self) -> Iterator[None]:
         """How the network is asked: without gradients, and with threads for rows if it can."""
         divides = self.device.type == "cpu" and self.prediction_net.model.divides_rows
-        with torch.no_grad(), rows_divided(divides):
+        with torch.no_grad(), rows_divided(divides), single_precision():
             yield
 
     def _known(
@@ -329,6 +329,7 @@ class GenerativePredictor(Component, RepresentablePredictor):
         (path / "tsgen.json").write_text(json.dumps(about, indent=1))
 
     @classmethod
+    @single_precision()
     def deserialize(
         cls, path: Path, device: str | None = None, **kwargs: Any
     ) -> "GenerativePredictor":

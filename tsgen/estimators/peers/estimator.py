@@ -15,10 +15,10 @@ from gluonts.model.estimator import Estimator
 from gluonts.model.predictor import Predictor
 from gluonts.torch.model.predictor import PyTorchPredictor
 
-from tsgen.core import Options, parse_device, seeded_everywhere, usable_device
+from tsgen.core import Options, parse_device, seeded_everywhere, single_precision, usable_device
 from tsgen.estimators.peers.parts import quiet, split_channels
 from tsgen.estimators.peers.predictor import PeerPredictor
-from tsgen.forecasting.spec import DataSpec, infer_spec
+from tsgen.forecasting.spec import DataSpec, infer_spec, read_again
 
 _MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "deepar": ("gluonts.torch.model.deepar", "DeepAREstimator", {}),
@@ -26,6 +26,9 @@ _MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "tft": ("gluonts.torch.model.tft", "TemporalFusionTransformerEstimator", {}),
 }
 """Module, class and the options that the class has no default for."""
+
+
+_LIMIT = 2 * 1024**3  # bytes of a generator's entries
 
 
 class _Failure(pl.Callback):
@@ -125,6 +128,7 @@ class PeerEstimator(Options, Estimator):
                     f"which has {', '.join(takes)}"
                 )
 
+    @single_precision()
     def train(
         self,
         training_data: Dataset,
@@ -148,6 +152,7 @@ class PeerEstimator(Options, Estimator):
             ValueError: for data or options that do not fit, before training starts.
         """
         usable_device(self.device)
+        training_data = read_again(training_data, _LIMIT)
         spec = infer_spec(training_data, self.prediction_length)
         parts = list(split_channels(training_data, 0, self.channelwise))
         held_out = (

@@ -12,7 +12,7 @@ from gluonts.dataset import Dataset
 from gluonts.model.forecast import SampleForecast
 from gluonts.model.predictor import Predictor
 
-from tsgen.core import seeded_everywhere, usable_device
+from tsgen.core import seeded_everywhere, single_precision, usable_device
 from tsgen.data.paths import paths_of
 from tsgen.estimators.peers.parts import Entry, quiet, split_channels
 from tsgen.forecasting.spec import check_covariate_length, read_entry
@@ -71,7 +71,7 @@ class PeerPredictor(Predictor):
             if not rows:
                 return
             parts = list(split_channels(rows, self.prediction_length, self.channelwise))
-            with seeded_everywhere(seed, number), quiet():
+            with seeded_everywhere(seed, number), quiet(), single_precision():
                 takes = inspect.signature(self.predictor.predict).parameters
                 wanted = {"num_samples": count} if "num_samples" in takes else {}
                 made = self.predictor.predict(parts, **wanted)
@@ -111,6 +111,10 @@ class PeerPredictor(Predictor):
         """Read a predictor from a folder, onto any device."""
         path = Path(path)
         where = {} if device is None else {"device": usable_device(device)}
-        with seeded_everywhere(0), quiet():  # networks draw initial weights before they are loaded
+        with (
+            seeded_everywhere(0),
+            quiet(),
+            single_precision(),
+        ):  # networks draw initial weights before they are loaded
             predictor = Predictor.deserialize(path / "model", **where)
         return cls(predictor, **json.loads((path / "peer.json").read_text()))
