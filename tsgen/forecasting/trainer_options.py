@@ -298,10 +298,11 @@ def _check_left(left: dict[str, Any], options: dict[str, Any]) -> None:
         )
     if "max_time" in left:
         try:
-            Timer(left["max_time"])
+            if not (Timer(left["max_time"]).time_remaining() or 0) > 0:
+                raise ValueError("no time is left")
         except Exception as error:
             raise ValueError(
-                f"trainer_kwargs['max_time']={left['max_time']!r} must be a timedelta, "
+                f"trainer_kwargs['max_time']={left['max_time']!r} must be a timedelta above 0, "
                 "'DD:HH:MM:SS' or a dict of timedelta's arguments"
             ) from error
 

@@ -16,6 +16,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from gluonts.core.serde import encode
+from lightning.pytorch.callbacks import Checkpoint
 from tqdm import tqdm
 
 from tsgen._version import __version__
@@ -173,7 +174,7 @@ class Run:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class _Keeper(pl.Callback):
+class _Keeper(Checkpoint):
     """Records each epoch and saves a full checkpoint after it, replacing the old one in one go."""
 
     def __init__(self, run: Run) -> None:
