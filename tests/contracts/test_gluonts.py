@@ -23,8 +23,8 @@ NEEDED = {"ets": "statsmodels", "var": "statsmodels", "garch": "arch"}
 ALIKE = {  # one or two of each kind are enough for `make test`
     "transformer_maf", "nice", "glow", "flowpp", "iaf", "nsf", "quadratic_spline", "naf", "umnn",
     "sospf", "bpf", "bnaf", "residual", "planar", "radial", "sylvester", "cnf", "ffjord", "maf",
-    "realnvp", "scoregrad_subvp", "scoregrad_ve", "scoregrad", "csdi", "student_t", "lowrank", "random_walk_gaussian",
-    "random_walk_independent", "random_walk_independent_gaussian",
+    "realnvp", "scoregrad_subvp", "scoregrad_ve", "scoregrad", "csdi", "student_t", "lowrank",
+    "random_walk_gaussian", "random_walk_independent", "random_walk_independent_gaussian",
 }  # fmt: skip
 DIMS = (1, 2)
 
