@@ -11,6 +11,7 @@ import inspect
 import numbers
 import weakref
 from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any, TypeVar, dataclass_transform
 
 import torch
@@ -225,3 +226,17 @@ def usable_device(name: str) -> torch.device:
         except (RuntimeError, NotImplementedError, AssertionError):
             raise ValueError(f"device={name!r}: torch cannot use it on this machine") from None
     return device
+
+
+@contextmanager
+def single_precision() -> Iterator[None]:
+    """Make networks and numbers in float32, whatever torch's default type of numbers is."""
+    before = torch.get_default_dtype()
+    if before == torch.float32:
+        yield
+        return
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)

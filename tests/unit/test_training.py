@@ -229,12 +229,6 @@ def test_training_options_are_not_lost():
     estimator.train(data(), seed=0)
     estimator.train(data(), seed=0)
     assert Count.calls == 2
-    with pytest.raises(
-        ValueError, match=r"trainer_kwargs\['max_epochs'\]=3: use the estimator's option max_epochs"
-    ):
-        GaussianEstimator(2, trainer_kwargs={"max_epochs": 3})
-    with pytest.raises(ValueError, match="several devices are not supported"):
-        GaussianEstimator(2, trainer_kwargs={"devices": 2})
 
 
 def test_quiet_is_silent_and_loud_tells_the_time_left(capfd):

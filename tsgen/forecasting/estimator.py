@@ -9,7 +9,7 @@ from gluonts.dataset import Dataset
 from gluonts.torch.model.estimator import PyTorchLightningEstimator, TrainOutput
 from gluonts.transform import Transformation
 
-from tsgen.core import Options, parse_device, seeded, usable_device
+from tsgen.core import Options, parse_device, seeded, single_precision, usable_device
 from tsgen.diffusion import LangevinSampler, Sampler
 from tsgen.encoders import HistoryEncoder, encoders
 from tsgen.forecasting.features import default_lags, default_time_features
@@ -18,8 +18,9 @@ from tsgen.forecasting.layout import InputLayout, measure_statistics
 from tsgen.forecasting.module import ForecastModule
 from tsgen.forecasting.predictor import GenerativePredictor
 from tsgen.forecasting.scaling import Link, Scaling, Support
-from tsgen.forecasting.spec import DataSpec, Entry, infer_spec, with_target_statistics
-from tsgen.forecasting.training import Run, check_trainer_kwargs, fingerprint, fit
+from tsgen.forecasting.spec import DataSpec, Entry, infer_spec, read_again, with_target_statistics
+from tsgen.forecasting.trainer_options import adopt_trainer_kwargs, validation_of
+from tsgen.forecasting.training import Run, fingerprint, fit
 from tsgen.forecasting.transformation import create_transformation
 from tsgen.forecasting.windows import (
     RandomWindows,
@@ -80,8 +81,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         checkpoint_dir: folder for full checkpoints; training into it again goes on where the run
             stopped, and a finished run is returned as it is. Without it checkpoints go to a
             temporary folder that outlives only a failed run.
-        trainer_kwargs: further arguments of Lightning's ``Trainer``, such as ``callbacks`` or
-            ``logger``.
+        trainer_kwargs: arguments of Lightning's ``Trainer``, such as ``callbacks`` or ``logger``;
+            those that are options here under another name, as ``limit_train_batches``, set these.
     """
 
     prediction_length: int
@@ -114,6 +115,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     def __post_init__(self) -> None:
         """Check the options."""
         self.lead_time = 0
+        adopt_trainer_kwargs(self)
         name = type(self).__name__
         for field in (
             "prediction_length", "context_length", "batch_size", "num_batches_per_epoch",
@@ -144,7 +146,6 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             encoders[self.encoder]
         Link(self.support)
         parse_device(self.device)
-        check_trainer_kwargs(self.trainer_kwargs or {})
 
     @abstractmethod
     def build_model(
@@ -219,6 +220,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         options = (shuffle_buffer_length, cache_data, ckpt_path, seed)
         return self.train_model(training_data, validation_data, predictor, *options).predictor
 
+    @single_precision()
     def train_model(
         self,
         training_data: Dataset,
@@ -235,6 +237,9 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             The transformation, the module, Lightning's trainer and the predictor.
         """
         device = usable_device(self.device)
+        validation_data = validation_of(self.trainer_kwargs, validation_data)
+        training_data = read_again(training_data, self.memory_limit)
+        validation_data = read_again(validation_data, self.memory_limit)
         spec = infer_spec(training_data, self.prediction_length, self.support, self.min_history)
         if from_predictor is not None:
             spec = from_predictor.spec.replace(whole=spec.whole, whole_steps=spec.whole_steps)
@@ -288,11 +293,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         """From an entry to arrays; runs once per series."""
         features = self.time_features
         named = {"context": shape.context_length, "past": shape.past_length, "all": None}
-        window = (
-            self.scaling_window
-            if isinstance(self.scaling_window, int)
-            else named[self.scaling_window]
-        )
+        look_back = self.scaling_window
+        window = look_back if isinstance(look_back, int) else named[look_back]
         return create_transformation(
             spec,
             link=self.link(spec),
@@ -353,9 +355,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         mean: tuple[float, ...] = (),
         std: tuple[float, ...] = (),
     ) -> InputLayout:
-        calendar = (
-            default_time_features(spec.freq) if self.time_features is None else self.time_features
-        )
+        features = self.time_features
+        calendar = default_time_features(spec.freq) if features is None else features
         return InputLayout(
             num_channels=spec.num_channels,
             horizon=self.prediction_length,
@@ -377,9 +378,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         event_shape, cond_shape = decoding.shapes(layout, encoder.output_size)
         model = self.build_model(event_shape, cond_shape)
         seen = (*cond_shape[:-1], cond_shape[-1] + event_shape[-1])
-        dequantiser = (
-            self.build_dequantiser(event_shape, seen) if layout.link.is_quantised else None
-        )
+        quantised = layout.link.is_quantised
+        dequantiser = self.build_dequantiser(event_shape, seen) if quantised else None
         return decoding(model, encoder, layout, dequantiser=dequantiser)
 
     def _continue(

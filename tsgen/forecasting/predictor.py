@@ -13,7 +13,7 @@ from gluonts.itertools import batcher
 from gluonts.model.forecast import SampleForecast
 from gluonts.transform import Transformation
 
-from tsgen.core import Component, parse_device, seeded, usable_device
+from tsgen.core import Component, parse_device, seeded, single_precision, usable_device
 from tsgen.diffusion import Guidance, LangevinSampler, Sampler
 from tsgen.forecasting.conditional import check_given, impute, relative, resolve_guidance
 from tsgen.forecasting.files import read_predictor, write_network
@@ -233,7 +233,7 @@ class GenerativePredictor(Component, SavedPredictor):
     def inference(self) -> Iterator[None]:
         """How the network is asked: without gradients, and with threads for rows if it can."""
         divides = self.device.type == "cpu" and self.prediction_net.model.divides_rows
-        with torch.no_grad(), rows_divided(divides):
+        with torch.no_grad(), rows_divided(divides), single_precision():
             yield
 
     def _known(

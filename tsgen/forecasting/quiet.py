@@ -8,9 +8,16 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 _LOGGERS = {
-    "gluonts": ("gluonts",),
-    "lightning": ("lightning.pytorch", "lightning.fabric"),
+    "gluonts": {"gluonts": logging.ERROR},
+    "lightning": {
+        "lightning.pytorch": logging.ERROR,
+        "lightning.fabric": logging.ERROR,
+        # these speak only if an argument or a callback asks for it
+        "lightning.pytorch.profilers.profiler": logging.INFO,
+        "lightning.pytorch.callbacks.model_summary": logging.INFO,
+    },
 }
+"""Loggers of each library, and the level from which their messages are shown."""
 
 _lock = threading.Lock()
 _threads: dict[str, int] = {}
@@ -46,8 +53,8 @@ def _enter(library: str) -> None:
         warnings.filterwarnings("ignore", module=rf"{library}\..*")
         _filters[library] = warnings.filters[0], warnings.filters
         _levels[library] = [logger.level for logger in loggers]
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
+        for logger, level in zip(loggers, _LOGGERS[library].values(), strict=True):
+            logger.setLevel(level)
 
 
 def _leave(library: str) -> None:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -88,6 +88,32 @@ class DataSpec(Options):
                 "this model learns from such steps only; drop or fill channels, or use one that "
                 "handles missing values (gaussian, timegrad)"
             )
+
+
+def read_again(dataset: Any, limit: int) -> Any:
+    """A data set that can be read more than once: the entries of a generator as a list.
+
+    Args:
+        dataset: entries, or ``None``.
+        limit: bytes of memory.
+
+    Raises:
+        ValueError: if a generator does not end within that.
+    """
+    if not isinstance(dataset, Iterator):
+        return dataset
+    entries, size = [], 0
+    for entry in dataset:
+        entries.append(entry)
+        values = entry.values() if isinstance(entry, Mapping) else ()
+        size += 2000 + sum(8 * np.size(value) for value in values)
+        if size > limit:
+            raise ValueError(
+                f"the data set is a generator, which can be read only once, and its first "
+                f"{len(entries)} entries take more than memory_limit={limit} bytes; give an object "
+                "whose __iter__ begins anew"
+            )
+    return entries
 
 
 def read_entry(entry: Entry, index: int = 0) -> Entry:

@@ -16,28 +16,18 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from gluonts.core.serde import encode
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import Checkpoint
 from tqdm import tqdm
 
 from tsgen._version import __version__
+from tsgen.forecasting.callbacks import begun_anew
 from tsgen.forecasting.module import ForecastModule
 from tsgen.forecasting.quiet import quiet
+from tsgen.forecasting.trainer import build_trainer, check_precision, switches_restored
+from tsgen.forecasting.trainer_options import result_options
 from tsgen.nets.threads import rows_divided
 
 History = list[dict[str, float]]
-
-_OWN_TRAINER_OPTIONS = {
-    "max_epochs": "max_epochs",
-    "gradient_clip_val": "gradient_clip",
-    "accelerator": "device",
-    "devices": "device (several devices are not supported yet)",
-    "num_nodes": "device (several nodes are not supported yet)",
-    "strategy": "device (several devices are not supported yet)",
-    "default_root_dir": "checkpoint_dir",
-    "limit_train_batches": "num_batches_per_epoch",
-    "enable_progress_bar": "verbose",
-    "accumulate_grad_batches": "batch_size",
-}
 
 _NOT_THE_RUN = (
     "device",
@@ -49,22 +39,14 @@ _NOT_THE_RUN = (
 )
 
 
-def check_trainer_kwargs(trainer_kwargs: dict[str, Any]) -> None:
-    """Raise for Trainer arguments that the estimator's own options govern."""
-    for name, option in _OWN_TRAINER_OPTIONS.items():
-        if name in trainer_kwargs:
-            raise ValueError(
-                f"trainer_kwargs[{name!r}]={trainer_kwargs[name]!r}: use the estimator's option "
-                f"{option}"
-            )
-
-
 def fingerprint(estimator: Any, spec: Any, seed: int | None, validated: bool) -> dict[str, Any]:
     """What a run is known by: the estimator's options, its data, the seed, validation or none."""
     options = {k: v for k, v in estimator.__init_args__.items() if k not in _NOT_THE_RUN}
+    trainer = result_options(estimator.trainer_kwargs)
     return {
         "estimator": type(estimator).__qualname__,
         **{name: encode(value) for name, value in options.items()},
+        **({"trainer_kwargs": trainer} if trainer else {}),
         "data": encode(spec),
         "seed": seed,
         "validation": validated,
@@ -193,7 +175,7 @@ class Run:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class _Keeper(pl.Callback):
+class _Keeper(Checkpoint):
     """Records each epoch and saves a full checkpoint after it, replacing the old one in one go."""
 
     def __init__(self, run: Run) -> None:
@@ -278,35 +260,23 @@ def fit(
     Whatever interrupts the training is raised again, with a note that tells where the last
     checkpoint lies.
     """
-    run.write()
     progress = _Progress(name, run)
-    callbacks: list[pl.Callback] = list(trainer_kwargs.get("callbacks") or [])
-    callbacks += [progress] if verbose else []
-    if validation is not None and patience is not None:
-        callbacks.append(EarlyStopping("val_loss", patience=patience, check_finite=False))
-    callbacks.append(_Keeper(run))
-    options = {
-        "logger": False,
-        "enable_model_summary": False,
-        "num_sanity_val_steps": 0,
-        "use_distributed_sampler": False,
-        **trainer_kwargs,
-        "callbacks": callbacks,
-        "enable_progress_bar": False,
-        "enable_checkpointing": False,
-        "max_epochs": max_epochs,
-        "default_root_dir": str(run.folder),
-        "accelerator": {"cuda": "gpu"}.get(device.type, device.type),
-        "devices": [device.index or 0] if device.type == "cuda" else 1,
-    }
+    added = [*([progress] if verbose else []), _Keeper(run)]
+    dtypes = [tensor.dtype for tensor in (*module.parameters(), *module.buffers())]
     main_thread = threading.current_thread() is threading.main_thread()
     on_interrupt = signal.getsignal(signal.SIGINT) if main_thread else None
-    with quiet("lightning"):
-        trainer = pl.Trainer(**options)
+    with quiet("lightning"), switches_restored():
         try:
+            trainer = build_trainer(
+                trainer_kwargs, added, max_epochs=max_epochs, patience=patience,
+                validation=validation, folder=str(run.folder), device=device,
+            )  # fmt: skip
             if not run.finished:
+                check_precision(trainer, module, training)
+                run.write()
                 resume = str(run.resume_from) if run.resume_from else None
-                with rows_divided(device.type == "cpu" and module.forecaster.model.divides_rows):
+                divides = device.type == "cpu" and module.forecaster.model.divides_rows
+                with rows_divided(divides), begun_anew(trainer_kwargs.get("callbacks", [])):
                     trainer.fit(module, training, validation, ckpt_path=resume, weights_only=True)
             run.finished = True
             run.write()
@@ -324,6 +294,9 @@ def fit(
     chosen = run.best if validation is not None and run.best.exists() else run.last
     state = torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"]
     module.load_state_dict(state)
+    tensors = [*module.parameters(), *module.buffers()]
+    for tensor, dtype in zip(tensors, dtypes, strict=True):
+        tensor.data = tensor.data.to(dtype)  # whatever precision it was trained in
     module.trainer = None  # it would keep the training data as long as the module lives
     return trainer
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tsgen._version import __version__
-from tsgen.core import seeded_everywhere
+from tsgen.core import seeded_everywhere, single_precision
 from tsgen.storage.decoding import decode
 from tsgen.storage.limit import BuildLimit
 from tsgen.storage.names import FOREIGN
@@ -182,10 +182,8 @@ class SavedFolder:
         """
         size = (self.path / weights).stat().st_size if weights else 0
         limit = BuildLimit(_SPARE_BYTES + 8 * size, _SPARE_TENSORS + size // 64)
-        with (
-            seeded_everywhere(0),
-            limit,
-        ):  # first weights are drawn, and replaced by those of the file
+        # networks draw their first weights, which those of the file replace
+        with seeded_everywhere(0), single_precision(), limit:
             built = decode(tree, foreign)
         if not isinstance(built, kind):
             raise ValueError(f"a {type(built).__name__} is described, not a {kind.__name__}")

@@ -15,7 +15,7 @@ from gluonts.dataset import Dataset
 from gluonts.model.estimator import Estimator
 from gluonts.model.forecast import SampleForecast
 
-from tsgen.core import Component, Options, seeded
+from tsgen.core import Component, Options, seeded, single_precision
 from tsgen.forecasting.spec import read_entry
 from tsgen.storage import SavedPredictor
 
@@ -121,7 +121,7 @@ class BaselinePredictor(Component, SavedPredictor):
         doubts: list[str] = []
         try:
             for number, entry in enumerate(dataset):
-                with seeded(seed, number):
+                with seeded(seed, number), single_precision():
                     forecast = self._forecast(entry, number, count, doubts)
                 yield forecast
         finally:

@@ -15,11 +15,11 @@ from gluonts.model.estimator import Estimator
 from gluonts.model.predictor import Predictor
 from gluonts.torch.model.predictor import PyTorchPredictor
 
-from tsgen.core import Options, parse_device, seeded_everywhere, usable_device
+from tsgen.core import Options, parse_device, seeded_everywhere, single_precision, usable_device
 from tsgen.estimators.peers.parts import split_channels
 from tsgen.estimators.peers.predictor import PeerPredictor
 from tsgen.forecasting.quiet import quiet
-from tsgen.forecasting.spec import DataSpec, infer_spec
+from tsgen.forecasting.spec import DataSpec, infer_spec, read_again
 from tsgen.seeding import give_way
 
 _MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -28,6 +28,9 @@ _MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "tft": ("gluonts.torch.model.tft", "TemporalFusionTransformerEstimator", {}),
 }
 """Module, class and the options that the class has no default for."""
+
+
+_LIMIT = 2 * 1024**3  # bytes of a generator's entries
 
 
 class _Failure(pl.Callback):
@@ -133,6 +136,7 @@ class PeerEstimator(Options, Estimator):
                     f"which has {', '.join(takes)}"
                 )
 
+    @single_precision()
     def train(
         self,
         training_data: Dataset,
@@ -156,6 +160,7 @@ class PeerEstimator(Options, Estimator):
             ValueError: for data or options that do not fit, before training starts.
         """
         usable_device(self.device)
+        training_data = read_again(training_data, _LIMIT)
         spec = infer_spec(training_data, self.prediction_length)
         parts = list(split_channels(training_data, 0, self.channelwise))
         held_out = (

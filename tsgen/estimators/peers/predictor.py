@@ -12,7 +12,7 @@ from gluonts.dataset import Dataset
 from gluonts.model.forecast import SampleForecast
 from gluonts.model.predictor import Predictor, RepresentablePredictor
 
-from tsgen.core import seeded_everywhere, usable_device
+from tsgen.core import seeded_everywhere, single_precision, usable_device
 from tsgen.data.paths import paths_of
 from tsgen.estimators.peers.foreign import peer_parts
 from tsgen.estimators.peers.parts import Entry, split_channels
@@ -87,7 +87,11 @@ class PeerPredictor(Predictor):
             if not rows:
                 return
             parts = list(split_channels(rows, self.prediction_length, self.channelwise))
-            with seeded_everywhere(seed, number), quiet("gluonts", "lightning"):
+            with (
+                seeded_everywhere(seed, number),
+                quiet("gluonts", "lightning"),
+                single_precision(),
+            ):
                 takes = inspect.signature(self.predictor.predict).parameters
                 wanted = {"num_samples": count} if "num_samples" in takes else {}
                 made = self.predictor.predict(parts, **wanted)

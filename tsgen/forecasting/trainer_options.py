@@ -1,0 +1,327 @@
+"""Which arguments of Lightning's ``Trainer`` an estimator takes, and what becomes of each.
+
+Every parameter of ``Trainer`` is in one of three tables: it is another name of an option of the
+estimator, or it has one value only that fits this library's training, or Lightning gets it.
+"""
+
+import difflib
+from typing import Any
+
+import torch
+from lightning.pytorch.accelerators import Accelerator, CPUAccelerator, CUDAAccelerator
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, Timer
+from lightning.pytorch.loggers import Logger
+
+from tsgen.core import parse_device
+from tsgen.forecasting.callbacks import (
+    check_callbacks,
+    check_monitors,
+    needs_folder,
+    needs_logger,
+    watches_validation,
+)
+
+SAME_OPTION = {
+    "max_epochs": "max_epochs",
+    "limit_train_batches": "num_batches_per_epoch",
+    "gradient_clip_val": "gradient_clip",
+    "enable_progress_bar": "verbose",
+    "accelerator": "device",
+    "devices": "device",
+}
+"""Arguments that are options of the estimator under another name."""
+
+ONE_VALUE: dict[str, tuple[tuple[Any, ...], str]] = {
+    "accumulate_grad_batches": ((1,), "use the estimator's option batch_size"),
+    "num_nodes": ((1,), "several nodes are not supported yet"),
+    "strategy": (("auto",), "several devices are not supported yet"),
+    "sync_batchnorm": ((False,), "several devices are not supported yet"),
+    "gradient_clip_algorithm": (("norm",), "gradients are clipped by their norm"),
+    "fast_dev_run": (
+        (False, 0),
+        "use the estimator's options max_epochs=1 and num_batches_per_epoch=1",
+    ),
+    "max_steps": ((-1,), "use the estimator's options max_epochs and num_batches_per_epoch"),
+    "min_steps": ((), "use min_epochs"),
+    "overfit_batches": ((0, 0.0), "train on a data set of few series"),
+    "val_check_interval": (
+        (1.0,),
+        "validation ends each epoch; its length is the option num_batches_per_epoch",
+    ),
+    "check_val_every_n_epoch": (
+        (1,),
+        "validation ends each epoch; its length is the option num_batches_per_epoch",
+    ),
+    "limit_test_batches": ((1.0,), "predict draws forecasts, not the Trainer"),
+    "limit_predict_batches": ((1.0,), "predict draws forecasts, not the Trainer"),
+    "reload_dataloaders_every_n_epochs": ((0,), "windows are drawn anew in each epoch"),
+    "barebones": ((False,), "the best epoch could not be kept"),
+    "plugins": (([],), "precision is an argument of its own"),
+    "model_registry": ((), "save the predictor with serialize(folder)"),
+    "precision": (
+        (32, "32", "32-true", 64, "64", "64-true", "bf16-mixed", "bf16"),
+        "weights are kept and forecasts drawn in float32, and gradients are not rescaled",
+    ),
+}
+"""Arguments of which some values only fit how this library trains, and what to do instead."""
+
+PASSED = (
+    "callbacks",
+    "logger",
+    "default_root_dir",
+    "enable_checkpointing",
+    "min_epochs",
+    "max_time",
+    "precision",
+    "limit_val_batches",
+    "num_sanity_val_steps",
+    "log_every_n_steps",
+    "enable_model_summary",
+    "enable_autolog_hparams",
+    "deterministic",
+    "benchmark",
+    "inference_mode",
+    "use_distributed_sampler",
+    "profiler",
+    "detect_anomaly",
+)
+"""Arguments that Lightning gets."""
+
+OF_THE_RESULT = ("min_epochs", "max_time", "precision", "limit_val_batches")
+"""Arguments by which another model comes out: a run goes on with the same ones only."""
+
+_PRECISIONS = {32: "32-true", "32": "32-true", 64: "64-true", "64": "64-true", "bf16": "bf16-mixed"}
+_USUAL = {"precision": "32-true", "limit_val_batches": 1.0, "logger": False}
+_ACCELERATORS = {"cpu": "cpu", "gpu": "cuda", "cuda": "cuda", "mps": "mps"}
+
+
+def adopt_trainer_kwargs(estimator: Any) -> None:
+    """Let an estimator that is being made have the options that its ``trainer_kwargs`` mean.
+
+    Raises:
+        ValueError: as :func:`merge_trainer_kwargs`.
+    """
+    fields = type(estimator).__dataclass_fields__
+    names = [*SAME_OPTION.values(), "patience", "checkpoint_dir"]
+    changes = merge_trainer_kwargs(
+        estimator.trainer_kwargs,
+        {name: getattr(estimator, name) for name in names},
+        {name: fields[name].default for name in names},
+    )
+    vars(estimator).update(changes)
+    estimator.__init_args__.update(changes)
+
+
+def merge_trainer_kwargs(
+    trainer_kwargs: dict[str, Any] | None, options: dict[str, Any], defaults: dict[str, Any]
+) -> dict[str, Any]:
+    """An estimator's options with those that ``trainer_kwargs`` names in Lightning's words.
+
+    Args:
+        trainer_kwargs: as the user gave it.
+        options: the estimator's.
+        defaults: of those options: one that differs from it was chosen, and must not be
+            contradicted.
+
+    Returns:
+        What to change in the options, ``trainer_kwargs`` among them, with what is left for
+        Lightning or ``None``. Two ways to say the same give the same.
+
+    Raises:
+        ValueError: for an argument or value that cannot be followed, or that contradicts an option.
+    """
+    given = dict(trainer_kwargs or {})
+    for name, value in given.items():
+        _check(name, value)
+    changes: dict[str, Any] = {}
+    for name, option in SAME_OPTION.items():
+        value = given.get(name)
+        if option == "device" or name not in given:
+            continue
+        if value is None and name != "gradient_clip_val":
+            continue
+        if name == "gradient_clip_val" and value == 0:  # Lightning's other word for no clipping
+            value = None
+        if value is not None and isinstance(value, bool) != (name == "enable_progress_bar"):
+            raise ValueError(f"trainer_kwargs[{name!r}]={given[name]!r} is no {option}")
+        if name in ("max_epochs", "limit_train_batches") and not isinstance(value, int):
+            raise ValueError(
+                f"trainer_kwargs[{name!r}]={value!r} must be a whole number: it is the estimator's "
+                f"option {option}"
+            )
+        if name == "gradient_clip_val" and not isinstance(value, int | float | None):
+            raise ValueError(f"trainer_kwargs[{name!r}]={value!r} must be a number")
+        changes[option] = value
+        _agree(name, value, option, options, defaults)
+    device = _device(given)
+    if device is not None:
+        own = options["device"]
+        if own != "auto" and parse_device(own) != parse_device(device):
+            plain = parse_device(own).type == parse_device(device).type and ":" not in device
+            if not plain:
+                raise ValueError(
+                    f"trainer_kwargs: accelerator={given.get('accelerator')!r}, devices="
+                    f"{given.get('devices')!r} and device={own!r} contradict each other; give one"
+                )
+        changes["device"] = device if own == "auto" else own
+    left = {
+        name: value for name, value in given.items() if name in PASSED and value is not None
+    }  # fmt: skip
+    if "precision" in left:
+        left["precision"] = _PRECISIONS.get(left["precision"], left["precision"])
+    left = {n: v for n, v in left.items() if n not in _USUAL or not _is(v, _USUAL[n])}
+    _check_left(left, {**options, **changes})
+    stopping = [c for c in left.get("callbacks", []) if isinstance(c, EarlyStopping)]
+    if any(map(watches_validation, stopping)) and options["patience"] not in (
+        None,
+        defaults["patience"],
+    ):
+        raise ValueError(
+            f"trainer_kwargs['callbacks'] has an EarlyStopping on 'val_loss', and patience="
+            f"{options['patience']} is another; give one of them"
+        )
+    left.pop("enable_checkpointing", None)
+    return {**changes, "trainer_kwargs": left or None}
+
+
+def _agree(
+    name: str, value: Any, option: str, options: dict[str, Any], defaults: dict[str, Any]
+) -> None:
+    if options[option] not in (defaults[option], value):
+        raise ValueError(
+            f"trainer_kwargs[{name!r}]={value!r} and {option}={options[option]!r} contradict each "
+            f"other; give one of them"
+        )
+
+
+def _is(value: Any, other: Any) -> bool:
+    """Equal and of one type: 1 batch is not 1.0, which is all of them."""
+    return type(value) is type(other) and value == other
+
+
+def _check(name: str, value: Any) -> None:
+    """Raise for an argument that is unknown or has a value that does not fit."""
+    every = {**SAME_OPTION, **ONE_VALUE, **dict.fromkeys(PASSED)}
+    if name not in every:
+        near = difflib.get_close_matches(name, every, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(sorted(every))}"
+        raise ValueError(f"trainer_kwargs has no argument {name!r} (given {value!r}); {hint}")
+    if name in ONE_VALUE and value is not None:
+        values, advice = ONE_VALUE[name]
+        if not any(_is(value, allowed) for allowed in values):
+            expected = " or ".join(map(repr, values)) or "left out"
+            raise ValueError(f"trainer_kwargs[{name!r}]={value!r} must be {expected}: {advice}")
+
+
+def _device(given: dict[str, Any]) -> str | None:
+    """The estimator's device that ``accelerator`` and ``devices`` mean; ``None`` for any."""
+    accelerator, devices = given.get("accelerator"), given.get("devices")
+    if isinstance(accelerator, Accelerator):
+        kinds = {CPUAccelerator: "cpu", CUDAAccelerator: "cuda"}
+        accelerator = kinds.get(type(accelerator), type(accelerator).__name__)
+    if accelerator not in (None, "auto", *_ACCELERATORS):
+        raise ValueError(
+            f"trainer_kwargs['accelerator']={accelerator!r} must be one of 'auto', "
+            f"{', '.join(map(repr, _ACCELERATORS))}: it is the estimator's option device"
+        )
+    kind = _ACCELERATORS.get(accelerator) if accelerator else None
+    if devices is None or any(_is(devices, one) for one in ("auto", 1, "1")):
+        return kind
+    index = devices[0] if isinstance(devices, list | tuple) and len(devices) == 1 else None
+    if type(index) is not int or index < 0:
+        raise ValueError(
+            f"trainer_kwargs['devices']={devices!r} must be 1 or [number of a GPU]: several "
+            "devices are not supported yet"
+        )
+    if kind == "cpu" or (kind is None and not torch.cuda.is_available()):
+        raise ValueError(f"trainer_kwargs['devices']={devices!r} names a GPU; for a CPU it is 1")
+    return "mps" if kind == "mps" else f"cuda:{index}"
+
+
+def _check_left(left: dict[str, Any], options: dict[str, Any]) -> None:
+    """Raise for what Lightning would refuse in the middle, or write where nobody looks."""
+    callbacks = left.get("callbacks")
+    left["callbacks"] = check_callbacks(callbacks)
+    if not left["callbacks"]:
+        del left["callbacks"]
+    if not isinstance(left.get("enable_checkpointing", True), bool):
+        raise ValueError(
+            f"trainer_kwargs['enable_checkpointing']={left['enable_checkpointing']!r} is no bool"
+        )
+    if left.get("enable_checkpointing") is False:
+        saving = [type(c).__name__ for c in left.get("callbacks", []) if isinstance(c, Checkpoint)]
+        if options["checkpoint_dir"] is not None:
+            saving.append(f"checkpoint_dir={options['checkpoint_dir']!r}")
+        if saving:
+            raise ValueError(
+                f"trainer_kwargs['enable_checkpointing']=False and {saving[0]} contradict each "
+                "other; give one of them"
+            )
+    loggers = left.get("logger", False)
+    if isinstance(loggers, list | tuple) and not loggers:
+        loggers = left.pop("logger") and None
+    several = list(loggers) if isinstance(loggers, list | tuple) else [loggers]
+    if loggers not in (True, None, False) and not all(isinstance(x, Logger) for x in several):
+        raise ValueError(
+            f"trainer_kwargs['logger']={loggers!r} must be True, False or loggers of "
+            "lightning.pytorch.loggers"
+        )
+    homeless = [type(c).__name__ for c in left.get("callbacks", []) if needs_folder(c)]
+    homeless += ["logger=True"] if loggers is True else []
+    if homeless and options["checkpoint_dir"] is None and "default_root_dir" not in left:
+        raise ValueError(
+            f"trainer_kwargs: {homeless[0]} has no folder to write into; give it dirpath=, or "
+            "trainer_kwargs['default_root_dir'], or the estimator's option checkpoint_dir"
+        )
+    for callback in left.get("callbacks", []):
+        if needs_logger(callback) and not loggers:
+            raise ValueError(
+                f"trainer_kwargs: {type(callback).__name__} needs a logger, for instance "
+                "trainer_kwargs['logger']=CSVLogger(folder); the predictor's history holds losses "
+                "and learning rates in any case"
+            )
+    least = left.get("min_epochs")
+    if least is not None and (type(least) is not int or not 0 <= least <= options["max_epochs"]):
+        raise ValueError(
+            f"trainer_kwargs['min_epochs']={least!r} must be a whole number from 0 to max_epochs="
+            f"{options['max_epochs']}"
+        )
+    part = left.get("limit_val_batches", 1.0)
+    if (
+        isinstance(part, bool)
+        or not isinstance(part, int | float)
+        or not (part >= 0 if isinstance(part, int) else 0 <= part <= 1)
+    ):
+        raise ValueError(
+            f"trainer_kwargs['limit_val_batches']={part!r} must be a number of batches or a share "
+            "from 0.0 to 1.0"
+        )
+    if "max_time" in left:
+        try:
+            if not (Timer(left["max_time"]).time_remaining() or 0) > 0:
+                raise ValueError("no time is left")
+        except Exception as error:
+            raise ValueError(
+                f"trainer_kwargs['max_time']={left['max_time']!r} must be a timedelta above 0, "
+                "'DD:HH:MM:SS' or a dict of timedelta's arguments"
+            ) from error
+
+
+def result_options(trainer_kwargs: dict[str, Any] | None) -> dict[str, Any]:
+    """What of ``trainer_kwargs`` belongs to a run's fingerprint."""
+    chosen = {k: v for k, v in (trainer_kwargs or {}).items() if k in OF_THE_RESULT}
+    if not chosen.get("limit_val_batches", 1):  # the same as no validation data
+        del chosen["limit_val_batches"]
+    return {k: v if isinstance(v, str | int | float) else repr(v) for k, v in chosen.items()}
+
+
+def validation_of(trainer_kwargs: dict[str, Any] | None, data: Any) -> Any:
+    """The validation data that are used: none with ``limit_val_batches=0``.
+
+    Raises:
+        ValueError: if a callback watches what is then not logged.
+    """
+    given = trainer_kwargs or {}
+    data = data if given.get("limit_val_batches", 1.0) else None
+    check_monitors(given.get("callbacks", []), data is not None)
+    return data
