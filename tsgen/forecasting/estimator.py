@@ -17,9 +17,10 @@ from tsgen.forecasting.forecasters import Forecaster, decodings
 from tsgen.forecasting.layout import InputLayout, measure_statistics
 from tsgen.forecasting.module import ForecastModule
 from tsgen.forecasting.predictor import GenerativePredictor
+from tsgen.forecasting.run import Run
 from tsgen.forecasting.scaling import Link, Scaling, Support
 from tsgen.forecasting.spec import DataSpec, Entry, infer_spec, target_statistics
-from tsgen.forecasting.training import Run, check_trainer_kwargs, fingerprint, fit
+from tsgen.forecasting.training import check_trainer_kwargs, fingerprint, fit
 from tsgen.forecasting.transformation import create_transformation
 from tsgen.forecasting.windows import (
     RandomWindows,

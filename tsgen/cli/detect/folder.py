@@ -1,8 +1,6 @@
 """The folder of a detector: what ``tsgen detect train`` leaves there, and bringing it back."""
 
 import json
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 from tsgen.cli.checks import check_device
-from tsgen.cli.folder import remove
+from tsgen.cli.folder import saving, settle
 
 if TYPE_CHECKING:
     from tsgen.anomaly import Detector
@@ -94,16 +92,10 @@ def save_detector(
     detector: "Detector", reference: "Detector", reading: Reading, folder: Path
 ) -> None:
     """Write a detector, the one to compare it with, and how their log is read; all or nothing."""
-    part = folder / "model.part"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    detector.save(part)
-    reference.save(part / REFERENCE)
-    (part / LOG).write_text(json.dumps(asdict(reading), indent=1))
-    for path in sorted(part.iterdir(), key=lambda path: path.name == MODEL):
-        remove(folder / path.name)
-        os.replace(path, folder / path.name)
-    part.rmdir()
+    with saving(folder) as part:
+        detector.save(part)
+        reference.save(part / REFERENCE)
+        (part / LOG).write_text(json.dumps(asdict(reading), indent=1))
 
 
 def open_detector(folder: Path, device: str | None = None) -> "tuple[Detector, Reading]":
@@ -114,6 +106,7 @@ def open_detector(folder: Path, device: str | None = None) -> "tuple[Detector, R
     """
     from tsgen.anomaly import Detector
 
+    settle(folder)
     if not (folder / MODEL).exists():
         raise ValueError(f"{folder} holds no detector ({MODEL} is missing)")
     if not (folder / LOG).exists():
