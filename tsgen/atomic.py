@@ -62,7 +62,7 @@ def replacing(path: Path) -> Iterator[Path]:
         return
     part = path.with_name(path.name + PART)
     with _located(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make(path.parent)
         try:
             yield part
             if path.exists():
@@ -71,7 +71,7 @@ def replacing(path: Path) -> Iterator[Path]:
             os.replace(part, path)
         except BaseException:
             with suppress(OSError):
-                part.unlink(missing_ok=True)
+                remove(part)
             raise
         _sync(path.parent)
 
@@ -162,7 +162,7 @@ def locked(folder: Path, wait: bool = False) -> Iterator[None]:
     folder = Path(os.path.abspath(folder))
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     with _located(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
     handle = None
     try:
         if fcntl is not None:
@@ -171,8 +171,8 @@ def locked(folder: Path, wait: bool = False) -> Iterator[None]:
                 fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
                 raise FolderInUse(
-                    f"{folder}: another training or watch is writing to this folder; wait for its "
-                    "end or choose another folder"
+                    f"{folder}: another process is writing to this folder; wait for its end or "
+                    "choose another folder"
                 ) from None
             except OSError:  # a file system without locks
                 pass
@@ -180,7 +180,8 @@ def locked(folder: Path, wait: bool = False) -> Iterator[None]:
     finally:
         with suppress(OSError):
             for path in missing:
-                path.rmdir()
+                if not os.listdir(path):
+                    path.rmdir()
         if handle is not None:
             os.close(handle)
 
@@ -202,8 +203,14 @@ def remove(path: Path) -> None:
     """Remove a file or a folder, if it is there, one file after the other."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
-    else:
+    elif os.path.lexists(path):
         path.unlink(missing_ok=True)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those around it, if they are not there."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _sync(path: Path) -> None:
@@ -214,7 +221,7 @@ def _sync(path: Path) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # such a file system has no sync
+        if error.errno not in (errno.EBADF, errno.EINVAL, errno.ENOTSUP):  # there is no such sync
             raise
     finally:
         os.close(handle)

@@ -1,7 +1,6 @@
 """Scoring a log row by row."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 from tsgen.anomaly.events import AlarmState
 from tsgen.anomaly.log import missing_rows, settled
 from tsgen.anomaly.readout import share
+from tsgen.atomic import replacing
 
 if TYPE_CHECKING:
     from tsgen.anomaly.detector import Detector
@@ -155,10 +155,8 @@ class Stream:
             "start": start.isoformat() if isinstance(start, pd.Timestamp) else start,
             "rows": self.rows, "late": self.late, "alarm": self.alarm.state_dict(),
         }  # fmt: skip
-        part = path.with_name(path.name + ".part")
-        with part.open("wb") as file:
+        with replacing(path) as part, part.open("wb") as file:
             np.savez(file, plain=json.dumps(plain), **{name: getattr(self, name) for name in _KEPT})
-        os.replace(part, path)
 
     def load(self, path: Path) -> None:
         """Go on from what was saved."""

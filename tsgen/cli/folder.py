@@ -1,4 +1,4 @@
-"""The folder of a model: what ``tsgen train`` leaves there, and bringing it back."""
+"""The folder of a model: what ``tsgen train`` leaves there, whole, and bringing it back."""
 
 import json
 from collections.abc import Callable, Collection, Iterator
@@ -42,7 +42,7 @@ CHECKPOINTS = "checkpoints"
 
 
 @contextmanager
-def training_into(out: Path) -> Iterator[None]:
+def writing_into(out: Path) -> Iterator[None]:
     """Have a folder to oneself, once what a killed command left there is settled.
 
     Raises:

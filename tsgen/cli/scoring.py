@@ -1,5 +1,6 @@
 """Scores of several forecasters: to the screen, a file and a report."""
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -114,6 +115,12 @@ def _versus(row: Mapping[str, Any]) -> str:
     known = [] if low != low else [f"{low:.3f} to {high:.3f}"]
     known += [] if p != p else [f"p = {p:.2g}"]
     return f"x{row['vs_baseline']:.3f}" + (f" ({', '.join(known)})" if known else "")
+
+
+def training_seconds(predictor: Any, begun: float) -> float:
+    """Seconds a training took that began at ``begun``, with those before it was stopped."""
+    measured = [row["seconds"] for row in getattr(predictor, "history", [])]
+    return max(time.perf_counter() - begun, sum(measured))
 
 
 class ScoredModel(NamedTuple):

@@ -40,10 +40,10 @@ from tsgen.cli.folder import (
     check_free,
     one_training,
     save_trained,
-    training_into,
+    writing_into,
 )
 from tsgen.cli.output import note
-from tsgen.cli.scoring import lowest_of, present, score_model
+from tsgen.cli.scoring import lowest_of, present, score_model, training_seconds
 
 if TYPE_CHECKING:
     from gluonts.model.predictor import Predictor
@@ -152,7 +152,7 @@ def train(
     check_writable("--report", report, PAGES)
     estimator, options = _estimator(model, horizon, settings, out, quiet)
     resumes = getattr(estimator, "checkpoint_dir", "") == str(out / CHECKPOINTS)
-    context.with_resource(training_into(out))
+    context.with_resource(writing_into(out))
     if not overwrite:
         check_free(out, resumes)
 
@@ -242,4 +242,4 @@ def _trained(
     begun = time.perf_counter()
     with one_training(out):
         predictor = estimator.train(training, seed=seed)
-    return predictor, time.perf_counter() - begun
+    return predictor, training_seconds(predictor, begun)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from tsgen._version import __version__
-from tsgen.atomic import PART, locked, replacing
+from tsgen.atomic import PART, locked, remove, replacing
 
 History = list[dict[str, float]]
 
@@ -152,7 +152,7 @@ class Run:
             if not self.last.exists() or (self._has_best(self.history) and not self.best.exists()):
                 # killed before the first epoch's end, or when the folder was being removed
                 self.history, self.finished, self.resume_from = [], False, None
-                self.best.unlink(missing_ok=True)
+                remove(self.best)
         self.write()
 
     def _go_on(self) -> None:

@@ -13,7 +13,7 @@ from tsgen.cli.common import JsonOption, QuietOption, SeedOption, ThreadsOption,
 from tsgen.cli.common import set_threads as limit_threads
 from tsgen.cli.detect.folder import MODEL, Reading, save_detector, words
 from tsgen.cli.detect.rows import as_rows, kinds_in, normal_runs, row_count
-from tsgen.cli.folder import CHECKPOINTS, check_free, one_training, training_into
+from tsgen.cli.folder import CHECKPOINTS, check_free, one_training, writing_into
 from tsgen.cli.output import note, print_json
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def train(
     _check_shares(false_alarms_per_day, calibrate)
     check_folder("--out", out)
     made = _detector(detector, settings, epochs, seed, device, out, quiet)
-    context.with_resource(training_into(out))
+    context.with_resource(writing_into(out))
     if not overwrite:
         check_free(out, bool(_estimator(made)), MODEL)
 
