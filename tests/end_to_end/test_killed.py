@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from tests.support.kills import Ended, Forge, State, restore
 
@@ -126,7 +125,7 @@ class Case:
         return ended
 
 
-def cases(forge, tmp_path, data, name):
+def case_of(forge, tmp_path, data, name):
     out = tmp_path / "work" / "m"
     if name == "train":
         return Case(forge, tmp_path, train(data, out))
@@ -152,3 +151,77 @@ def cases(forge, tmp_path, data, name):
                      "--set", "gaussian.num_batches_per_epoch=1"]  # fmt: skip
         return Case(forge, tmp_path, arguments)
     raise ValueError(name)
+
+
+CASES = {  # and how many of its states are tried in a quick run
+    "train": 5,
+    "train a baseline": 3,
+    "train over another": 3,
+    "detect train": 3,
+    "detect train a network": 3,
+    "train by hand": 5,
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_killed_at_some_operations(forge, tmp_path, data, name):
+    case = case_of(forge, tmp_path, data, name)
+    states, _ = case.undisturbed()
+    for state in some(states, CASES[name]):
+        case.again(state)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*CASES, "benchmark"])
+def test_killed_at_every_operation(forge, tmp_path, data, name):
+    case = case_of(forge, tmp_path, data, name)
+    states, _ = case.undisturbed()
+    for state in states:
+        case.again(state)
+
+
+def test_a_watch_that_is_killed_tells_every_alarm(forge, tmp_path, data):
+    """A line may come twice, none is lost, and the state is the same in the end."""
+    model = tmp_path / "work"
+    case = Case(forge, tmp_path, ["detect", "watch", model, "--follow", data / "new.csv",
+                                  "--idle", 0, "--quiet"])  # fmt: skip
+    case.prepare(detect(data, model))
+    states, ended = case.undisturbed()
+    lines = ended.out.splitlines()
+    assert len(lines) >= 4 and any(state.printed for state in states)
+    for state in states:
+        again = case.again(state).out.splitlines()
+        told = [*state.printed.splitlines(), *again]
+        assert list(dict.fromkeys(told)) == lines, state.where
+
+
+@pytest.mark.parametrize("name", ["train", "detect train"])
+def test_a_full_disk_and_a_read_only_one_are_one_line(forge, tmp_path, data, name):
+    """And leave nothing that looks whole: the command given again ends like an undisturbed one."""
+    case = case_of(forge, tmp_path, data, name)
+    _, ended = case.undisturbed()
+    places = [n for n, (event, *_) in enumerate(ended.operations) if event == "open"]
+    trials = [{"full_at": n} for n in some(places, 4)]
+    trials += [{"read_only_at": n} for n in some(range(len(ended.operations) - 8), 3)]
+    trials += [{"limit": size} for size in (0, 300)]
+    for trial in trials:
+        restore(case.begin, case.below)
+        broken = forge.run(case.call, case.arguments, case.below, **trial)
+        assert broken.code == 2, f"{trial}: {broken.code} {broken.err}"
+        assert broken.err.count("\n") == 1 and "cannot be written (" in broken.err, broken.err
+        assert "Traceback" not in broken.err and str(case.below) in broken.err, broken.err
+        case.again(State(f"{trial}", _copied(case.below, tmp_path / "left"), "", None))
+
+
+def _copied(folder: Path, place: Path) -> Path:
+    restore(folder, place)
+    return place
+
+
+def test_an_old_model_stays_whole_where_a_new_one_cannot_be_written(forge, tmp_path, data):
+    case = case_of(forge, tmp_path, data, "train over another")
+    before = contents(case.begin / "m")
+    for trial in ({"full_at": 0}, {"limit": 0}, {"read_only_at": 0}):
+        restore(case.begin, case.below)
+        assert forge.run(case.call, case.arguments, case.below, **trial).code == 2
+        assert contents(case.below / "m") == before, trial

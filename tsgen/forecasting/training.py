@@ -13,7 +13,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from gluonts.core.serde import encode
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 from tqdm import tqdm
 
 from tsgen.forecasting.module import ForecastModule
@@ -65,8 +65,12 @@ def fingerprint(estimator: Any, spec: Any, seed: int | None, validated: bool) ->
     }
 
 
-class _Keeper(pl.Callback):
-    """Records each epoch and saves a full checkpoint after it, which carries the record."""
+class _Keeper(Checkpoint):
+    """Records each epoch and saves a full checkpoint after it, which carries the record.
+
+    It is one of Lightning's checkpoints so that it runs after an early stopping has looked at the
+    epoch: a checkpoint with the state before that would train an epoch more when it goes on.
+    """
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -182,7 +186,7 @@ def fit(
         **trainer_kwargs,
         "callbacks": callbacks,
         "enable_progress_bar": False,
-        "enable_checkpointing": False,
+        "enable_checkpointing": True,
         "max_epochs": max_epochs,
         "default_root_dir": str(run.folder),
         "accelerator": {"cuda": "gpu"}.get(device.type, device.type),
