@@ -290,7 +290,8 @@ def test_sets_that_gluonts_makes_itself(cache, folder, monkeypatch):
     monkeypatch.setitem(datasets.dataset_recipes, "kdd_cup_2018_without_missing", recipe)
     (cache / "kdd_cup_2018_without_missing").mkdir(parents=True)  # left by a failed download
     data = load(gluonts_card("kdd_cup", series=1, channels=1))
-    assert asked == [cache / "kdd_cup_2018_without_missing"]
+    assert [path.name for path in asked] == ["kdd_cup_2018_without_missing"]
+    assert [path.name for path in cache.iterdir()] == ["kdd_cup_2018_without_missing"]
     assert [e["target"].shape for e in data.test] == [(24,), (28,)]
 
 

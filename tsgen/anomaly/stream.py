@@ -1,7 +1,6 @@
 """Scoring a log row by row."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 from tsgen.anomaly.events import AlarmState
 from tsgen.anomaly.log import missing_rows, settled
 from tsgen.anomaly.readout import share
+from tsgen.atomic import replacing
 from tsgen.storage import load_arrays, load_old_arrays, save_arrays
 
 if TYPE_CHECKING:
@@ -158,9 +158,8 @@ class Stream:
             "start": start.isoformat() if isinstance(start, pd.Timestamp) else start,
             "rows": self.rows, "late": self.late, "alarm": self.alarm.state_dict(),
         }  # fmt: skip
-        part = folder / f"{STREAM}.part"
-        save_arrays(part, {name: getattr(self, name) for name in _KEPT}, plain)
-        os.replace(part, folder / STREAM)
+        with replacing(folder / STREAM) as part:
+            save_arrays(part, {name: getattr(self, name) for name in _KEPT}, plain)
 
     def load(self, folder: Path) -> None:
         """Go on from what was saved, also by an earlier version.

@@ -8,6 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from tsgen.atomic import WriteError
 from tsgen.cli import benchmark, datasets, detect, evaluate, forecast, train
 from tsgen.cli.checks import Failure
 from tsgen.cli.output import complain, note
@@ -115,10 +116,12 @@ def _run(arguments: list[str]) -> int:
 def _answer(error: Exception) -> int:
     """The exit code of an error, which is told.
 
-    Errors about the data, the options and files that are not there are wrong use; whatever else
-    happens, and everything after the checks (``working``), is a failure.
+    Errors about the data, the options, files that are not there and places that cannot be written
+    are wrong use; whatever else happens, and everything after the checks (``working``), is a
+    failure.
     """
     misuse = (ValueError, FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
+    full = isinstance(error.__cause__ if isinstance(error, Failure) else error, WriteError)
     told = isinstance(error, ValueError | OSError | Failure)
     complain(str(error) if told else f"{type(error).__name__}: {error}", error)
-    return 2 if isinstance(error, misuse) else 1
+    return 2 if full or isinstance(error, misuse) else 1

@@ -23,8 +23,8 @@ from tsgen.cli.common import (
     set_threads,
 )
 from tsgen.cli.output import note, print_json
-from tsgen.cli.records import Task, described, record, write_page
-from tsgen.cli.scoring import lowest_of, print_scores, summarise
+from tsgen.cli.records import RunTable, Task, described, write_page
+from tsgen.cli.scoring import lowest_of, print_scores, summarise, training_seconds
 
 if TYPE_CHECKING:
     from tsgen.data import Benchmark
@@ -61,7 +61,10 @@ def benchmark(
     levels: LevelsOption = 19,
     out: Annotated[
         Path | None,
-        typer.Option(help="Table of all runs; new rows are added to it (.csv, .csv.gz)."),
+        typer.Option(
+            help="Table of all runs; new rows are added to it (.csv, .csv.gz), in place of those "
+            "of the same command if it was stopped."
+        ),
     ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Folder for a page of figures of each data set.")
@@ -95,8 +98,9 @@ def benchmark(
     others = [_sampler(text, plans) for text in samplers or []]
     say = (lambda text: None) if quiet else note
     tables: list[dict[str, Any]] = []
+    table = RunTable(out, context.obj)
     for benchmark_set, tasks in zip(sets, plans, strict=True):
-        keep = functools.partial(record, out, context.obj, benchmark_set.name, samples, levels)
+        keep = functools.partial(table.add, benchmark_set.name, samples, levels)
         results = _run(
             benchmark_set, tasks, range(seeds), others, samples, levels, cache, keep, say
         )
@@ -108,6 +112,8 @@ def benchmark(
                 print_scores(rows, levels, title=f"{benchmark_set.name}: {windows}")
             if report is not None:
                 write_page(report, benchmark_set, tasks, results, say)
+    with working():
+        table.close()
     if as_json:
         print_json({"levels": levels, "samples": samples, "seeds": seeds, "results": tables})
 
@@ -235,7 +241,7 @@ def _run(
 
 def _trained(data: "Benchmark", task: Task, seed: int, cache: Path | None) -> tuple[Any, float]:
     from tsgen.evaluation.backtest import fit
-    from tsgen.forecasting.training import OtherRun
+    from tsgen.forecasting.run import OtherRun
 
     estimator = task.estimator
     if cache is not None and hasattr(estimator, "checkpoint_dir"):
@@ -251,5 +257,4 @@ def _trained(data: "Benchmark", task: Task, seed: int, cache: Path | None) -> tu
             f"--cache {cache}: {other.folder.name} was trained with other options "
             f"({other.differences}); remove that folder or choose another --cache"
         ) from None
-    measured = [row["seconds"] for row in getattr(predictor, "history", [])]
-    return predictor, max(time.perf_counter() - begun, sum(measured))
+    return predictor, training_seconds(predictor, begun)

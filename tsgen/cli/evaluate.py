@@ -22,7 +22,7 @@ from tsgen.cli.common import (
 )
 from tsgen.cli.folder import open_model, seen_before
 from tsgen.cli.output import note
-from tsgen.cli.scoring import lowest_of, present, run_baselines
+from tsgen.cli.scoring import lowest_of, present, score_model
 
 
 def evaluate(
@@ -64,7 +64,6 @@ def evaluate(
 
     from tsgen.data import rolling
     from tsgen.data.splits import length_of, until
-    from tsgen.evaluation import CalibratedPredictor, backtest
 
     predictor, layout = open_model(model, device)
     data = layout.read(table)
@@ -81,23 +80,13 @@ def evaluate(
     }  # fmt: skip
     name = model.resolve().name
     with working():
-        results = {name: backtest(predictor, test, **common)}
-        pairs, base = {}, predictor
-        if isinstance(predictor, CalibratedPredictor):
-            base = predictor.base
-            pairs[name] = (backtest(base, test, **common), results[name])
-        low = lowest_of(getattr(base, "support", "real"))
-        others = run_baselines(beside, test, horizon, low, beside=name, **common)
-        present(
-            results | others,
-            list(others),
-            scores=out,
-            report=report,
-            as_json=as_json,
-            quiet=quiet,
+        low = lowest_of(getattr(getattr(predictor, "base", predictor), "support", "real"))
+        scored = score_model(name, predictor, test, beside, low, **common)
+        scored.write(
+            out,
+            report,
             title=f"{name} on {table.name}",
             about=str(data.summary),
-            histories={name: getattr(base, "history", [])},
-            calibrated=pairs,
             settings={name: {"folder": str(model), "seed": seed, "windows": windows}},
         )
+        present(scored.rows(), levels, (out, report), as_json=as_json, quiet=quiet)

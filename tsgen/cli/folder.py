@@ -1,14 +1,23 @@
-"""The folder of a model: what ``tsgen train`` leaves there, and bringing it back."""
+"""The folder of a model: what ``tsgen train`` leaves there, whole, and bringing it back."""
 
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tsgen.atomic import (
+    MANIFEST,
+    MODEL_PART,
+    PART,
+    READY,
+    WriteError,
+    committing,
+    finish_commit,
+    locked,
+    remove,
+)
 from tsgen.cli.checks import check_device
 from tsgen.cli.output import note
 
@@ -24,8 +33,46 @@ TABLE = "table.json"
 """File beside a model that says how its table is read."""
 SEEN = "seen.json"
 """File beside a model that says where the table ended that it was trained on."""
+SCORES, REPORT = "scores.csv", "report.html"
+"""Files beside a model with every figure of its test, and the page about it."""
+Rows = list[dict[str, Any]]
+"""Of a table of scores."""
 CHECKPOINTS = "checkpoints"
 """Folder of a training that is not finished."""
+
+
+@contextmanager
+def writing_into(out: Path) -> Iterator[None]:
+    """Have a folder to oneself, once what a killed command left there is settled.
+
+    Raises:
+        FolderInUse: if another process is writing to it.
+    """
+    with locked(out):
+        finish_commit(out)
+        for leftover in (f"{CHECKPOINTS}{PART}", MODEL_PART):
+            remove(out / leftover)
+        yield
+
+
+@contextmanager
+def one_training(out: Path) -> Iterator[None]:
+    """Say which option of the command line is in the way where a folder holds another training.
+
+    Raises:
+        ValueError: naming the folder and how the trainings differ.
+    """
+    from tsgen.forecasting.run import OtherRun
+
+    try:
+        yield
+    except OtherRun as other:
+        if other.folder != out / CHECKPOINTS:
+            raise
+        raise ValueError(
+            f"--out {out}: it holds an unfinished training with other options "
+            f"({other.differences}); pass --overwrite to replace it"
+        ) from None
 
 
 def check_free(out: Path, resumes: bool, model: str = MODEL) -> None:
@@ -47,86 +94,80 @@ def check_free(out: Path, resumes: bool, model: str = MODEL) -> None:
         raise ValueError(f"--out {out}: it holds a model; pass --overwrite to replace it")
 
 
-@contextmanager
-def one_training(out: Path) -> Iterator[None]:
-    """Say which option of the command line is in the way where a folder holds another training.
+def saving(out: Path, beside: Collection[str] = ()) -> AbstractContextManager[Path]:
+    """Write a model and all that belongs to it into its folder, in place of one that is there.
 
-    Raises:
-        ValueError: naming the folder and how the trainings differ.
-    """
-    from tsgen.forecasting.training import OtherRun
-
-    try:
-        yield
-    except OtherRun as other:
-        if other.folder != out / CHECKPOINTS:
-            raise
-        raise ValueError(
-            f"--out {out}: it holds an unfinished training with other options "
-            f"({other.differences}); pass --overwrite to replace it"
-        ) from None
-
-
-def save_model(predictor: "Predictor", summary: "Summary", folder: Path) -> set[str]:
-    """Write a model, how its table is read and where that ended, all of it or nothing.
+    Args:
+        out: the folder.
+        beside: names of files that a training leaves beside its model; those of an earlier one go.
 
     Returns:
-        The names of what was written.
+        A context with the folder to write into. Nothing of it is in ``out`` before all of it is.
     """
-    part = folder / "model.part"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    return committing(out, {*beside, *_listed(out)})
+
+
+def _listed(folder: Path) -> set[str]:
+    """Names of the files and folders of the model that a folder holds, if it says so."""
+    try:
+        files = json.loads((folder / MANIFEST).read_text())["files"]
+        return {Path(name).parts[0] for name in files if not Path(name).is_absolute()} - {".."}
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return set()
+
+
+def save_trained(
+    predictor: "Predictor",
+    summary: "Summary",
+    out: Path,
+    report: Path | None,
+    score: Callable[[Path, Path], Rows] | None,
+) -> Rows:
+    """Write a model, how its table is read, its scores and its report, all of it or nothing.
+
+    A model that cannot be scored is kept, unless the reason is that something cannot be written.
+
+    Args:
+        predictor: the model.
+        summary: of its table.
+        out: the folder.
+        report: file of the page, if it is not the one in the folder.
+        score: writes the table of scores and the page to the paths that it is given, and returns
+            the rows of the table; ``None`` scores nothing.
+
+    Returns:
+        The rows.
+    """
     from gluonts.core.serde import dump_json
 
     from tsgen.storage import extend_manifest
 
-    predictor.serialize(part)
-    (part / TABLE).write_text(dump_json(summary.layout))
-    (part / SEEN).write_text(json.dumps({"end": summary.end.isoformat()}))
-    extend_manifest(part, (TABLE, SEEN))
-    names = {path.name for path in part.iterdir()}
-    for name in names:
-        remove(folder / name)
-        os.replace(part / name, folder / name)
-    part.rmdir()
-    return names
+    rows: Rows = []
+    failure: Exception | None = None
+    with saving(out, beside=(SCORES, REPORT)) as part:
+        predictor.serialize(part)
+        (part / TABLE).write_text(dump_json(summary.layout))
+        (part / SEEN).write_text(json.dumps({"end": summary.end.isoformat()}))
+        extend_manifest(part, (TABLE, SEEN))
+        page = report or out / REPORT
+        inside = page.parent.resolve() == out.resolve()
+        try:
+            if score is not None:
+                rows = score(part / SCORES, part / page.name if inside else page)
+        except WriteError:
+            raise
+        except Exception as error:
+            failure = error
+    if failure is not None:
+        raise failure
+    return rows
 
 
-def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def save_calibrated(
-    predictor: "Predictor",
-    held: "list[Entry]",
-    seed: int,
-    summary: "Summary",
-    out: Path,
-    say: Callable[[str], None],
-) -> "Predictor":
-    """Write a predictor into its folder, and once more when it is calibrated.
-
-    One that cannot be calibrated stays as it was trained, and a line says so. When all is written
-    the checkpoints are no longer needed.
-
-    Returns:
-        The predictor that is in the folder.
-    """
-    first = save_model(predictor, summary, out)
-    try:
-        final = _calibrated(predictor, held, seed, say)
-    except ValueError as error:
-        note(f"warning: not calibrated, the model is kept as it was trained ({error})")
-        final = predictor
-    if final is not predictor:
-        for name in first - save_model(final, summary, out):
-            remove(out / name)
-    remove(out / CHECKPOINTS)
-    return final
+def settle(folder: Path) -> None:
+    """Finish the saving of a model that was killed on its way into its folder."""
+    if (folder / READY).exists():
+        with locked(folder, wait=True):
+            finish_commit(folder)
 
 
 def open_model(folder: Path, device: str | None) -> tuple[Any, "TableLayout"]:
@@ -141,6 +182,7 @@ def open_model(folder: Path, device: str | None) -> tuple[Any, "TableLayout"]:
     from tsgen.storage import damage_told, decode, read_json
 
     check_device(device)
+    settle(folder)
     predictor = load(folder, device)
     placed = is_placed(getattr(predictor, "base", predictor))
     if device not in (None, "auto", "cpu") and not placed:
@@ -174,10 +216,13 @@ def seen_before(folder: Path, test: "list[Entry]", horizon: int) -> str:
     )
 
 
-def _calibrated(
+def calibrated(
     predictor: "Predictor", entries: "list[Entry]", seed: int, say: Callable[[str], None]
 ) -> "Predictor":
-    """The predictor with calibrated intervals, for as many levels as the windows tell."""
+    """The predictor with calibrated intervals, for as many levels as the windows tell.
+
+    One that cannot be calibrated stays as it was trained, and a line says so.
+    """
     from tsgen.evaluation import INTERVALS, calibrate
     from tsgen.evaluation.conformal import windows_needed
 
@@ -189,4 +234,10 @@ def _calibrated(
             f"{len(entries)} windows calibrate "
             + (f"no interval beyond {max(levels):.0%}" if levels else "no interval")
         )
-    return calibrate(predictor, entries, levels=levels, seed=seed) if levels else predictor
+    if not levels:
+        return predictor
+    try:
+        return calibrate(predictor, entries, levels=levels, seed=seed)
+    except ValueError as error:
+        note(f"warning: not calibrated, the model is kept as it was trained ({error})")
+        return predictor

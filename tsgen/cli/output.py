@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tsgen.atomic import replacing
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -89,11 +91,13 @@ def shown(value: Any) -> str:
 
 
 def write_frame(frame: "pd.DataFrame", path: Path) -> None:
-    """Write a table as CSV, parquet or JSON lines, by the path's ending."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix in (".parquet", ".pq"):
-        frame.to_parquet(path)
-    elif path.suffix in (".json", ".jsonl"):
-        frame.to_json(path, orient="records", lines=path.suffix == ".jsonl", date_format="iso")
-    else:
-        frame.to_csv(path, index=False)
+    """Write a table as CSV, parquet or JSON lines, by the path's ending, whole or not at all."""
+    with replacing(path) as part:
+        if path.suffix in (".parquet", ".pq"):
+            with part.open("wb") as file:
+                frame.to_parquet(file)
+        elif path.suffix in (".json", ".jsonl"):
+            lines = path.suffix == ".jsonl"
+            frame.to_json(part, orient="records", lines=lines, date_format="iso")
+        else:
+            frame.to_csv(part, index=False, compression="gzip" if path.suffix == ".gz" else None)

@@ -2,14 +2,18 @@
 
 import dataclasses
 import functools
+import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tsgen.atomic import replacing
 from tsgen.cli.output import write_frame
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tsgen.data import Benchmark
     from tsgen.evaluation import Backtest
 
@@ -35,42 +39,103 @@ def described(sampler: Any) -> str:
     return f"{type(sampler).__name__}({','.join(steps + others)})"
 
 
-def record(
-    out: Path | None,
-    arguments: list[str],
-    dataset: str,
-    samples: int,
-    levels: int,
-    name: str,
-    options: Mapping[str, Any],
-    seed: int,
-    result: "Backtest",
-) -> None:
-    """Add a run to the table of all runs."""
-    if out is None:
-        return
-    import pandas as pd
+class RunTable:
+    """The table of all runs, to which a command adds a row for each of its own.
 
-    from tsgen.circumstances import circumstances
+    A command that was stopped is given again and begins anew, so its rows must not stand there
+    twice. A file beside the table says, while a command is at work, how many rows there were before
+    it; rows of the same command after those are replaced.
 
-    row: dict[str, Any] = {
-        "dataset": dataset,
-        "forecaster": name,
-        "options": " ".join(f"{k}={_text(v)}" for k, v in options.items()),
-        "seed": seed,
-        "samples": samples,
-        "levels": levels,
-        **{k: float(f"{v:.6g}") for k, v in result.scores.total.items()},
-        "coverage_90_by_step": " ".join(f"{v:.3f}" for v in result.scores.per_step["coverage_90"]),
-        "train_s": round(result.seconds["train"], 2),
-        "forecast_s": round(result.seconds["forecast"], 2),
-        **circumstances(),
-        "command": "tsgen " + " ".join(re.sub("(^|=)/.*/", r"\1", a) for a in arguments),
-    }
-    frame = pd.DataFrame([row])
-    if out.exists():
-        frame = pd.concat([pd.read_csv(out, dtype=str), frame.astype(str)], ignore_index=True)
-    write_frame(frame, out)
+    Args:
+        path: of the table; ``None`` keeps nothing.
+        arguments: of the command.
+    """
+
+    def __init__(self, path: Path | None, arguments: list[str]) -> None:
+        self.path = path
+        self.command = "tsgen " + " ".join(re.sub("(^|=)/.*/", r"\1", a) for a in arguments)
+        self.before: int | None = None
+
+    @property
+    def _journal(self) -> Path:
+        assert self.path is not None
+        return self.path.with_name(f"{self.path.name}.unfinished")
+
+    def add(
+        self,
+        dataset: str,
+        samples: int,
+        levels: int,
+        name: str,
+        options: Mapping[str, Any],
+        seed: int,
+        result: "Backtest",
+    ) -> None:
+        """Add a run to the table."""
+        if self.path is None:
+            return
+        import pandas as pd
+
+        from tsgen.circumstances import circumstances
+
+        row: dict[str, Any] = {
+            "dataset": dataset,
+            "forecaster": name,
+            "options": " ".join(f"{k}={_text(v)}" for k, v in options.items()),
+            "seed": seed,
+            "samples": samples,
+            "levels": levels,
+            **{k: float(f"{v:.6g}") for k, v in result.scores.total.items()},
+            "coverage_90_by_step": " ".join(
+                f"{v:.3f}" for v in result.scores.per_step["coverage_90"]
+            ),
+            "train_s": round(result.seconds["train"], 2),
+            "forecast_s": round(result.seconds["forecast"], 2),
+            **circumstances(),
+            "command": self.command,
+        }
+        frame = pd.DataFrame([row])
+        if self.path.exists():
+            rows = self._own_removed(pd.read_csv(self.path, dtype=str))
+            frame = pd.concat([rows, frame.astype(str)], ignore_index=True)
+        elif self.before is None:
+            self._begin(0)
+        write_frame(frame, self.path)
+
+    def _own_removed(self, rows: "pd.DataFrame") -> "pd.DataFrame":
+        """Rows without those that the same command left when it was stopped; once."""
+        if self.before is not None:
+            return rows
+        self._begin(len(rows))
+        stopped = (rows.index >= self.before) & (rows["command"] == self.command)
+        return rows[~stopped]
+
+    def _begin(self, rows: int) -> None:
+        """Have it written how many rows there were before the command."""
+        journal = self._commands()
+        self.before = journal.setdefault(self.command, rows)
+        self._write(journal)
+
+    def close(self) -> None:
+        """The command is done: its rows stay."""
+        if self.before is not None:
+            journal = self._commands()
+            journal.pop(self.command, None)
+            self._write(journal)
+
+    def _commands(self) -> dict[str, int]:
+        """Rows before each command that is not done."""
+        try:
+            return json.loads(self._journal.read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+
+    def _write(self, journal: dict[str, int]) -> None:
+        if not journal:
+            self._journal.unlink(missing_ok=True)
+            return
+        with replacing(self._journal) as part:
+            part.write_text(json.dumps(journal, indent=1))
 
 
 def _text(value: Any) -> str:

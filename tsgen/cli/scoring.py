@@ -1,12 +1,15 @@
 """Scores of several forecasters: to the screen, a file and a report."""
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tsgen.cli.output import SCORES, note, print_json, print_table, write_frame
 
 if TYPE_CHECKING:
+    from gluonts.model.predictor import Predictor
+
     from tsgen.data.splits import Entry
     from tsgen.evaluation import Backtest
 
@@ -114,40 +117,104 @@ def _versus(row: Mapping[str, Any]) -> str:
     return f"x{row['vs_baseline']:.3f}" + (f" ({', '.join(known)})" if known else "")
 
 
-def present(
-    results: "Mapping[str, Backtest]",
-    baselines: Sequence[str],
-    *,
-    scores: Path | None,
-    report: Path | None,
-    as_json: bool,
-    quiet: bool = False,
-    **about: Any,
-) -> None:
-    """Print the table of one backtest each, write it and the report.
+def training_seconds(predictor: Any, begun: float) -> float:
+    """Seconds a training took that began at ``begun``, with those before it was stopped."""
+    measured = [row["seconds"] for row in getattr(predictor, "history", [])]
+    return max(time.perf_counter() - begun, sum(measured))
+
+
+class ScoredModel(NamedTuple):
+    """A model's backtest and those of the baselines beside it, on the same windows."""
+
+    name: str
+    predictor: Any
+    """Without calibration."""
+    results: "dict[str, Backtest]"
+    """By name, the model first."""
+    baselines: list[str]
+    calibrated: "dict[str, tuple[Backtest, Backtest]]"
+    """The model before and after calibration, if it was calibrated."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each forecaster; see :func:`summarise`."""
+        return summarise({n: [result] for n, result in self.results.items()}, self.baselines)
+
+    def write(self, scores: Path | None, report: Path | None, **about: Any) -> None:
+        """Write the table with every figure and the page, where there is a path for them.
+
+        Args:
+            scores: file of the table.
+            report: file of the page.
+            about: what :func:`tsgen.report.write_report` is told besides.
+        """
+        import pandas as pd
+
+        if scores is not None:
+            write_frame(pd.DataFrame(self.rows()), scores)
+        if report is not None:
+            from tsgen.report import write_report
+
+            write_report(
+                report, self.results, baselines=self.baselines, calibrated=self.calibrated,
+                histories={self.name: getattr(self.predictor, "history", [])}, **about,
+            )  # fmt: skip
+
+
+def score_model(
+    name: str,
+    final: "Predictor",
+    test: "list[Entry]",
+    beside: Sequence[str],
+    low: float | None,
+    seconds: float | None = None,
+    **options: Any,
+) -> ScoredModel:
+    """Score a model on windows, before and after its calibration, and baselines beside it.
 
     Args:
-        results: backtests of the same windows by name.
-        baselines: names of those that are baselines.
-        scores: file for every figure.
-        report: file for the page.
+        name: of the model.
+        final: the model, calibrated or not.
+        test: entries that end with their window.
+        beside: baselines' names.
+        low: where baselines' samples are cut from below.
+        seconds: that the training took, if that is known.
+        options: of :func:`tsgen.evaluation.backtest`.
+    """
+    from tsgen.evaluation import CalibratedPredictor, backtest
+
+    results = {name: backtest(final, test, **options)}
+    if seconds is not None:
+        results[name].seconds["train"] = seconds
+    predictor, pairs = final, {}
+    if isinstance(final, CalibratedPredictor):
+        predictor = final.base
+        pairs[name] = (backtest(predictor, test, **options), results[name])
+    horizon = final.prediction_length
+    others = run_baselines(beside, test, horizon, low, beside=name, **options)
+    return ScoredModel(name, predictor, results | others, list(others), pairs)
+
+
+def present(
+    rows: Sequence[Mapping[str, Any]],
+    levels: int,
+    written: Sequence[Path | None],
+    *,
+    as_json: bool,
+    quiet: bool = False,
+) -> None:
+    """Print the table of one backtest each.
+
+    Args:
+        rows: of the table; none print nothing but empty JSON.
+        levels: quantiles of the CRPS.
+        written: files that were written, which a note names.
         as_json: print JSON instead of a table.
         quiet: no notes.
-        about: what :func:`tsgen.report.write_report` is told besides.
     """
-    import pandas as pd
-
-    rows = summarise({name: [result] for name, result in results.items()}, baselines)
-    if scores is not None:
-        write_frame(pd.DataFrame(rows), scores)
-    if report is not None:
-        from tsgen.report import write_report
-
-        write_report(report, results, baselines=list(baselines), **about)
     if as_json:
         print_json({"scores": rows})
-    else:
-        print_scores(rows, next(iter(results.values())).scores.levels)
-    written = [str(path) for path in (scores, report) if path is not None]
-    if written and not quiet:
-        note(f"written: {', '.join(written)}")
+    elif rows:
+        print_scores(rows, levels)
+    files = [str(path) for path in written if path is not None]
+    if rows and files and not quiet:
+        note(f"written: {', '.join(files)}")

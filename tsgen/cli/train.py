@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from tsgen.atomic import discard
 from tsgen.cli.checks import (
     PAGES,
     as_options,
@@ -30,9 +31,19 @@ from tsgen.cli.common import (
     plan_windows,
     set_threads,
 )
-from tsgen.cli.folder import CHECKPOINTS, check_free, one_training, remove, save_calibrated
-from tsgen.cli.output import note, print_json
-from tsgen.cli.scoring import lowest_of, present, run_baselines
+from tsgen.cli.folder import (
+    CHECKPOINTS,
+    REPORT,
+    SCORES,
+    Rows,
+    calibrated,
+    check_free,
+    one_training,
+    save_trained,
+    writing_into,
+)
+from tsgen.cli.output import note
+from tsgen.cli.scoring import lowest_of, present, score_model, training_seconds
 
 if TYPE_CHECKING:
     from gluonts.model.predictor import Predictor
@@ -41,6 +52,7 @@ if TYPE_CHECKING:
 
 
 def train(
+    context: typer.Context,
     table: Annotated[Path, typer.Argument(help="CSV (.csv, .csv.gz, .tsv) or parquet file.")],
     model: Annotated[
         str,
@@ -154,8 +166,10 @@ def train(
     check_folder("--out", out)
     check_writable("--report", report, PAGES)
     estimator, options = _estimator(model, horizon, settings, out, quiet)
+    resumes = getattr(estimator, "checkpoint_dir", "") == str(out / CHECKPOINTS)
+    context.with_resource(writing_into(out))
     if not overwrite:
-        check_free(out, getattr(estimator, "checkpoint_dir", "") == str(out / CHECKPOINTS))
+        check_free(out, resumes)
 
     from tsgen.data import from_dataframe, rolling, until
     from tsgen.data.splits import length_of
@@ -182,49 +196,39 @@ def train(
     say(f"{table}: {summary}")
     held_out = (plan.test + plan.calibration) * horizon
     say(
-        f"trains on {min(lengths.values()) - held_out} steps; the next {plan.calibration} windows "
-        f"of {horizon} calibrate, the last {plan.test} test"
+        f"trains on {min(lengths.values()) - held_out} steps; the next {plan.calibration} "
+        f"windows of {horizon} calibrate, the last {plan.test} test"
     )
     training = [until(entry, length_of(entry) - held_out) for entry in dataset]
     if overwrite:
-        remove(out / CHECKPOINTS)
+        discard(out / CHECKPOINTS)
     predictor, seconds = _trained(estimator, training, seed, out)
     before = [until(entry, length_of(entry) - plan.test * horizon) for entry in dataset]
     held = rolling(before, plan.calibration, horizon) if plan.calibration else []
+    test = rolling(dataset, plan.test, horizon) if plan.test else []
     with working():
-        final = save_calibrated(predictor, held, seed, summary, out, say)
-        say(f"the model is in {out}")
-        if not plan.test:
-            if as_json:
-                print_json({"scores": []})
-            return
+        final = calibrated(predictor, held, seed, say)
 
-        from tsgen.evaluation import backtest
+        def score(scores: Path, page: Path) -> Rows:
+            scored = score_model(
+                model, final, test, beside, lowest_of(options.get("support", "real")), seconds,
+                num_samples=samples, seed=seed, levels=levels, channels=summary.channels,
+            )  # fmt: skip
+            scored.write(
+                scores,
+                page,
+                title=f"{model} on {table.name}",
+                about=str(summary),
+                settings={model: {**options, "seed": seed, "prediction_length": horizon}},
+            )
+            return scored.rows()
 
-        test = rolling(dataset, plan.test, horizon)
-        common: dict[str, Any] = {
-            "num_samples": samples, "seed": seed, "levels": levels, "channels": summary.channels
-        }  # fmt: skip
-        results = {model: backtest(final, test, **common)}
-        results[model].seconds["train"] = seconds
-        pairs = {}
-        if final is not predictor:
-            pairs[model] = (backtest(predictor, test, **common), results[model])
-        low = lowest_of(options.get("support", "real"))
-        others = run_baselines(beside, test, horizon, low, beside=model, **common)
-        present(
-            results | others,
-            list(others),
-            scores=out / "scores.csv",
-            report=report or out / "report.html",
-            as_json=as_json,
-            quiet=quiet,
-            title=f"{model} on {table.name}",
-            about=str(summary),
-            histories={model: getattr(predictor, "history", [])},
-            calibrated=pairs,
-            settings={model: {**options, "seed": seed, "prediction_length": horizon}},
-        )
+        rows = save_trained(final, summary, out, report, score if test else None)
+        discard(out / CHECKPOINTS)
+    say(f"the model is in {out}")
+    with working():
+        files = (out / SCORES, report or out / REPORT)
+        present(rows, levels, files, as_json=as_json, quiet=quiet)
 
 
 def _estimator(
@@ -254,4 +258,4 @@ def _trained(
     begun = time.perf_counter()
     with one_training(out):
         predictor = estimator.train(training, seed=seed)
-    return predictor, time.perf_counter() - begun
+    return predictor, training_seconds(predictor, begun)

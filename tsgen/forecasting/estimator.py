@@ -17,10 +17,11 @@ from tsgen.forecasting.forecasters import Forecaster, decodings
 from tsgen.forecasting.layout import InputLayout, measure_statistics
 from tsgen.forecasting.module import ForecastModule
 from tsgen.forecasting.predictor import GenerativePredictor
+from tsgen.forecasting.run import Run
 from tsgen.forecasting.scaling import Link, Scaling, Support
 from tsgen.forecasting.spec import DataSpec, Entry, infer_spec, read_again, with_target_statistics
 from tsgen.forecasting.trainer_options import adopt_trainer_kwargs, validation_of
-from tsgen.forecasting.training import Run, fingerprint, fit
+from tsgen.forecasting.training import fingerprint, fit
 from tsgen.forecasting.transformation import create_transformation
 from tsgen.forecasting.windows import (
     RandomWindows,

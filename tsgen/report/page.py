@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from matplotlib.figure import Figure
 
+from tsgen.atomic import replacing
+
 Best = Literal["lowest", "highest"] | float
 """Which value of a column is the best: the lowest, the highest or the nearest to a number."""
 
@@ -158,17 +160,17 @@ class Page:
     def write(self, path: str | Path) -> Path:
         """Write the page, making folders as needed."""
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         head = (
             "<meta charset='utf-8'>"
             "<meta name='viewport' content='width=device-width, initial-scale=1'>"
             f"<title>{html.escape(self.title)}</title>"
         )
-        path.write_text(
-            f"<!doctype html><html lang='en'><head>{head}<style>{_STYLE}</style></head><body>"
-            f"{''.join(self.parts)}</body></html>",
-            encoding="utf-8",
-        )
+        with replacing(path) as part:
+            part.write_text(
+                f"<!doctype html><html lang='en'><head>{head}<style>{_STYLE}</style></head><body>"
+                f"{''.join(self.parts)}</body></html>",
+                encoding="utf-8",
+            )
         return path
 
 

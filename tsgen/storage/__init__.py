@@ -15,6 +15,7 @@ from tsgen.storage.folder import (
 from tsgen.storage.names import FOREIGN, allow, resolve
 from tsgen.storage.predictor import SavedPredictor
 from tsgen.storage.tensors import (
+    check_zip,
     load_arrays,
     load_old_arrays,
     load_weights,
@@ -31,6 +32,7 @@ __all__ = [
     "SavedFolder",
     "SavedPredictor",
     "allow",
+    "check_zip",
     "damage_told",
     "decode",
     "extend_manifest",

@@ -9,14 +9,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tsgen._version import __version__
+from tsgen.atomic import MANIFEST
 from tsgen.core import seeded_everywhere, single_precision
 from tsgen.storage.decoding import decode
 from tsgen.storage.limit import BuildLimit
 from tsgen.storage.names import FOREIGN
 from tsgen.storage.tensors import plain_file
 
-MANIFEST = "manifest.json"
-"""File of a saved folder that names all others, with their sizes and hashes; written last."""
 FORMAT = 1
 """Version of the manifest; raised whenever older ones can no longer be read."""
 

@@ -63,7 +63,7 @@ def _digest(arrays: Mapping[str, np.ndarray], plain: str) -> str:
 
 def load_old_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read the arrays of a ``.npz`` file of earlier versions, without pickled objects."""
-    _check_zip(plain_file(path))
+    check_zip(plain_file(path))
     with np.load(path, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
@@ -94,7 +94,7 @@ def load_weights(path: Path, network: nn.Module) -> None:
     """
     plain_file(path)
     if path.suffix == ".pt":
-        _check_zip(path)
+        check_zip(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     else:
         try:
@@ -138,8 +138,12 @@ def _check_finite(state: Mapping[str, torch.Tensor], where: str) -> None:
             raise ValueError(f"{where} has values in {name} that are not finite")
 
 
-def _check_zip(path: Path) -> None:
-    """Compare the checksums in a zip archive, which neither torch nor NumPy looks at."""
+def check_zip(path: Path) -> None:
+    """Compare the checksums in a zip archive, which neither torch nor NumPy looks at.
+
+    Raises:
+        ValueError: if one differs.
+    """
     with zipfile.ZipFile(path) as archive:
         if damaged := archive.testzip():
             raise ValueError(f"{path.name} is damaged (in {damaged!r})")

@@ -1,15 +1,13 @@
 """The folder of a detector: what ``tsgen detect train`` leaves there, and bringing it back."""
 
 import json
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsgen.cli.checks import check_device
-from tsgen.cli.folder import remove
+from tsgen.cli.folder import saving, settle
 
 if TYPE_CHECKING:
     from tsgen.anomaly import Detector
@@ -114,17 +112,11 @@ def save_detector(
     """Write a detector, the one to compare it with, and how their log is read; all or nothing."""
     from tsgen.storage import MANIFEST, extend_manifest
 
-    part = folder / "model.part"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    detector.save(part)
-    reference.save(part / REFERENCE)
-    (part / LOG).write_text(json.dumps(asdict(reading), indent=1))
-    extend_manifest(part, (LOG, f"{REFERENCE}/{MANIFEST}"))
-    for path in sorted(part.iterdir(), key=lambda path: path.name == MODEL):
-        remove(folder / path.name)
-        os.replace(path, folder / path.name)
-    part.rmdir()
+    with saving(folder) as part:
+        detector.save(part)
+        reference.save(part / REFERENCE)
+        (part / LOG).write_text(json.dumps(asdict(reading), indent=1))
+        extend_manifest(part, (LOG, f"{REFERENCE}/{MANIFEST}"))
 
 
 def open_detector(folder: Path, device: str | None = None) -> "tuple[Detector, Reading]":
@@ -136,6 +128,7 @@ def open_detector(folder: Path, device: str | None = None) -> "tuple[Detector, R
     from tsgen.anomaly import Detector
     from tsgen.storage import damage_told, read_json
 
+    settle(folder)
     if not (folder / MODEL).exists():
         raise ValueError(f"{folder} holds no detector ({MODEL} is missing)")
     if not (folder / LOG).exists():

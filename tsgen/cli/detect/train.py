@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from tsgen.atomic import discard
 from tsgen.cli.checks import check_folder, working
 from tsgen.cli.common import JsonOption, QuietOption, SeedOption, ThreadsOption, at_least
 from tsgen.cli.common import set_threads as limit_threads
 from tsgen.cli.detect.folder import MODEL, Reading, save_detector, words
 from tsgen.cli.detect.rows import as_rows, kinds_in, normal_runs, row_count
-from tsgen.cli.folder import CHECKPOINTS, check_free, one_training, remove
+from tsgen.cli.folder import CHECKPOINTS, check_free, one_training, writing_into
 from tsgen.cli.output import note, print_json
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 
 def train(
+    context: typer.Context,
     log: Annotated[
         list[Path], typer.Argument(help="CSV (.csv, .csv.gz) or parquet; several runs.")
     ],
@@ -102,6 +104,7 @@ def train(
     _check_shares(false_alarms_per_day, calibrate)
     check_folder("--out", out)
     made = _detector(detector, settings, epochs, seed, device, out, quiet)
+    context.with_resource(writing_into(out))
     if not overwrite:
         check_free(out, bool(_estimator(made)), MODEL)
 
@@ -143,14 +146,13 @@ def train(
     )
     say(f"learns from {sum(map(len, learn)):,} rows; {sum(map(len, held)):,} others calibrate")
     if overwrite:
-        remove(out / CHECKPOINTS)
+        discard(out / CHECKPOINTS)
     begun = clock.perf_counter()
     with one_training(out):
         made.fit(learn)
     spent = clock.perf_counter() - begun
     with working():
         told = _finish(made, learn, held, reading, out, false_alarms_per_day, method)
-        remove(out / CHECKPOINTS)
         say(f"{_sentence(told)} The detector is in {out}; training took {spent:.0f} s.")
         if as_json:
             print_json(
@@ -217,17 +219,20 @@ def _finish(
     from tsgen.anomaly.metrics import plain_pca
 
     plain = plain_pca().fit(learn)
+    told, failure = None, None
     try:
         with warnings.catch_warnings(action="ignore"):  # of the reference nobody asked
             plain.calibrate(held, false_alarms_per_day=budget, method=method)
         told = made.calibrate(held, false_alarms_per_day=budget, method=method)
     except ValueError as error:
-        save_detector(made, plain, reading, out)
-        raise ValueError(
-            f"not calibrated ({error}); the detector is kept in {out} with the .999 quantile of "
-            "its training scores as its threshold"
-        ) from None
+        failure = error
     save_detector(made, plain, reading, out)
+    discard(out / CHECKPOINTS)
+    if told is None:
+        raise ValueError(
+            f"not calibrated ({failure}); the detector is kept in {out} with the .999 quantile of "
+            "its training scores as its threshold"
+        )
     return told
 
 

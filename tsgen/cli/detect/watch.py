@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tsgen.cli.checks import check_folder
 from tsgen.cli.common import QuietOption, ThreadsOption, set_threads
 from tsgen.cli.detect.folder import Reading, open_detector
 from tsgen.cli.detect.score import CARRIERS, DeviceOption, ModelArgument
+from tsgen.cli.folder import writing_into
 from tsgen.cli.output import note
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ _SAVED = 60.0  # seconds after which the state is saved again
 
 
 def watch(
+    context: typer.Context,
     model: ModelArgument,
     follow: Annotated[
         Path, typer.Option(help="CSV to which rows are added; it may not exist yet.")
@@ -39,8 +42,9 @@ def watch(
     """Raise alarms on rows as they are written, as JSON lines on stdout.
 
     A line comes when an alarm is raised and one when it ends. The state is kept in the model's
-    folder: every minute and when the command ends, by Ctrl-C, too. Given again, it goes on with the
-    rows after the last one that it saw. Rows that are late, or hold text, are left out with a
+    folder: after each line, every minute and when the command ends, by Ctrl-C, too. Given again, it
+    goes on with the rows after the last one that it saw; killed right after a line it may print
+    that line once more. Rows that are late, or hold text, are left out with a
     warning.
 
         tsgen detect watch model/ --follow plant.csv
@@ -49,6 +53,8 @@ def watch(
         if value is not None and not 0 <= value < float("inf"):
             raise ValueError(f"{option} {value:g}: expected seconds, 0 or more")
     set_threads(threads)
+    check_folder("MODEL", model)
+    context.with_resource(writing_into(model))
     detector, reading = open_detector(model, device)
 
     from tsgen.data.plant import LogFollower
@@ -75,7 +81,8 @@ def watch(
                 note(f"warning: {follower.late - late:,} rows left out, they are late")
             if rows is not None:
                 reading.check_tags(follow, follower.absent, follower.dropped)
-                watched.take(rows)
+                if watched.take(rows):  # and is not told again if the process is killed
+                    saved = now - _SAVED
                 last = clock.monotonic()
             elif idle is not None and now - last >= idle:
                 return
@@ -104,8 +111,13 @@ class Watch:
         self.rows = self.alarms = 0
         self.waiting: pd.DataFrame | None = None
 
-    def take(self, rows: "pd.DataFrame") -> None:
-        """Score new rows and print what happens."""
+    def take(self, rows: "pd.DataFrame") -> bool:
+        """Score new rows and print what happens.
+
+        Returns:
+            Whether there was anything to print.
+        """
+        told = False
         seen = self.detector.stream_.time
         if seen is not None:
             rows = rows[rows.index > seen]
@@ -117,6 +129,8 @@ class Watch:
             if alarm is not None:
                 self.alarms += alarm.state == "raised"
                 print(json.dumps(_line(alarm, self.detector)), flush=True)
+                told = True
+        return told
 
     def save(self) -> None:
         """Keep the state of the stream."""

@@ -1,8 +1,10 @@
 """GluonTS's repository: where its data sets are kept, and how they are downloaded and checked."""
 
-import tempfile
+import os
+import shutil
 from pathlib import Path
 
+from tsgen.atomic import PART, locked, remove
 from tsgen.data.card import Card
 from tsgen.data.files import compare, data_file, looked_in, missing
 
@@ -37,18 +39,25 @@ def download(card: Card) -> Path:
     from gluonts.dataset.repository import _gp_copula_2019, datasets
 
     kept = cache_folder() / card.get.name
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        if card.get.name in _gp_copula_2019.datasets_info:
-            with tempfile.TemporaryDirectory(dir=kept.parent) as work:
-                _unpack(card, Path(work), kept)
-        else:
-            datasets.materialize_dataset(card.get.name, kept.parent, regenerate=kept.exists())
-    except _Different as error:
-        raise ValueError(str(error)) from None
-    except Exception as error:
-        what = f"no folder {card.name} in {looked_in()} and GluonTS could not download it"
-        raise missing(card, f"{what} ({type(error).__name__}: {error})") from error
+    work = kept.with_name(kept.name + PART)
+    whole = work / "whole" / kept.name
+    with locked(work):
+        try:
+            for leftover in work.iterdir():  # of a download that was stopped
+                remove(leftover)
+            if card.get.name in _gp_copula_2019.datasets_info:
+                _unpack(card, work, whole)
+            else:
+                datasets.materialize_dataset(card.get.name, whole.parent)
+            remove(kept)
+            os.replace(whole, kept)
+        except _Different as error:
+            raise ValueError(str(error)) from None
+        except Exception as error:
+            what = f"no folder {card.name} in {looked_in()} and GluonTS could not download it"
+            raise missing(card, f"{what} ({type(error).__name__}: {error})") from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
     return kept
 
 

@@ -1,0 +1,102 @@
+import json
+
+import pytest
+import torch
+
+from tsgen.atomic import FolderInUse
+from tsgen.forecasting.run import STATE, OtherRun, Run
+
+
+def make(folder, fingerprint=None, **options):
+    return Run(str(folder), fingerprint or {"seed": 0}, **options)
+
+
+def epoch(number, val_loss):
+    return {"epoch": number, "val_loss": val_loss}
+
+
+def save(run, number, val_loss, write=None):
+    """What a training does after an epoch."""
+    run.history.append(epoch(number, val_loss))
+    run.save(write or (lambda path: torch.save({"epoch": number, STATE: run.state}, path)))
+
+
+def number(path):
+    return torch.load(path, weights_only=True)["epoch"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Of a run with three epochs, the second of which is the best."""
+    run = make(tmp_path / "run")
+    run.start()
+    for i, loss in enumerate((3.0, 1.0, 2.0)):
+        save(run, i, loss)
+    return run.folder
+
+
+def test_the_best_checkpoint_has_the_lowest_loss(folder):
+    assert (number(folder / "last.ckpt"), number(folder / "best.ckpt")) == (2, 1)
+    run = make(folder)
+    run.start()
+    assert run.resume_from == run.last and run.history == [epoch(0, 3), epoch(1, 1), epoch(2, 2)]
+
+
+def test_what_was_to_follow_the_last_checkpoint_is_made_good(folder):
+    """The process was killed before the copy of the best one, or before the record."""
+    run = make(folder)
+    run.start()
+    run.history.append(epoch(3, 0.5))
+    torch.save({"epoch": 3, STATE: {**run.state, "finished": True}}, run.last)
+    again = make(folder)
+    again.start()
+    assert number(again.best) == 3 and again.finished and len(again.history) == 4
+    assert json.loads((folder / "run.json").read_text())["history"] == again.history
+
+
+@pytest.mark.parametrize("missing", ["last.ckpt", "best.ckpt"])
+def test_a_run_that_lacks_a_checkpoint_begins_anew(folder, missing):
+    (folder / missing).unlink()
+    run = make(folder)
+    run.start()
+    assert run.resume_from is None and not run.history and not run.finished
+    assert not run.best.exists()
+
+
+def test_a_folder_that_was_killed_before_its_record_is_free(tmp_path):
+    (tmp_path / "run.json.part").write_text("{")
+    run = make(tmp_path)
+    run.start()
+    assert not run.history
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").write_text("mine")
+    with pytest.raises(ValueError, match="is not empty and holds no run of this library"):
+        make(tmp_path / "other")
+
+
+def test_a_damaged_checkpoint_and_another_run_are_refused(folder):
+    with pytest.raises(OtherRun, match="holds a run with seed=0, this one has 1"):
+        make(folder, {"seed": 1})
+    (folder / "last.ckpt").write_bytes(b"torn")
+    with pytest.raises(ValueError, match="last.ckpt: the checkpoint is damaged .* to begin anew"):
+        make(folder).start()
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(folder):
+    def broken(path):
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    run = make(folder)
+    run.start()
+    with pytest.raises(OSError, match=r"last.ckpt: cannot be written \(No space left on device"):
+        save(run, 3, 0.5, broken)
+    again = make(folder)
+    again.start()
+    assert len(again.history) == 3 and number(again.last) == 2 and number(again.best) == 1
+
+
+def test_a_folder_has_one_training(folder):
+    with make(folder).lock():
+        with pytest.raises(FolderInUse), make(folder).lock():
+            pass

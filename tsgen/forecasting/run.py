@@ -1,0 +1,219 @@
+"""The folder of a training: what was asked, how far it is, and the checkpoints it goes on from."""
+
+import json
+import reprlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tsgen._version import __version__
+from tsgen.atomic import PART, locked, remove, replacing
+from tsgen.storage import check_zip
+
+History = list[dict[str, float]]
+
+STATE = "tsgen_run"
+"""Key of a checkpoint under which it carries the run's history and whether training ends there."""
+
+
+class OtherRun(ValueError):
+    """A folder of checkpoints holds a run with other options or data.
+
+    Args:
+        folder: of the checkpoints.
+        differing: the way to each value that differs in the fingerprints of the run that is there
+            and the one that was asked for, and both values.
+    """
+
+    def __init__(self, folder: Path, differing: list[tuple[tuple[str, ...], str, str]]) -> None:
+        self.folder = folder
+        found: dict[str, tuple[str, str]] = {}
+        for path, *values in differing:
+            inner = " ".join(path[1:])
+            was, is_ = (f"{inner} {value}".strip() for value in values)
+            found.setdefault(path[0], (was, is_))
+        if "estimator" in found:  # whose options are others
+            found = {"estimator": found["estimator"]}
+        self.differences = ", ".join(
+            f"{n}: {was} there, {is_} here" for n, (was, is_) in found.items()
+        )
+        (name, (was, is_)), *others = found.items()
+        further = f" (and another {', '.join(n for n, _ in others)})" if others else ""
+        super().__init__(
+            f"checkpoint_dir={str(folder)!r} holds a run with {name}={was}, this one has {is_}"
+            f"{further}; choose another folder or remove that one"
+        )
+
+
+def _differing(
+    path: tuple[str, ...], before: Any, now: Any
+) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """The way to each value that differs, and both values, briefly."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted(before.keys() | now.keys()):
+            inner = path if key in ("args", "kwargs") else (*path, key)
+            yield from _differing(inner, before.get(key), now.get(key))
+    elif before != now:
+        yield path, _brief(before), _brief(now)
+
+
+def _brief(value: Any) -> str:
+    """A value of a fingerprint; of an object its class."""
+    named = isinstance(value, dict) and "class" in value
+    return f"{value['class'].rpartition('.')[2]}(...)" if named else reprlib.repr(value)
+
+
+class Run:
+    """The folder of one training: what was asked, how far it is, and full checkpoints.
+
+    Three files are written after each epoch, one after the other: the last checkpoint, which
+    carries the history, the best one if this epoch is the best, and the record. Whatever is missing
+    after the first, because the process was killed there, is made good by :meth:`start`.
+
+    Args:
+        folder: where; ``None`` is a temporary folder that is removed once training has succeeded.
+        fingerprint: options and data the run belongs to; another run's folder is refused.
+        resume_from: a checkpoint file to go on from.
+
+    Raises:
+        OtherRun: if the folder holds a run with another fingerprint.
+        ValueError: if it holds something else, or the checkpoint is no file.
+    """
+
+    def __init__(
+        self, folder: str | None, fingerprint: dict[str, Any], resume_from: str | None = None
+    ) -> None:
+        if resume_from is not None:
+            if not Path(resume_from).is_file():
+                raise ValueError(f"ckpt_path={resume_from!r} is not a file")
+            folder = folder or str(Path(resume_from).parent)
+        self.temporary = folder is None
+        self.folder = Path(folder or tempfile.mkdtemp(prefix="tsgen-"))
+        self.fingerprint = json.loads(json.dumps(fingerprint))
+        self.history: History = []
+        self.finished = False
+        self.resume_from = Path(resume_from) if resume_from else None
+        self._read()
+
+    @property
+    def last(self) -> Path:
+        """The latest full checkpoint."""
+        return self.folder / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """The one with the lowest validation loss."""
+        return self.folder / "best.ckpt"
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint carries."""
+        return {"history": self.history, "finished": self.finished}
+
+    @property
+    def _record(self) -> Path:
+        return self.folder / "run.json"
+
+    def _read(self) -> None:
+        """Read the record, if there is one.
+
+        A process that was killed before its first record leaves the folder empty, or a part of it.
+        """
+        if self._record.exists():
+            record = json.loads(self._record.read_text())
+            if differing := list(_differing((), record["fingerprint"], self.fingerprint)):
+                raise OtherRun(self.folder, differing)
+            self.history, self.finished = record["history"], record["finished"]
+        elif not self.temporary and self.resume_from is None and self.folder.exists():
+            if any(path.name != self._record.name + PART for path in self.folder.iterdir()):
+                raise ValueError(
+                    f"checkpoint_dir={str(self.folder)!r} is not empty and holds no run of this "
+                    "library"
+                )
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Keep other trainings out of the folder."""
+        return nullcontext() if self.temporary else locked(self.folder)
+
+    def start(self) -> None:
+        """Find the checkpoint to go on from, bring all files up to it, and write the record.
+
+        Raises:
+            ValueError: if the last checkpoint cannot be read.
+        """
+        if self.resume_from is not None:
+            self._load(self.resume_from)
+        else:
+            self._read()  # once more, now that nobody else writes
+            if self.last.exists():
+                self._go_on()
+            if not self.last.exists() or (self._has_best(self.history) and not self.best.exists()):
+                # killed before the first epoch's end, or when the folder was being removed
+                self.history, self.finished, self.resume_from = [], False, None
+                remove(self.best)
+        self.write()
+
+    def _go_on(self) -> None:
+        """Take up the last checkpoint and write what was to be written after it."""
+        self.resume_from = self.last
+        state = self._load(self.last).get(STATE)  # an earlier version's have none
+        if state is not None and state["history"] != self.history:
+            self.history, self.finished = state["history"], state["finished"]
+            self._keep_best()
+
+    def _load(self, path: Path) -> dict[str, Any]:
+        """Read a checkpoint, which holds numbers and plain values only.
+
+        Raises:
+            ValueError: if it is damaged, or holds anything else.
+        """
+        try:
+            check_zip(path)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except Exception as error:
+            raise ValueError(
+                f"{path}: the checkpoint is damaged ({type(error).__name__}); remove "
+                f"{self.folder} to begin anew"
+            ) from None
+
+    def save(self, write: Callable[[Path], None]) -> None:
+        """Write the checkpoint of an epoch, which is the history's last.
+
+        Args:
+            write: writes the checkpoint, :attr:`state` with it, to the path that it is given.
+        """
+        with replacing(self.last) as part:
+            write(part)
+        self._keep_best()
+        self.write()
+
+    def _keep_best(self) -> None:
+        """Copy the last checkpoint if it is the best."""
+        if self._has_best(self.history[-1:]) and not any(
+            row["val_loss"] <= self.history[-1]["val_loss"]
+            for row in self.history[:-1]
+            if "val_loss" in row
+        ):
+            with replacing(self.best) as part:
+                shutil.copyfile(self.last, part)
+
+    @staticmethod
+    def _has_best(history: History) -> bool:
+        """Whether an epoch of a history has a validation loss to be compared."""
+        return any(row.get("val_loss", float("inf")) < float("inf") for row in history)
+
+    def write(self) -> None:
+        """Write what is known of the run."""
+        record = {"version": __version__, "fingerprint": self.fingerprint, **self.state}
+        with replacing(self._record) as part:
+            part.write_text(json.dumps(record, indent=1))
+
+    def close(self) -> None:
+        """Remove a temporary folder."""
+        if self.temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
