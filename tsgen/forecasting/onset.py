@@ -47,7 +47,7 @@ def own_size(z: np.ndarray, observed: np.ndarray, kind: str, last: int) -> np.nd
     """A series' own size at each of its last times, (C, last); NaN for one that has none.
 
     It is the geometric mean of the scales of its blocks of 32 steps, of all of them or of those
-    from that time on, whichever is larger: one spike hardly moves it, and what was tiny at first
+    from that time, or from the next block, on, whichever is largest: one spike hardly moves it, and what was tiny at first
     is measured by what comes later. Blocks without a scale do not count.
 
     Args:
@@ -76,7 +76,9 @@ def own_size(z: np.ndarray, observed: np.ndarray, kind: str, last: int) -> np.nd
     number = np.cumsum((scales > 0)[:, ::-1], axis=1)[:, ::-1]
     logs = np.log(np.where(scales > 0, scales, 1.0))
     later = np.cumsum(logs[:, ::-1], axis=1)[:, ::-1] / np.maximum(number, 1)
-    larger = np.maximum(np.where(number > 0, later, -np.inf), later[:, :1])
+    later = np.where(number > 0, later, -np.inf)
+    larger = np.maximum(later, later[:, :1])
+    larger[:, :-1] = np.maximum(larger[:, :-1], later[:, 1:])  # horizons reach into what follows
     sizes = np.where(number[:, :1] > 0, np.exp(larger), np.nan)
     return sizes[:, np.searchsorted(starts, np.arange(length - last, length), side="right") - 1]
 
