@@ -47,8 +47,8 @@ def own_size(z: np.ndarray, observed: np.ndarray, kind: str, last: int) -> np.nd
     """A series' own size at each of its last times, (C, last); NaN for one that has none.
 
     It is the geometric mean of the scales of its blocks of 32 steps, of all of them or of those
-    from that time, or from the next block, on, whichever is largest: one spike hardly moves it, and what was tiny at first
-    is measured by what comes later. Blocks without a scale do not count.
+    from that time, or from the next block, on, whichever is largest: one spike hardly moves it, and
+    what was tiny at first is measured by what comes later. Blocks without a scale do not count.
 
     Args:
         z: linked values (C, T), carried forward over gaps, NaN before the first one.
