@@ -90,7 +90,7 @@ def _sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
 def least_scale(size: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """The smallest scale that is believed at each of the last times, (C, last).
 
-    It is a hundredth of the series' own size, and :math:`1 / n^2` of it while only n < 10 values
+    It is a hundredth of the series' own size, and :math:`1 / n^3` of it while only n < 5 values
     are observed: two values that happen to be alike tell nothing of a scale.
 
     Args:
@@ -103,7 +103,7 @@ def least_scale(size: np.ndarray, observed: np.ndarray) -> np.ndarray:
     else:
         before = observed[:, : observed.shape[1] - last].sum(1, keepdims=True)
         count = before + np.cumsum(observed[:, observed.shape[1] - last :], axis=1)
-    return np.maximum(size * np.maximum(1 / np.maximum(count, 1) ** 2, _SHARE), _TINY)
+    return np.maximum(size * np.maximum(1 / np.maximum(count, 1) ** 3, _SHARE), _TINY)
 
 
 def usual_size(
