@@ -85,7 +85,7 @@ def test_what_is_not_observed_has_no_size(kind):
 def test_few_values_tell_little_of_a_scale():
     size, observed = np.full((1, 200), 6.0), np.ones((1, 200), dtype=bool)
     found = least_scale(size, observed)[0]
-    assert np.allclose(found[[0, 1, 2, 9, 150]], [6, 6 / 8, 6 / 27, 0.06, 0.06])
+    assert np.allclose(found[[0, 1, 2, 9, 150]], [6, 6 / 4, 6 / 9, 0.06, 0.06])
     assert np.array_equal(least_scale(size[:, :50], observed)[0], found[-50:])
 
 

@@ -47,8 +47,8 @@ def own_size(z: np.ndarray, observed: np.ndarray, kind: str, last: int) -> np.nd
     """A series' own size at each of its last times, (C, last); NaN for one that has none.
 
     It is the geometric mean of the scales of its blocks of 32 steps, of all of them or of those
-    from that time, or from the next block, on, whichever is largest: one spike hardly moves it, and
-    what was tiny at first is measured by what comes later. Blocks without a scale do not count.
+    from that time on, whichever is larger: one spike hardly moves it, and what was tiny at first
+    is measured by what comes later. Blocks without a scale do not count.
 
     Args:
         z: linked values (C, T), carried forward over gaps, NaN before the first one.
@@ -78,7 +78,6 @@ def own_size(z: np.ndarray, observed: np.ndarray, kind: str, last: int) -> np.nd
     later = np.cumsum(logs[:, ::-1], axis=1)[:, ::-1] / np.maximum(number, 1)
     later = np.where(number > 0, later, -np.inf)
     larger = np.maximum(later, later[:, :1])
-    larger[:, :-1] = np.maximum(larger[:, :-1], later[:, 1:])  # horizons reach into what follows
     sizes = np.where(number[:, :1] > 0, np.exp(larger), np.nan)
     return sizes[:, np.searchsorted(starts, np.arange(length - last, length), side="right") - 1]
 
@@ -90,7 +89,7 @@ def _sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
 def least_scale(size: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """The smallest scale that is believed at each of the last times, (C, last).
 
-    It is a hundredth of the series' own size, and :math:`1 / n^3` of it while only n < 5 values
+    It is a hundredth of the series' own size, and :math:`1 / n^2` of it while only n < 10 values
     are observed: two values that happen to be alike tell nothing of a scale.
 
     Args:
@@ -103,7 +102,7 @@ def least_scale(size: np.ndarray, observed: np.ndarray) -> np.ndarray:
     else:
         before = observed[:, : observed.shape[1] - last].sum(1, keepdims=True)
         count = before + np.cumsum(observed[:, observed.shape[1] - last :], axis=1)
-    return np.maximum(size * np.maximum(1 / np.maximum(count, 1) ** 3, _SHARE), _TINY)
+    return np.maximum(size * np.maximum(1 / np.maximum(count, 1) ** 2, _SHARE), _TINY)
 
 
 def usual_size(
