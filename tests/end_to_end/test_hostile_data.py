@@ -10,6 +10,7 @@ import pytest
 from tsgen import GaussianEstimator, StudentTEstimator, TimeGradEstimator
 from tsgen.diffusion import LinearSchedule
 from tsgen.estimators import LastValueEstimator, RandomWalkEstimator, SeasonalNaiveEstimator
+from tsgen.estimators.registry import estimators
 
 HORIZON, LENGTH = 4, 120
 QUICK = {
@@ -100,3 +101,36 @@ def test_a_series_of_three_steps_is_too_short(name):
     }
     with pytest.raises(ValueError, match=r"length 3|3 steps"):
         NEURAL[name](HORIZON, **QUICK).train([entry])
+
+
+def late(kind):
+    rng = np.random.default_rng(0)
+    values = rng.gamma(4, 2, (3, LENGTH))
+    if kind == "not yet sold":
+        values[1, :90] = 0
+    elif kind == "not yet measured":
+        values[1, :90] = np.nan
+    elif kind == "tiny at first":
+        values[1, :80] = 1e-9
+    elif kind == "channel of zeros":
+        values[1] = 0
+    else:
+        values *= np.array([[1e-12], [1.0], [1e12]])
+    return values
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["not yet sold", "not yet measured", "tiny at first", "channel of zeros", "units far apart"],
+)
+@pytest.mark.parametrize("name", ["gaussian", "timegrad", "tempflow"])
+@pytest.mark.parametrize("scaling", ["mean", "standard", "anchored"])
+def test_late_channels_and_odd_units_cost_no_loss(name, scaling, kind):
+    entry = {"start": pd.Period("2024-01-01", freq="h"), "target": late(kind)}
+    predictor = estimators[name](HORIZON, scaling=scaling, **QUICK).train([entry], seed=0)
+    assert max(epoch["train_loss"] for epoch in predictor.history) < 1e4
+    for count in (1, 20):
+        (forecast,) = predictor.predict([entry], num_samples=count, seed=0)
+        assert np.isfinite(forecast.samples).all()
+    size = np.nanmax(np.abs(entry["target"]), axis=1)
+    assert (np.abs(forecast.samples).max((0, 1))[size > 0] < 1e4 * size[size > 0]).all()

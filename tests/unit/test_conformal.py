@@ -322,3 +322,64 @@ def test_rolling_windows_of_one_series():
     later = [backtest(p, [walk], windows=90, seed=1).scores for p in (base, mended)]
     assert abs(later[1]["coverage_90"] - 0.9) < abs(later[0]["coverage_90"] - 0.9)
     assert abs(later[1]["coverage_90"] - 0.9) < 0.05
+
+
+@pytest.mark.parametrize("support", ["positive", (0.0, math.inf), (0.0, 9.0), "count"])
+def test_stretched_quantiles_stay_inside_and_cover(support):
+    """Gamma truths near the end of their support, forecasts three times too narrow."""
+    rng = np.random.default_rng(0)
+
+    def draw(count, spread, *shape):
+        values = np.minimum(np.exp(spread * rng.standard_normal((count, *shape))), 9.0)
+        return np.floor(3 * values) if support == "count" else values
+
+    truth, later = draw(400, 1.2, 2, 1), draw(300, 1.2, 2, 1)
+    calibration = measure(draw(400, 0.4, 199, 2, 1), truth, LEVELS, support)
+    inside = {level: 0.0 for level in LEVELS}
+    for y in later:
+        one = SampleForecast(draw(1, 0.4, 199, 2, 1)[0], pd.Period("2021", freq="D"))
+        mended = CalibratedForecast(one, calibration, support)
+        order = one.samples.argsort(0)
+        assert (np.diff(np.take_along_axis(mended.samples, order, 0), axis=0) >= 0).all()
+        if support == "positive":
+            assert mended.samples.min() > 1e-6  # on the logarithm's scale, not the smallest float
+        assert mended.samples.min() >= 0
+        bands = [mended.band(level) for level in LEVELS]
+        for (low, high), (wider_low, wider_high) in zip(bands, bands[1:], strict=False):
+            assert (wider_low <= low).all() and (wider_high >= high).all() and (low <= high).all()
+        for level in LEVELS:
+            tails = [(1 - level) / 2, (1 + level) / 2]
+            low, high = np.quantile(mended.samples, tails, axis=0, method="weibull")
+            inside[level] += ((low <= y) & (y <= high)).mean() / len(later)
+    for level, found in inside.items():
+        band = 4.5 * math.sqrt(level * (1 - level) * (1 / 400 + 1 / 300)) + 1 / 200 + 1 / 401
+        assert found > level - band
+        if support == "positive":  # atoms of the others cover more than they must
+            assert found < level + band
+
+
+def test_a_calibration_of_plain_differences_leaves_no_sample_at_zero():
+    """As folders of earlier versions have them: ranks stay, and 0 is not a positive value."""
+    samples = np.random.default_rng(0).gamma(0.5, size=(199, 2, 1)) + 1e-3
+    old = Calibration(LEVELS, np.full((4, 2, 1), 8.0), np.ones(4), 100)
+    mended = CalibratedForecast(
+        SampleForecast(samples, pd.Period("2021", freq="D")), old, "positive"
+    ).samples
+    ordered = np.take_along_axis(mended, samples.argsort(0), 0)
+    assert ordered.min() > 1e-9 and (np.diff(ordered, axis=0) >= 0).all()
+
+
+def test_the_support_of_a_calibration_is_saved(tmp_path):
+    data = panel(5)
+    estimator = tsgen.GaussianEstimator(
+        4, support=(0.0, math.inf), max_epochs=1, num_batches_per_epoch=2, verbose=False,
+        device="cpu",
+    )  # fmt: skip
+    mended = calibrate(
+        estimator.train(data, seed=0), data, windows=4, levels=(0.5,), num_samples=20, seed=0
+    )
+    mended.serialize(tmp_path / "model")
+    again = tsgen.load(tmp_path / "model")
+    assert again == mended and again.calibration.support == (0.0, math.inf)
+    (one,) = mended.predict(data[:1], num_samples=1, seed=0)
+    assert one.samples.shape == (1, 4)

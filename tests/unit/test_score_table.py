@@ -226,3 +226,23 @@ def test_bad_tables():
         evaluate(samples, truth * np.nan)
     with pytest.raises(ValueError, match="need at least 2 samples, got 1"):
         evaluate(samples[:, :1], truth)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_channels_without_a_size_are_left_out_without_a_warning():
+    """Of zeros, of constants, of nothing: NaN where a figure would be 0 / 0, else what it is."""
+    rng = np.random.default_rng(0)
+    truth = rng.normal(5, 1, (3, 4, 4))
+    truth[..., 1], truth[..., 2], truth[..., 3] = 0.0, 7.0, np.nan
+    samples = np.repeat(np.nan_to_num(truth)[:, None], 50, 1)
+    samples[..., 0] += rng.standard_normal(samples.shape[:-1])
+    scales = np.tile([1.0, 0.0, 0.0, 0.0], (3, 1))
+    scores = evaluate(samples, truth, seasonal_error=scales)
+    table = scores.per_channel
+    assert np.isfinite(table["mase"].iloc[0]) and np.isnan(table["mase"].iloc[1:]).all()
+    assert scores["mase"] == pytest.approx(table["mase"].iloc[0])
+    assert np.isnan(table["crps"].iloc[[1, 3]]).all() and table["crps"].iloc[2] == 0
+    assert np.isfinite(scores["crps"]) and np.isfinite(scores.losses("crps")).all()
+    zero = evaluate(np.zeros((3, 9, 4, 1)), np.zeros((3, 4, 1)))
+    assert np.isnan(zero["crps"]) and np.isnan(zero.losses("crps")).all()
+    assert zero["smape"] == 0 and zero["energy_raw"] == 0

@@ -55,7 +55,8 @@ def lowest_of(support: Any) -> float | None:
 
 def best_baseline(results: Results, names: Sequence[str]) -> str | None:
     """The baseline of lowest mean CRPS."""
-    crps = {n: sum(t.scores["crps"] for t in results[n]) for n in names if n in results}
+    sums = {n: sum(t.scores["crps"] for t in results[n]) for n in names if n in results}
+    crps = {name: value for name, value in sums.items() if value == value}  # NaN of all zeros
     return min(crps, key=lambda name: crps[name]) if crps else None
 
 
@@ -63,6 +64,7 @@ def summarise(results: Results, baselines: Sequence[str]) -> list[dict[str, Any]
     """A row for each forecaster: every figure, seconds, and how it compares to the best baseline.
 
     Of several seeds figures are means, with their standard deviation beside them (``crps_sd``).
+    Where no window has a CRPS, as where all values are 0, there is nothing to compare.
     ``vs_baseline`` is the ratio of CRPS to that of the best baseline, ``p_value`` that of the
     Diebold-Mariano test.
     """
@@ -81,7 +83,7 @@ def summarise(results: Results, baselines: Sequence[str]) -> list[dict[str, Any]
                 row[f"{figure}_sd"] = float(values.std(ddof=1))
         for part in ("train", "forecast"):
             row[f"{part}_s"] = float(np.mean([t.seconds[part] for t in tests]))
-        if reference is not None and name != reference:
+        if reference is not None and name != reference and row["crps"] == row["crps"]:
             paired = paired_comparison(tests, results[reference])
             row |= {"baseline": reference, "vs_baseline": paired.ratio.value}
             row |= {"vs_baseline_low": paired.ratio.low, "vs_baseline_high": paired.ratio.high}

@@ -194,7 +194,8 @@ def _dawid_sebastiani(error: np.ndarray, variance: np.ndarray) -> np.ndarray:
 def seasonal_error(history: np.ndarray, season: int) -> np.ndarray:
     r"""Mean of :math:`|y_t - y_{t-m}|` over a history (C, T), by which MASE scales, (C,).
 
-    As GluonTS: with a season m longer than the history, m = 1. NaN values are left out.
+    As GluonTS: with a season m longer than the history, m = 1. NaN values are left out; 0 for a
+    history that never changes or has no two values so far apart.
     """
     lag = season if season < history.shape[-1] else 1
     change = np.abs(history[..., lag:] - history[..., :-lag])

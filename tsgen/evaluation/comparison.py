@@ -102,6 +102,9 @@ def block_bootstrap(
         draws: bootstrap samples.
         level: probability of the interval.
         seed: of the draws.
+
+    Returns:
+        The ratio, NaN where the reference has no loss at all: 0 is not to be compared with.
     """
     a, b = _pairs(losses, reference)
     count = len(a)
@@ -116,7 +119,10 @@ def block_bootstrap(
     lengths[-1] -= lengths.sum() - count
     sums = [np.concatenate([[0.0], v, v[: block - 1]]).cumsum() for v in (a, b)]
     drawn_a, drawn_b = ((s[starts + lengths] - s[starts]).sum(1) for s in sums)
-    ratios = drawn_a / drawn_b
+    if not b.any():
+        return Interval(float("nan"), float("nan"), float("nan"))
+    with np.errstate(divide="ignore", invalid="ignore"):  # drawn from windows without a loss
+        ratios = drawn_a / drawn_b
     low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(a.mean() / b.mean()), float(low), float(high))
 

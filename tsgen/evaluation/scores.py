@@ -15,6 +15,7 @@ from tsgen.evaluation.cells import (
     pinball,
     positions,
     quantile_levels,
+    samples_needed,
     share,
 )
 from tsgen.evaluation.vectors import (
@@ -39,6 +40,8 @@ def quantile_crps(samples: np.ndarray, truth: np.ndarray, levels: int = 19) -> f
 
     .. math:: \frac1K \sum_{k=1}^K \frac{\sum 2 \rho_{q_k}(y - \hat y_{q_k})}{\sum |y|}
 
+    NaN where every true value is 0 or missing: there is no size to measure by.
+
     Args:
         samples: (W, S, H, C).
         truth: (W, H, C).
@@ -46,7 +49,7 @@ def quantile_crps(samples: np.ndarray, truth: np.ndarray, levels: int = 19) -> f
     """
     samples, truth = check(samples, truth)
     loss = pinball(_ordered(samples, truth), quantile_levels(levels))
-    return float(np.sum(loss, where=~np.isnan(truth)) / np.nansum(np.abs(truth)))
+    return float(share(np.sum(loss, where=~np.isnan(truth)), np.nansum(np.abs(truth))))
 
 
 def crps_sum(samples: np.ndarray, truth: np.ndarray, levels: int = 19) -> float:
@@ -162,12 +165,15 @@ def coverage(samples: np.ndarray, truth: np.ndarray, level: float = 0.9) -> np.n
     """Share of truths inside the central interval, for each step of the horizon, (H,).
 
     The interval's ends are the quantiles k / (S + 1), between which a calibrated truth lies with
-    just this probability.
+    just this probability. Too few samples for that, see
+    :func:`~tsgen.evaluation.cells.samples_needed`, give NaN, as do steps without an observed truth.
     """
     samples, truth = check(samples, truth)
     low, high = central_interval(_ordered(samples, truth), level)
-    inside = np.where(np.isnan(truth), np.nan, (low <= 0) & (high >= 0))
-    return np.nanmean(inside, axis=(0, 2))
+    inside, observed = (low <= 0) & (high >= 0), ~np.isnan(truth)
+    if samples.shape[1] < samples_needed(level):
+        return np.full(truth.shape[1], np.nan)
+    return share(np.sum(inside, axis=(0, 2), where=observed), observed.sum((0, 2)))
 
 
 def pit(samples: np.ndarray, truth: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -45,11 +45,15 @@ class Scores:
                            an upper bound of it where its ``has_log_prob`` says so
     nd, nrmse              :math:`sum |y - m| / sum |y|`, root mean square error over mean
                            :math:`|y|`
-    mase, smape            as GluonTS; MASE where histories were given
+    mase, smape            as GluonTS; MASE where histories were given, without the series and
+                           channels whose history never changes: there it is 0 / 0 or infinite
     coverage_90, width_90  of the central 50, 80, 90, 95 % intervals; widths over the size of the
                            truth; NaN where there are too few samples for such an interval: the
                            levels need 3, 9, 19 and 39
     =====================  ====================================================================
+
+    What is measured over the size of the truth is NaN where that is 0 throughout, as of a channel
+    of zeros; the total counts such a channel with its absolute loss.
 
     Energy and variogram scores are those of whole paths in the total and per window, of the
     channels of one step per step and of the steps of one channel per channel; each is the mean
@@ -123,7 +127,7 @@ class Scores:
     def losses(self, name: str = "crps") -> np.ndarray:
         """What each window contributes to a score, so that their mean is the total, (W,).
 
-        NaN for windows without an observed value.
+        NaN for windows without an observed value, and for all where every true value is 0.
 
         Raises:
             ValueError: for a score that is no mean of losses.
@@ -139,7 +143,7 @@ class Scores:
         values = self.cells["absolute_error" if name == "nd" else name]
         known = np.isfinite(values).any((1, 2))
         sums = np.where(known, np.nansum(values, axis=(1, 2)), np.nan)
-        return sums * known.sum() / np.nansum(self.cells["size"])
+        return share(sums * known.sum(), np.nansum(self.cells["size"]))
 
     def _frame(self, over: Over, index: pd.Index) -> pd.DataFrame:
         figures = self._reduce(over) | {
@@ -180,7 +184,7 @@ def _order(figures: Cells) -> list[str]:
 
 def _mean(values: np.ndarray, axes: int | tuple[int, ...]) -> np.ndarray:
     """Mean of what is not missing; NaN where all is."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):  # the mean of inf and -inf
         warnings.filterwarnings("ignore", "Mean of empty slice")
         return np.nanmean(values, axis=axes)
 
@@ -198,7 +202,7 @@ def evaluate(
     """Every score of sample forecasts.
 
     Args:
-        samples: (W, S, H, C), at least 2 samples.
+        samples: (W, S, H, C), at least 2 samples: of one no unbiased score can be had.
         truth: (W, H, C); values that are NaN are left out of every score.
         levels: K of the quantile grid; 9 is GluonTS' default, 19 that of the papers that follow
             TimeGrad, 99 close to the integral.

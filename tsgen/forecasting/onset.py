@@ -76,7 +76,8 @@ def own_size(z: np.ndarray, observed: np.ndarray, kind: str, last: int) -> np.nd
     number = np.cumsum((scales > 0)[:, ::-1], axis=1)[:, ::-1]
     logs = np.log(np.where(scales > 0, scales, 1.0))
     later = np.cumsum(logs[:, ::-1], axis=1)[:, ::-1] / np.maximum(number, 1)
-    larger = np.maximum(np.where(number > 0, later, -np.inf), later[:, :1])
+    later = np.where(number > 0, later, -np.inf)
+    larger = np.maximum(later, later[:, :1])
     sizes = np.where(number[:, :1] > 0, np.exp(larger), np.nan)
     return sizes[:, np.searchsorted(starts, np.arange(length - last, length), side="right") - 1]
 
