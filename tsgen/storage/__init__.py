@@ -1,8 +1,8 @@
 """Saved folders: JSON that may name only the library's parts, safetensors, a manifest of hashes."""
 
+from tsgen.atomic import MANIFEST
 from tsgen.storage.decoding import decode
 from tsgen.storage.folder import (
-    MANIFEST,
     PREDICTOR_FILES,
     PREDICTOR_JSON,
     FolderError,
