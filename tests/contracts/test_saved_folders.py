@@ -340,7 +340,8 @@ def make_older(folder):
         else:
             arrays = safetensors.numpy.load_file(path)
             size = int.from_bytes(path.read_bytes()[:8], "little")
-            about = json.loads(path.read_bytes()[8 : 8 + size])["__metadata__"]["about"]
+            metadata = json.loads(path.read_bytes()[8 : 8 + size])["__metadata__"]
+            about = json.loads(metadata["tsgen"])["about"]
             if path.name == "stream.safetensors":
                 arrays["plain"] = np.array(about)
             if path.name == "calibration.safetensors":

@@ -14,7 +14,8 @@ import safetensors.torch
 import torch
 from torch import nn
 
-_ABOUT, _DIGEST = "about", "sha256"
+_KEY = "tsgen"
+"""The one key of a file's metadata: of several the order, and so the bytes, would be at random."""
 
 
 def save_arrays(
@@ -29,8 +30,8 @@ def save_arrays(
     """
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     plain = json.dumps(about or {})
-    digest = _digest(whole, plain)
-    path.write_bytes(safetensors.numpy.save(whole, {_ABOUT: plain, _DIGEST: digest}))
+    metadata = json.dumps({"about": plain, "sha256": _digest(whole, plain)})
+    path.write_bytes(safetensors.numpy.save(whole, {_KEY: metadata}))
 
 
 def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -43,8 +44,8 @@ def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         arrays = safetensors.numpy.load(data)
         size = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + size])["__metadata__"]
-        plain, digest = metadata[_ABOUT], metadata[_DIGEST]
+        metadata = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][_KEY])
+        plain, digest = metadata["about"], metadata["sha256"]
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path.name} is damaged ({error})") from None
     if digest != _digest(arrays, plain):
