@@ -82,8 +82,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         checkpoint_dir: folder for full checkpoints; training into it again goes on where the run
             stopped, and a finished run is returned as it is. Without it checkpoints go to a
             temporary folder that outlives only a failed run.
-        trainer_kwargs: arguments of Lightning's ``Trainer``, such as ``callbacks`` or ``logger``;
-            those that are options here under another name, as ``limit_train_batches``, set these.
+        trainer_kwargs: arguments of Lightning's ``Trainer``; those that are options here set them.
     """
 
     prediction_length: int
