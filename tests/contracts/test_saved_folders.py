@@ -385,3 +385,15 @@ def test_a_new_model_without_its_manifest_is_not_taken_for_an_older_one(tmp_path
     folder = copied("timegrad", tmp_path / "m")
     (folder / MANIFEST).unlink()
     assert "its manifest is missing" in answer(folder)
+
+
+def test_a_network_without_its_weights_is_no_model(tmp_path):
+    """Also where the manifest, written anew, does not list them."""
+    for name in ("timegrad", "peer"):
+        folder = copied(name, tmp_path / name)
+        (path,) = folder.rglob("weights.safetensors")
+        path.unlink()
+        manifest = json.loads((folder / MANIFEST).read_text())
+        del manifest["files"][str(path.relative_to(folder))]
+        (folder / MANIFEST).write_text(json.dumps(manifest))
+        assert "weights.safetensors" in answer(folder)

@@ -112,7 +112,6 @@ class SavedFolder:
         path: the folder.
         expected: a file without which the folder holds nothing of the kind.
         what: the folder holds, for messages.
-        may_be_older: whether a folder without a manifest is one of an earlier version.
 
     Raises:
         ValueError: in one line, if a file is missing, has changed, or is no plain file inside the
@@ -122,9 +121,7 @@ class SavedFolder:
         UserWarning: for a folder of an earlier version, whose files cannot be checked.
     """
 
-    def __init__(
-        self, path: Path, expected: str, what: str = "model", may_be_older: bool = True
-    ) -> None:
+    def __init__(self, path: Path, expected: str, what: str = "model") -> None:
         self.path, self.what = path, what
         with damage_told(path, what):
             self.is_older = not (path / MANIFEST).exists()
@@ -133,8 +130,6 @@ class SavedFolder:
                     raise FolderError(
                         f"{str(path)!r} holds no {what} saved by tsgen ({expected} is missing)"
                     )
-                if not may_be_older:
-                    raise ValueError(f"{MANIFEST} is missing")
                 warnings.warn(
                     f"{str(path)!r} was saved by an earlier tsgen, without hashes of its files; "
                     "save it again to have damage noticed",

@@ -148,8 +148,8 @@ class PeerPredictor(Predictor):
             described = folder.json(f"model/{PREDICTOR_JSON}")
             with quiet("gluonts", "lightning"):
                 predictor = folder.build(described, Predictor, weights, peer_parts())
-            if weights is not None:
-                load_weights(path / weights, predictor.prediction_net)
+            if hasattr(predictor, "prediction_net"):  # else its weights would be at random
+                load_weights(path / file, predictor.prediction_net)
             if place is not None and hasattr(predictor, "to"):
                 predictor.to(place)
             return cls(predictor, **options)
