@@ -10,6 +10,7 @@ from torch import nn
 
 import tsgen
 from tests.contracts.outside_family import RectifiedFlow
+from tests.contracts.test_saved_folders import attacks
 from tests.support.folders import QUICK, data, rehash
 from tsgen.core import Component, Options
 from tsgen.diffusion import DPMSolverPP
@@ -175,6 +176,34 @@ class Words(Options):
     """A part with a text."""
 
     text: str = ""
+
+
+@pytest.mark.parametrize("number", range(len(attacks("marker"))))
+def test_every_attack_is_refused_by_itself(number, tmp_path):
+    marker = tmp_path / "marker"
+    with pytest.raises(ValueError):
+        decode(attacks(marker)[number])
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["tsgen.anomaly.files.Path", "tsgen.anomaly.files.write_detector", "tsgen.models.ddpm.Tensor",
+     "tsgen.forecasting.predictor.Component", "tsgen.storage.names.resolve"],
+)  # fmt: skip
+def test_what_a_module_of_ours_imports_or_does_is_no_part(name):
+    for kind in ("type", "instance"):
+        with pytest.raises(ValueError, match="is named, which is no part of tsgen"):
+            decode({"__kind__": kind, "class": name})
+
+
+def test_no_module_is_imported_because_a_folder_names_it(tmp_path, monkeypatch):
+    (tmp_path / "of_a_stranger.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("of_a_stranger.Thing", "tsgen.models.of_a_stranger.Thing", "tsgen.cli.app.run"):
+        with pytest.raises(ValueError, match="is named, which is no part of tsgen"):
+            decode({"__kind__": "type", "class": name})
+    assert not (tmp_path / "ran").exists()
 
 
 def test_texts_that_look_like_names_are_texts():
