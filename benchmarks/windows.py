@@ -31,11 +31,12 @@ from gluonts.transform import (
     TransformedDataset,
 )
 
-from tsgen.forecasting.features import default_time_features
-from tsgen.forecasting.scaling import Link
-from tsgen.forecasting.spec import infer_spec
-from tsgen.forecasting.transformation import create_transformation
-from tsgen.forecasting.windows import RandomWindows, WindowShape, WindowStore
+from tsgen.forecasting.data.features import default_time_features
+from tsgen.forecasting.data.grid import RandomWindows, WindowStore
+from tsgen.forecasting.data.spec import infer_spec
+from tsgen.forecasting.data.transformation import create_transformation
+from tsgen.forecasting.data.window import WindowShape
+from tsgen.forecasting.target.links import Link
 
 CONTEXT, LAG, HORIZON, BATCH = 24, 168, 24, 64
 

@@ -148,9 +148,9 @@ def deep(levels):
 VALUES = [
     None, True, -1, 0, 1, 3, 10**6, 10**12, 10**30, 0.5, -1.5, 1e308, float("nan"), float("inf"),
     "", "x", "auto", "meta", "cuda:99", [], [1], [10**9] * 3, {}, {"a": 1}, deep(500),
-    {"__kind__": "type", "class": "tsgen.models.ddpm.DDPM"},
+    {"__kind__": "type", "class": "tsgen.models.diffusion.ddpm.DDPM"},
     {"__kind__": "type", "class": "tsgen.estimators.baselines.naive.LastValueEstimator"},
-    {"__kind__": "instance", "class": "tsgen.forecasting.features.CalendarWave",
+    {"__kind__": "instance", "class": "tsgen.forecasting.data.features.CalendarWave",
      "args": [], "kwargs": {"cycle": "day"}},
     {"__kind__": "instance", "class": "builtins.tuple", "args": [[10**9] * 3]},
 ]  # fmt: skip

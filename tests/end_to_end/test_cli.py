@@ -511,7 +511,7 @@ def test_warnings_are_lines_without_a_place(trained, capsys, monkeypatch):
 
 
 def test_interrupted_training_goes_on(tmp_path, capsys, monkeypatch):
-    from tsgen.forecasting.module import ForecastModule
+    from tsgen.forecasting.training.module import ForecastModule
 
     table(600).to_csv(tmp_path / "a.csv")
     command = ["train", tmp_path / "a.csv", "--model", "gaussian", "--horizon", 24, "--set",
@@ -538,7 +538,7 @@ def test_interrupted_training_goes_on(tmp_path, capsys, monkeypatch):
 
 
 def test_an_unfinished_training_is_told_from_another(tmp_path, capsys, monkeypatch):
-    from tsgen.forecasting.module import ForecastModule
+    from tsgen.forecasting.training.module import ForecastModule
 
     table(600).to_csv(tmp_path / "a.csv")
     out = tmp_path / "m"

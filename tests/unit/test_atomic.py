@@ -6,7 +6,8 @@ import threading
 import pandas as pd
 import pytest
 
-from tsgen.atomic import (
+from tsgen.cli.output import write_frame
+from tsgen.core.atomic import (
     MANIFEST,
     READY,
     FolderInUse,
@@ -17,7 +18,6 @@ from tsgen.atomic import (
     locked,
     replacing,
 )
-from tsgen.cli.output import write_frame
 
 
 def texts(folder):

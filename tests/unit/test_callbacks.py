@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import CSVLogger
 from tests.unit.test_trainer_options import DATA, LONGER, QUICK, weights
 from tsgen import GaussianEstimator
 from tsgen.evaluation import backtest
-from tsgen.forecasting.callbacks import LOGGING, REFUSED
+from tsgen.forecasting.training.callbacks import LOGGING, REFUSED
 
 USABLE = {
     "Callback", "Checkpoint", "BaseFinetuning", "EarlyStopping", "LambdaCallback",

@@ -27,7 +27,7 @@ from tsgen.diffusion import (
     ProbabilityFlow,
 )
 from tsgen.models import DDPM, Gaussian, ScoreCLD, ScoreSDE
-from tsgen.models.chains import ChainModel
+from tsgen.models.diffusion.drawing import ChainModel
 from tsgen.nets import DenseDenoiser, DilatedResidualNet
 
 SHAPES = (4,), (3,)

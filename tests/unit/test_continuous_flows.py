@@ -6,7 +6,8 @@ import torch
 
 from tsgen.core import seeded
 from tsgen.dynamics import ODESolver
-from tsgen.models.flows.continuous import CNFFlow, ConcatSquash, FFJORDFlow
+from tsgen.models.flows.cnf import CNFFlow
+from tsgen.models.flows.ffjord import ConcatSquash, FFJORDFlow
 
 TIGHT = ODESolver(method="dopri5", rtol=1e-10, atol=1e-10)
 

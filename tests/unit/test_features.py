@@ -3,15 +3,15 @@ import pandas as pd
 import pytest
 
 from tsgen import TimeGradEstimator
-from tsgen.forecasting.features import (
+from tsgen.forecasting.data.features import (
     CalendarWave,
     calendar_features,
     default_lags,
     default_time_features,
     season_length,
 )
-from tsgen.forecasting.spec import infer_spec
-from tsgen.forecasting.windows import WindowShape
+from tsgen.forecasting.data.spec import infer_spec
+from tsgen.forecasting.data.window import WindowShape
 
 
 def test_waves_have_the_period_of_their_cycle():

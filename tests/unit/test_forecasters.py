@@ -9,9 +9,9 @@ from tsgen import GaussianEstimator, TimeGradEstimator
 from tsgen.core import seeded
 from tsgen.diffusion import LinearSchedule
 from tsgen.encoders.base import select_rows
-from tsgen.forecasting.layout import squash
-from tsgen.forecasting.spec import infer_spec
-from tsgen.forecasting.windows import WindowStore
+from tsgen.forecasting.data.grid import WindowStore
+from tsgen.forecasting.data.spec import infer_spec
+from tsgen.forecasting.network.inputs import squash
 
 H, L = 4, 6
 

@@ -6,7 +6,11 @@ import pytest
 import torch
 
 from tsgen import GaussianEstimator
-from tsgen.forecasting.onset import (
+from tsgen.forecasting.data.grid import WindowStore
+from tsgen.forecasting.data.spec import infer_spec, with_target_statistics
+from tsgen.forecasting.data.stream import StreamedWindows
+from tsgen.forecasting.data.window import WindowShape
+from tsgen.forecasting.target.onset import (
     carry_forward,
     has_begun,
     least_scale,
@@ -14,9 +18,7 @@ from tsgen.forecasting.onset import (
     training_sizes,
     usual_size,
 )
-from tsgen.forecasting.scaling import running_statistics
-from tsgen.forecasting.spec import infer_spec, with_target_statistics
-from tsgen.forecasting.windows import StreamedWindows, WindowShape, WindowStore
+from tsgen.forecasting.target.statistics import running_statistics
 
 RUNNING = ["mean", "standard", "robust", "anchored"]
 H, L = 4, 8

@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from tsgen.forecasting.quiet import quiet
+from tsgen.forecasting.training.quiet import quiet
 
 
 def hints() -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tsgen.core import seeded
-from tsgen.models.flows.residual import Contraction, ResidualFlow, ResidualTransform
+from tsgen.models.flows.residual_flow import Contraction, ResidualFlow, ResidualTransform
 
 
 def spoilt(size=3, factor=5.0, **options):

@@ -3,8 +3,8 @@ import json
 import pytest
 import torch
 
-from tsgen.atomic import FolderInUse
-from tsgen.forecasting.run import STATE, OtherRun, Run
+from tsgen.core.atomic import FolderInUse
+from tsgen.forecasting.training.run import STATE, OtherRun, Run
 
 
 def make(folder, fingerprint=None, **options):

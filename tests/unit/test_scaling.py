@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from tsgen.forecasting.scaling import Link, running_statistics
+from tsgen.forecasting.target.links import Link
+from tsgen.forecasting.target.statistics import running_statistics
 
 KINDS = ["mean", "standard", "robust", "anchored", "none"]
 

@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from tsgen import seeding
-from tsgen.core import seeded, seeded_everywhere
-from tsgen.seeding import give_way
+from tsgen.core import seeded, seeded_everywhere, seeding
+from tsgen.core.seeding import give_way
 
 
 @pytest.fixture(autouse=True)

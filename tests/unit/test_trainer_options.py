@@ -12,7 +12,7 @@ from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.loggers import CSVLogger
 
 from tsgen import GaussianEstimator, TimeGradEstimator, load
-from tsgen.forecasting.trainer_options import ONE_VALUE, PASSED, SAME_OPTION
+from tsgen.forecasting.training.trainer_options import ONE_VALUE, PASSED, SAME_OPTION
 
 QUICK = {
     "num_batches_per_epoch": 4, "batch_size": 8, "verbose": False, "lags_seq": (1, 2),

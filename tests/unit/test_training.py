@@ -16,8 +16,8 @@ import torch
 
 from tsgen import GaussianEstimator, TimeGradEstimator, load
 from tsgen.diffusion import LinearSchedule
-from tsgen.forecasting.spec import infer_spec
-from tsgen.forecasting.windows import WindowStore, validation_windows
+from tsgen.forecasting.data.grid import WindowStore, validation_windows
+from tsgen.forecasting.data.spec import infer_spec
 
 QUICK = {
     "num_batches_per_epoch": 4,

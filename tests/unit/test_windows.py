@@ -5,19 +5,13 @@ import torch
 from gluonts.dataset.loader import as_stacked_batches
 from gluonts.transform.sampler import InstanceSampler
 
-from tsgen.forecasting.features import default_time_features
-from tsgen.forecasting.scaling import Link
-from tsgen.forecasting.spec import infer_spec
-from tsgen.forecasting.transformation import create_transformation
-from tsgen.forecasting.windows import (
-    TRAINING_FIELDS,
-    FixedWindows,
-    RandomWindows,
-    StreamedWindows,
-    WindowShape,
-    WindowStore,
-    create_splitter,
-)
+from tsgen.forecasting.data.features import default_time_features
+from tsgen.forecasting.data.grid import FixedWindows, RandomWindows, WindowStore
+from tsgen.forecasting.data.spec import infer_spec
+from tsgen.forecasting.data.stream import StreamedWindows, create_splitter
+from tsgen.forecasting.data.transformation import create_transformation
+from tsgen.forecasting.data.window import TRAINING_FIELDS, WindowShape
+from tsgen.forecasting.target.links import Link
 
 SHAPE = WindowShape(context_length=6, past_length=11, prediction_length=4)
 

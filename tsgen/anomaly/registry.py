@@ -19,7 +19,7 @@ from tsgen.anomaly.scorers import DenoisingError, Energy, NegativeLogLikelihood,
 from tsgen.anomaly.tfdpm import TFDPMDetector
 from tsgen.anomaly.thresholds import MADThreshold, QuantileThreshold
 from tsgen.core import Registry
-from tsgen.estimators.distribution import GaussianEstimator
+from tsgen.estimators.gaussian import GaussianEstimator
 from tsgen.estimators.tempflow import TempFlowEstimator
 
 detectors: Registry[Detector] = Registry(

@@ -12,7 +12,7 @@ import pandas as pd
 from tsgen.anomaly.events import AlarmState
 from tsgen.anomaly.log import missing_rows, settled
 from tsgen.anomaly.readout import share
-from tsgen.atomic import replacing
+from tsgen.core.atomic import replacing
 from tsgen.storage import load_arrays, load_old_arrays, save_arrays
 
 if TYPE_CHECKING:

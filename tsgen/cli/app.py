@@ -8,10 +8,10 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from tsgen.atomic import WriteError
 from tsgen.cli import benchmark, datasets, detect, evaluate, forecast, train
 from tsgen.cli.checks import Failure
 from tsgen.cli.output import complain, note
+from tsgen.core.atomic import WriteError
 
 
 class _Stopped(Exception):

@@ -241,7 +241,7 @@ def _run(
 
 def _trained(data: "Benchmark", task: Task, seed: int, cache: Path | None) -> tuple[Any, float]:
     from tsgen.evaluation.backtest import fit
-    from tsgen.forecasting.run import OtherRun
+    from tsgen.forecasting.training.run import OtherRun
 
     estimator = task.estimator
     if cache is not None and hasattr(estimator, "checkpoint_dir"):

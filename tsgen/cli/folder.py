@@ -7,7 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tsgen.atomic import (
+from tsgen.cli.checks import check_device
+from tsgen.cli.output import note
+from tsgen.core.atomic import (
     MANIFEST,
     MODEL_PART,
     PART,
@@ -18,8 +20,6 @@ from tsgen.atomic import (
     locked,
     remove,
 )
-from tsgen.cli.checks import check_device
-from tsgen.cli.output import note
 
 if TYPE_CHECKING:
     from gluonts.model.predictor import Predictor
@@ -62,7 +62,7 @@ def one_training(out: Path) -> Iterator[None]:
     Raises:
         ValueError: naming the folder and how the trainings differ.
     """
-    from tsgen.forecasting.run import OtherRun
+    from tsgen.forecasting.training.run import OtherRun
 
     try:
         yield

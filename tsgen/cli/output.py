@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tsgen.atomic import replacing
+from tsgen.core.atomic import replacing
 
 if TYPE_CHECKING:
     import pandas as pd

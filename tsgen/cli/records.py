@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tsgen.atomic import replacing
 from tsgen.cli.output import write_frame
+from tsgen.core.atomic import replacing
 
 if TYPE_CHECKING:
     import pandas as pd

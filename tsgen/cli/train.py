@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tsgen.atomic import discard
 from tsgen.cli.checks import (
     PAGES,
     as_options,
@@ -44,6 +43,7 @@ from tsgen.cli.folder import (
 )
 from tsgen.cli.output import note
 from tsgen.cli.scoring import lowest_of, present, score_model, training_seconds
+from tsgen.core.atomic import discard
 
 if TYPE_CHECKING:
     from gluonts.model.predictor import Predictor

@@ -1,12 +1,12 @@
 """Diffusion numerics without learnable parameters: processes, samplers, guidance."""
 
+from tsgen.diffusion.cld import CLD, SSCS, LangevinEulerMaruyama, LangevinSampler
 from tsgen.diffusion.guidance import (
     ClassifierFree,
     Guidance,
     Reconstruction,
     Replacement,
 )
-from tsgen.diffusion.langevin import CLD, SSCS, LangevinEulerMaruyama, LangevinSampler
 from tsgen.diffusion.parameterization import (
     Parameterization,
 )

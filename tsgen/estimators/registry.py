@@ -15,7 +15,7 @@ from tsgen.estimators.baselines import (
     SeasonalNaiveEstimator,
     VAREstimator,
 )
-from tsgen.estimators.distribution import GaussianEstimator, StudentTEstimator
+from tsgen.estimators.gaussian import GaussianEstimator, StudentTEstimator
 from tsgen.estimators.peers import PeerEstimator
 from tsgen.estimators.scoregrad import ScoreGradEstimator
 from tsgen.estimators.tempflow import TempFlowEstimator

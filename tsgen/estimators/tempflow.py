@@ -4,9 +4,9 @@ import functools
 from collections.abc import Callable
 from typing import Literal
 
+from tsgen.forecasting.data.spec import DataSpec
 from tsgen.forecasting.estimator import GenerativeEstimator
-from tsgen.forecasting.scaling import Link
-from tsgen.forecasting.spec import DataSpec
+from tsgen.forecasting.target.links import Link
 from tsgen.models import GenerativeModel
 from tsgen.models.flows import Flow, RealNVP, flows
 

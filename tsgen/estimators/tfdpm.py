@@ -6,7 +6,7 @@ from typing import Literal
 from tsgen.diffusion import CosineSchedule, DPMSolverPP, Sampler, Schedule
 from tsgen.encoders import HistoryEncoder, PatternEncoder
 from tsgen.forecasting.estimator import GenerativeEstimator
-from tsgen.forecasting.layout import InputLayout
+from tsgen.forecasting.network.inputs import InputLayout
 from tsgen.models import DDPM, GenerativeModel
 from tsgen.nets import DenseDenoiser, EnergyDenoiser
 

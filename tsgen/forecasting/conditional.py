@@ -9,9 +9,10 @@ from gluonts.dataset import Dataset
 from gluonts.model.forecast import SampleForecast
 
 from tsgen.diffusion import Guidance
-from tsgen.forecasting.layout import Known
-from tsgen.forecasting.spec import KNOWN, PAST, Entry, read_entry
-from tsgen.forecasting.windows import PREDICTION_FIELDS, WindowStore
+from tsgen.forecasting.data.grid import WindowStore
+from tsgen.forecasting.data.spec import KNOWN, PAST, Entry, read_entry
+from tsgen.forecasting.data.window import PREDICTION_FIELDS
+from tsgen.forecasting.network.pairs import Known
 from tsgen.models import DDPM
 
 if TYPE_CHECKING:

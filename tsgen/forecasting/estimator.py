@@ -12,24 +12,28 @@ from gluonts.transform import Transformation
 from tsgen.core import Options, parse_device, seeded, single_precision, usable_device
 from tsgen.diffusion import LangevinSampler, Sampler
 from tsgen.encoders import HistoryEncoder, encoders
-from tsgen.forecasting.features import default_lags, default_time_features
-from tsgen.forecasting.forecasters import Forecaster, decodings
-from tsgen.forecasting.layout import InputLayout, measure_statistics
-from tsgen.forecasting.module import ForecastModule
-from tsgen.forecasting.predictor import GenerativePredictor
-from tsgen.forecasting.run import Run
-from tsgen.forecasting.scaling import Link, Scaling, Support
-from tsgen.forecasting.spec import DataSpec, Entry, infer_spec, read_again, with_target_statistics
-from tsgen.forecasting.trainer_options import adopt_trainer_kwargs, validation_of
-from tsgen.forecasting.training import fingerprint, fit
-from tsgen.forecasting.transformation import create_transformation
-from tsgen.forecasting.windows import (
-    RandomWindows,
-    StreamedWindows,
-    WindowShape,
-    WindowStore,
-    validation_windows,
+from tsgen.forecasting.data.features import default_lags, default_time_features
+from tsgen.forecasting.data.grid import RandomWindows, WindowStore, validation_windows
+from tsgen.forecasting.data.spec import (
+    DataSpec,
+    Entry,
+    infer_spec,
+    read_again,
+    with_target_statistics,
 )
+from tsgen.forecasting.data.stream import StreamedWindows
+from tsgen.forecasting.data.transformation import create_transformation
+from tsgen.forecasting.data.window import WindowShape
+from tsgen.forecasting.network import decodings
+from tsgen.forecasting.network.forecaster import Forecaster
+from tsgen.forecasting.network.inputs import InputLayout, measure_statistics
+from tsgen.forecasting.predictor import GenerativePredictor
+from tsgen.forecasting.target.links import Link, Support
+from tsgen.forecasting.target.statistics import Scaling
+from tsgen.forecasting.training.fit import fingerprint, fit
+from tsgen.forecasting.training.module import ForecastModule
+from tsgen.forecasting.training.run import Run
+from tsgen.forecasting.training.trainer_options import adopt_trainer_kwargs, validation_of
 from tsgen.models import Flow, GenerativeModel
 
 

@@ -16,16 +16,13 @@ from gluonts.transform import Transformation
 from tsgen.core import Component, parse_device, seeded, single_precision, usable_device
 from tsgen.diffusion import Guidance, LangevinSampler, Sampler
 from tsgen.forecasting.conditional import check_given, impute, relative, resolve_guidance
+from tsgen.forecasting.data.spec import DataSpec, Entry, read_entry
+from tsgen.forecasting.data.stream import create_splitter
+from tsgen.forecasting.data.window import PREDICTION_FIELDS, WindowShape
 from tsgen.forecasting.files import read_predictor, write_network
-from tsgen.forecasting.forecasters import Forecaster
-from tsgen.forecasting.layout import Known
-from tsgen.forecasting.scaling import Support
-from tsgen.forecasting.spec import DataSpec, Entry, read_entry
-from tsgen.forecasting.windows import (
-    PREDICTION_FIELDS,
-    WindowShape,
-    create_splitter,
-)
+from tsgen.forecasting.network.forecaster import Forecaster
+from tsgen.forecasting.network.pairs import Known
+from tsgen.forecasting.target.links import Support
 from tsgen.models import GenerativeModel
 from tsgen.nets.threads import rows_divided
 from tsgen.storage import SavedPredictor
@@ -75,8 +72,8 @@ class GenerativePredictor(Component, SavedPredictor):
         """Forecast the ``prediction_length`` steps after each series' end, in the data set's order.
 
         Several threads may forecast at once, with this predictor or others: batches are drawn one
-        at a time (see :mod:`tsgen.seeding`), and under a seed each thread gets what it gets alone,
-        as does a forked process. What changes a predictor (``to``, ``use_sampler``) must not run
+        at a time (see :mod:`tsgen.core.seeding`), and under a seed each thread gets what it gets
+        alone, as does a forked process. What changes a predictor (``to``, ``use_sampler``) must not run
         beside its forecasts.
 
         Args:

@@ -1,12 +1,12 @@
 """Conditional generative models p(x | cond); nothing here knows of time series."""
 
 from tsgen.models.base import GenerativeModel
-from tsgen.models.ddpm import DDPM
-from tsgen.models.distribution import Gaussian, StudentT
+from tsgen.models.diffusion.cld import ScoreCLD
+from tsgen.models.diffusion.ddpm import DDPM
+from tsgen.models.diffusion.schedule_network import ScheduleNetwork, search_steps
+from tsgen.models.diffusion.score import ScoreSDE
 from tsgen.models.flows import Flow
-from tsgen.models.langevin import ScoreCLD
-from tsgen.models.schedule_network import ScheduleNetwork, search_steps
-from tsgen.models.score import ScoreSDE
+from tsgen.models.heads.distribution import Gaussian, StudentT
 
 __all__ = [
     "DDPM",

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from matplotlib.figure import Figure
 
-from tsgen.atomic import replacing
+from tsgen.core.atomic import replacing
 
 Best = Literal["lowest", "highest"] | float
 """Which value of a column is the best: the lowest, the highest or the nearest to a number."""

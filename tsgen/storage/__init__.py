@@ -1,6 +1,6 @@
 """Saved folders: JSON that may name only the library's parts, safetensors, a manifest of hashes."""
 
-from tsgen.atomic import MANIFEST
+from tsgen.core.atomic import MANIFEST
 from tsgen.storage.decoding import decode
 from tsgen.storage.folder import (
     PREDICTOR_FILES,

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tsgen._version import __version__
-from tsgen.atomic import MANIFEST
 from tsgen.core import seeded_everywhere, single_precision
+from tsgen.core.atomic import MANIFEST
 from tsgen.storage.decoding import decode
 from tsgen.storage.limit import BuildLimit
 from tsgen.storage.names import FOREIGN

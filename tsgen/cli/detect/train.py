@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tsgen.atomic import discard
 from tsgen.cli.checks import check_folder, working
 from tsgen.cli.common import JsonOption, QuietOption, SeedOption, ThreadsOption, at_least
 from tsgen.cli.common import set_threads as limit_threads
@@ -15,6 +14,7 @@ from tsgen.cli.detect.folder import MODEL, Reading, save_detector, words
 from tsgen.cli.detect.rows import as_rows, kinds_in, normal_runs, row_count
 from tsgen.cli.folder import CHECKPOINTS, check_free, one_training, writing_into
 from tsgen.cli.output import note, print_json
+from tsgen.core.atomic import discard
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from tsgen.atomic import PART, locked, remove
+from tsgen.core.atomic import PART, locked, remove
 from tsgen.data.card import Card
 from tsgen.data.files import compare, data_file, looked_in, missing
 

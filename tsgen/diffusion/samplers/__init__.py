@@ -1,10 +1,10 @@
 """Samplers: from noise to data, given a denoiser."""
 
+from tsgen.diffusion.samplers.annealed import AnnealedLangevin, langevin_step
 from tsgen.diffusion.samplers.base import Denoiser, Sampler, visited
 from tsgen.diffusion.samplers.chain import DDIM, Ancestral, GivenSteps
 from tsgen.diffusion.samplers.dpm import DPMSolverPP, DPMSolverPP3M
-from tsgen.diffusion.samplers.flow import EDM, ProbabilityFlow
-from tsgen.diffusion.samplers.langevin import AnnealedLangevin, langevin_step
+from tsgen.diffusion.samplers.probability_flow import EDM, ProbabilityFlow
 from tsgen.diffusion.samplers.sde import EulerMaruyama, PredictorCorrector
 
 __all__ = [

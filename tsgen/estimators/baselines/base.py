@@ -16,7 +16,7 @@ from gluonts.model.estimator import Estimator
 from gluonts.model.forecast import SampleForecast
 
 from tsgen.core import Component, Options, seeded, single_precision
-from tsgen.forecasting.spec import read_entry
+from tsgen.forecasting.data.spec import read_entry
 from tsgen.storage import SavedPredictor
 
 

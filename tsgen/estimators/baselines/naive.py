@@ -17,7 +17,7 @@ from tsgen.estimators.baselines.histories import (
     normal,
     unseen_since,
 )
-from tsgen.forecasting.features import season_length
+from tsgen.forecasting.data.features import season_length
 
 
 class LastValueEstimator(Baseline):

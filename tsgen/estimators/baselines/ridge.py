@@ -10,7 +10,7 @@ import pandas as pd
 from tsgen.estimators.baselines.base import Baseline, FitWarning
 from tsgen.estimators.baselines.histories import draw, earlier_origins, fill_gaps, hot_deck
 from tsgen.estimators.baselines.naive import SeasonalNaiveEstimator
-from tsgen.forecasting.features import season_length
+from tsgen.forecasting.data.features import season_length
 
 _ORIGINS = 100
 """Origins that are enough to keep to those of the forecast's own phase."""

@@ -16,11 +16,11 @@ from gluonts.model.predictor import Predictor
 from gluonts.torch.model.predictor import PyTorchPredictor
 
 from tsgen.core import Options, parse_device, seeded_everywhere, single_precision, usable_device
+from tsgen.core.seeding import give_way
 from tsgen.estimators.peers.parts import split_channels
 from tsgen.estimators.peers.predictor import PeerPredictor
-from tsgen.forecasting.quiet import quiet
-from tsgen.forecasting.spec import DataSpec, infer_spec, read_again
-from tsgen.seeding import give_way
+from tsgen.forecasting.data.spec import DataSpec, infer_spec, read_again
+from tsgen.forecasting.training.quiet import quiet
 
 _MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "deepar": ("gluonts.torch.model.deepar", "DeepAREstimator", {}),

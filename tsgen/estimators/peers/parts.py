@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tsgen.forecasting.spec import CATEGORY, KNOWN, PAST, STATIC, read_entry
+from tsgen.forecasting.data.spec import CATEGORY, KNOWN, PAST, STATIC, read_entry
 
 Entry = dict[str, Any]
 

@@ -16,8 +16,8 @@ from tsgen.core import seeded_everywhere, single_precision, usable_device
 from tsgen.data.paths import paths_of
 from tsgen.estimators.peers.foreign import peer_parts
 from tsgen.estimators.peers.parts import Entry, split_channels
-from tsgen.forecasting.quiet import quiet
-from tsgen.forecasting.spec import check_covariate_length, read_entry
+from tsgen.forecasting.data.spec import check_covariate_length, read_entry
+from tsgen.forecasting.training.quiet import quiet
 from tsgen.storage import (
     PREDICTOR_FILES,
     PREDICTOR_JSON,

@@ -12,12 +12,13 @@ from tsgen.models.flows.autoregressive import (
     UMNNFlow,
 )
 from tsgen.models.flows.base import Flow
-from tsgen.models.flows.block import BNAF
-from tsgen.models.flows.continuous import CNFFlow, FFJORDFlow
+from tsgen.models.flows.bnaf import BNAF
+from tsgen.models.flows.cnf import CNFFlow
 from tsgen.models.flows.coupling import NICE, FlowPP, Glow, RealNVP
+from tsgen.models.flows.ffjord import FFJORDFlow
 from tsgen.models.flows.layered import LayeredFlow
 from tsgen.models.flows.planar import PlanarFlow, RadialFlow
-from tsgen.models.flows.residual import ResidualFlow
+from tsgen.models.flows.residual_flow import ResidualFlow
 from tsgen.models.flows.sylvester import SylvesterFlow
 
 flows: Registry[Flow] = Registry(

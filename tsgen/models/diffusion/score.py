@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tsgen.diffusion import SDE, VPSDE, DPMSolverPP, Parameterization, Sampler
 from tsgen.diffusion.likelihood import evidence_bound, flow_log_prob
-from tsgen.models.ddpm import DDPM
+from tsgen.models.diffusion.ddpm import DDPM
 
 _NOISE = Parameterization("eps")
 

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from tsgen.forecasting.estimator import GenerativeEstimator
 from tsgen.models import Gaussian, GenerativeModel, StudentT
-from tsgen.models.distribution import EllipticalHead
+from tsgen.models.heads.distribution import EllipticalHead
 
 
 class GaussianEstimator(GenerativeEstimator):

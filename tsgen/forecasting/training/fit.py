@@ -13,12 +13,12 @@ from gluonts.core.serde import encode
 from lightning.pytorch.callbacks import Checkpoint
 from tqdm import tqdm
 
-from tsgen.forecasting.callbacks import begun_anew
-from tsgen.forecasting.module import ForecastModule
-from tsgen.forecasting.quiet import quiet
-from tsgen.forecasting.run import STATE, Run
-from tsgen.forecasting.trainer import build_trainer, check_precision, switches_restored
-from tsgen.forecasting.trainer_options import result_options
+from tsgen.forecasting.training.callbacks import begun_anew
+from tsgen.forecasting.training.module import ForecastModule
+from tsgen.forecasting.training.quiet import quiet
+from tsgen.forecasting.training.run import STATE, Run
+from tsgen.forecasting.training.trainer import build_trainer, check_precision, switches_restored
+from tsgen.forecasting.training.trainer_options import result_options
 from tsgen.nets.threads import rows_divided
 
 _NOT_THE_RUN = (

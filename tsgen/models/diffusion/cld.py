@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from tsgen.diffusion import CLD, SSCS, LangevinSampler, Sampler
-from tsgen.diffusion.langevin import VelocityScore
-from tsgen.models.chains import ChainModel, Conditioned, remembered
+from tsgen.diffusion.cld import VelocityScore
+from tsgen.models.diffusion.drawing import ChainModel, Conditioned, remembered
 from tsgen.nets import DilatedResidualNet
 
 _FAR = 4.0

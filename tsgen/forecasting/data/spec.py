@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from tsgen.core import Options
-from tsgen.forecasting.onset import carry_forward, has_begun, training_sizes
-from tsgen.forecasting.scaling import Link, Scaling, Support, typical_size
+from tsgen.forecasting.target.links import Link, Support, typical_size
+from tsgen.forecasting.target.onset import carry_forward, has_begun, training_sizes
+from tsgen.forecasting.target.statistics import Scaling
 
 Entry = dict[str, Any]
 

@@ -1,8 +1,7 @@
-"""The prediction networks: a model and an encoder joined, decoding by step or by horizon."""
+"""The base of the networks that forecast: a model and an encoder joined."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +10,13 @@ from torch.utils import _pytree as pytree
 from tsgen.core import Component
 from tsgen.encoders import HistoryEncoder
 from tsgen.encoders.base import select_rows
-from tsgen.forecasting.layout import InputLayout, Known, Pairs, StreamState, raw_statistics, squash
+from tsgen.forecasting.network.inputs import InputLayout, raw_statistics, squash
+from tsgen.forecasting.network.pairs import Known, Pairs, StreamState
 from tsgen.models import Flow, GenerativeModel
 
 Batch = Mapping[str, Tensor]
+
+
 Drawer = Callable[[Tensor], Tensor]
 
 
@@ -189,18 +191,18 @@ class Forecaster(Component, nn.Module, ABC):
         context = batch["past_location"].shape[1]
         first = batch["past_target"].shape[1] - context
         ahead = count - context
-        scale = _extend(batch["past_scale"], ahead)
+        scale = extend(batch["past_scale"], ahead)
         if self.anchored:
             location = z[:, first : first + count].nan_to_num(0.0)
         else:
-            location = _extend(batch["past_location"], ahead)
+            location = extend(batch["past_location"], ahead)
         index = first + 1 + torch.arange(count, device=z.device)[:, None] - self.lags
         known = torch.cat([batch["past_known"][:, 1:], batch["future_known"][:, : ahead + 1]], 1)
         fresh = torch.ones_like(scale[..., :1])
         fresh[:, context:] = 0
         inputs = self._assemble(
             z[:, index], observed[:, index], location, scale, known,
-            _extend(batch["past_covariates"], ahead), fresh,
+            extend(batch["past_covariates"], ahead), fresh,
             static[:, None].expand(-1, count, -1), batch["center"][:, None],
         )  # fmt: skip
         return inputs, location, scale
@@ -288,113 +290,6 @@ class Forecaster(Component, nn.Module, ABC):
         return drawn.sigmoid(), log_density - steepness.sum(event)
 
 
-def _extend(values: Tensor, count: int) -> Tensor:
+def extend(values: Tensor, count: int) -> Tensor:
     r"""Repeat the last of (B, T, \*) so many times more."""
     return torch.cat([values, values[:, -1:].expand(-1, count, -1)], 1) if count > 0 else values
-
-
-class StepForecaster(Forecaster):
-    """Events of one step, unrolled: TimeGrad, ScoreGrad, TempFlow, DeepVAR.
-
-    The encoder's output i conditions the law of step i + 1; each of context and horizon is a pair.
-    """
-
-    @staticmethod
-    def shapes(layout: InputLayout, encoding: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """(C,) and (D,)."""
-        return (layout.num_channels,), (encoding,)
-
-    def pairs(self, **batch: Tensor) -> Pairs:
-        """X (B, L + H - 1, C), cond (B, L + H - 1, D)."""
-        y = torch.cat([batch["past_target"], batch["future_target"]], 1)
-        observed = torch.cat([batch["past_observed"], batch["future_observed"]], 1)
-        count = batch["past_location"].shape[1] + batch["future_target"].shape[1] - 1
-        z, _ = self.link.forward(y)
-        inputs, location, scale = self._inputs(z, observed, batch, count, self._static(batch))
-        cond, _ = self.encoder(inputs)
-        before = y[:, -count - 1 : -1]
-        return self._make_pairs(y[:, -count:], observed[:, -count:], before, location, scale, cond)
-
-    def _condition(self, encoded: Tensor, future_known: Tensor) -> Tensor:
-        return encoded
-
-    def _draw(
-        self, draw: Drawer, cond: Tensor, state: StreamState, future: Tensor, known: Known | None
-    ) -> Tensor:
-        if known is not None:
-            raise ValueError("what is known of a horizon needs a model with decoding='horizon'")
-        memory, ahead = state.values.shape[1], self.layout.horizon - 1
-        # with room for what is drawn: thousands of rows and lags are not to be moved at each step
-        values, observed = _extend(state.values, ahead), _extend(state.observed, ahead)
-        observed[:, memory:] = True
-        path = values.new_empty(len(values), ahead + 1, values.shape[2])
-        for step, now in enumerate(range(memory, memory + ahead + 1)):
-            y = self.link.inverse(state.location + state.scale * draw(cond))
-            path[:, step] = y
-            if step < ahead:
-                values[:, now] = self.link.forward(y)[0]
-                state = state._replace(values=values[:, : now + 1], observed=observed[:, : now + 1])
-                cond, state = self._encode({"target": y}, future[:, step + 1], state)
-        return path
-
-
-class HorizonForecaster(Forecaster):
-    """Events of a whole horizon, drawn at once: GAN, VAE, latent ODE, diffusion over (H, C).
-
-    The encoder sees the past only; each step's conditioning is its last output, the known features
-    of that step and a learnt vector of the step's number.
-    """
-
-    step_features = 8
-
-    def __init__(
-        self,
-        model: GenerativeModel,
-        encoder: HistoryEncoder,
-        layout: InputLayout,
-        max_numbers: int | None = None,
-        dequantiser: Flow | None = None,
-    ) -> None:
-        super().__init__(model, encoder, layout, max_numbers, dequantiser)
-        self.steps = nn.Parameter(torch.randn(layout.horizon, self.step_features))
-
-    @staticmethod
-    def shapes(layout: InputLayout, encoding: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """(H, C) and (H, D + F + 8)."""
-        size = encoding + layout.num_known + HorizonForecaster.step_features
-        return (layout.horizon, layout.num_channels), (layout.horizon, size)
-
-    def pairs(self, **batch: Tensor) -> Pairs:
-        """X (B, H, C), cond (B, H, D + F + 8)."""
-        cond, state = self.start(**batch)
-        location, scale = state.location[:, None], state.scale[:, None]
-        before = batch["past_target"][:, -1:]
-        return self._make_pairs(
-            batch["future_target"], batch["future_observed"], before, location, scale, cond
-        )
-
-    def _condition(self, encoded: Tensor, future_known: Tensor) -> Tensor:
-        horizon = self.layout.horizon
-        repeated = encoded[:, None].expand(-1, horizon, -1)
-        steps = self.steps.expand(len(encoded), -1, -1)
-        return torch.cat([repeated, future_known, steps], -1)
-
-    def _draw(
-        self, draw: Drawer, cond: Tensor, state: StreamState, future: Tensor, known: Known | None
-    ) -> Tensor:
-        location, scale = state.location[:, None], state.scale[:, None]
-
-        def scaled(y: Tensor) -> Tensor:
-            return ((self.link.forward(y)[0] - location) / scale).nan_to_num(0.0)
-
-        if known is None:
-            x = draw(cond)
-        else:
-            guess = None if known.guess is None else (scaled(known.guess), known.strength)
-            x = self.model.sample_given(
-                cond, scaled(known.values), known.mask, (), known.guidance, guess
-            )
-        return self.link.inverse(location + scale * x)
-
-
-decodings: dict[str, Any] = {"step": StepForecaster, "horizon": HorizonForecaster}

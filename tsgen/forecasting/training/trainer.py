@@ -9,8 +9,8 @@ import torch
 from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, ProgressBar, Timer
 
 from tsgen.core import seeded
-from tsgen.forecasting.callbacks import watches_validation
-from tsgen.forecasting.module import ForecastModule
+from tsgen.forecasting.training.callbacks import watches_validation
+from tsgen.forecasting.training.module import ForecastModule
 
 
 @contextmanager
@@ -41,7 +41,8 @@ def build_trainer(
     """A Trainer with the user's arguments; the last of the added callbacks runs after all others.
 
     Args:
-        trainer_kwargs: what :func:`~tsgen.forecasting.trainer_options.merge_trainer_kwargs` left.
+        trainer_kwargs: what
+            :func:`~tsgen.forecasting.training.trainer_options.merge_trainer_kwargs` left.
         added: callbacks of the library.
         max_epochs: epochs.
         patience: epochs without a better validation loss before training stops; a callback of the

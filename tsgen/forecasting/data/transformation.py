@@ -13,10 +13,8 @@ from gluonts.transform import (
 )
 
 from tsgen.core import Component
-from tsgen.forecasting.features import TimeFeature, calendar_features
-from tsgen.forecasting.onset import carry_forward, has_begun, own_size, usual_size
-from tsgen.forecasting.scaling import Link, Scaling, Support, running_statistics
-from tsgen.forecasting.spec import (
+from tsgen.forecasting.data.features import TimeFeature, calendar_features
+from tsgen.forecasting.data.spec import (
     CATEGORY,
     KNOWN,
     PAST,
@@ -27,6 +25,9 @@ from tsgen.forecasting.spec import (
     check_covariate_length,
     read_entry,
 )
+from tsgen.forecasting.target.links import Link, Support
+from tsgen.forecasting.target.onset import carry_forward, has_begun, own_size, usual_size
+from tsgen.forecasting.target.statistics import Scaling, running_statistics
 
 _PIECE = 2**22  # numbers of a series whose statistics are worked out at a time
 
@@ -127,8 +128,8 @@ class ScaleTarget(Component, MapTransformation):
 
     Values are kept in float32 relative to ``center`` (the first observation, float64), so that a
     level of 1e9 costs no digits; a value is NaN only before its channel has begun (see
-    :func:`~tsgen.forecasting.onset.has_begun`), where the data's own zero and 1 stand for location
-    and scale, or, for a channel that never has, its usual size. What is before the beginning is not
+    :func:`~tsgen.forecasting.target.onset.has_begun`), where the data's own zero and 1 stand for
+    location and scale, or, for a channel that never has, its usual size. What is before the beginning is not
     observed.
 
     Args:

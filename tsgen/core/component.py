@@ -1,6 +1,5 @@
-"""What every part of the library shares: configuration, and seeding (see :mod:`tsgen.seeding`).
+"""Configuration that is validated, serialisable and immutable.
 
-Configuration is validated, serialisable and immutable.
 This is the one module that touches GluonTS' private corners (the ``validated`` decorator).
 """
 
@@ -11,19 +10,21 @@ import inspect
 import numbers
 import weakref
 from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager
 from typing import Any, TypeVar, dataclass_transform
 
-import torch
 from gluonts.core.component import equals, validated
 from gluonts.pydantic import BaseModel, ValidationError, root_validator
 
-from tsgen.seeding import seeded as seeded
-from tsgen.seeding import seeded_everywhere as seeded_everywhere
+from tsgen.core.seeding import seeded as seeded
+from tsgen.core.seeding import seeded_everywhere as seeded_everywhere
 
 T = TypeVar("T")
+
+
 components: MutableMapping[str, type["Component"]] = weakref.WeakValueDictionary()
 """Every class of parts that was defined in this process, by its whole name."""
+
+
 _SCALARS = {int: numbers.Integral, float: numbers.Real, bool: bool, str: str}
 
 
@@ -174,69 +175,3 @@ class Options(Component):
     def __hash__(self) -> int:
         """By type; equal objects have equal hashes."""
         return hash(type(self))
-
-
-class Registry(dict[str, Callable[..., T]]):
-    """Names of one kind of part; a wrong name is answered with the right ones."""
-
-    def __init__(self, kind: str, entries: dict[str, Callable[..., T]]) -> None:
-        super().__init__(entries)
-        self.kind = kind
-
-    def __missing__(self, name: str) -> Callable[..., T]:
-        """Name the known entries."""
-        raise ValueError(f"unknown {self.kind} {name!r}; known are {', '.join(sorted(self))}")
-
-    def build(self, part: str | Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Build a part given by name, by class or by ``functools.partial`` of a class."""
-        return (self[part] if isinstance(part, str) else part)(*args, **kwargs)
-
-
-def parse_device(name: str) -> torch.device:
-    """The device of a name; "auto" is a GPU where there is one.
-
-    Raises:
-        ValueError: if torch knows no such device.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.device(name)
-    except RuntimeError:
-        raise ValueError(f"device={name!r} is not a device of torch") from None
-
-
-def usable_device(name: str) -> torch.device:
-    """The device of a name, as :func:`parse_device`, if this machine has it.
-
-    Raises:
-        ValueError: if it has not.
-    """
-    device = parse_device(name)
-    if device.type == "cuda":
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if (device.index or 0) >= count:
-            raise ValueError(
-                f"device={name!r}: torch can use {count} GPUs on this machine; device='auto' takes "
-                "one where there is one"
-            )
-    elif device.type != "cpu":
-        try:
-            torch.zeros(1, device=device).item()
-        except (RuntimeError, NotImplementedError, AssertionError):
-            raise ValueError(f"device={name!r}: torch cannot use it on this machine") from None
-    return device
-
-
-@contextmanager
-def single_precision() -> Iterator[None]:
-    """Make networks and numbers in float32, whatever torch's default type of numbers is."""
-    before = torch.get_default_dtype()
-    if before == torch.float32:
-        yield
-        return
-    torch.set_default_dtype(torch.float32)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)

@@ -19,7 +19,7 @@ from tsgen.diffusion import (
 from tsgen.diffusion.guidance import ClassifierFree, Guidance, Reconstruction
 from tsgen.diffusion.samplers import Denoiser, visited
 from tsgen.diffusion.schedules import VariancePreserving
-from tsgen.models.chains import ChainModel, Conditioned, remembered, repeat
+from tsgen.models.diffusion.drawing import ChainModel, Conditioned, remembered, repeat
 from tsgen.nets import DilatedResidualNet
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from tsgen._version import __version__
-from tsgen.atomic import PART, locked, remove, replacing
+from tsgen.core.atomic import PART, locked, remove, replacing
 from tsgen.storage import check_zip
 
 History = list[dict[str, float]]

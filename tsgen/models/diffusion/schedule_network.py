@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from tsgen.core import seeded
 from tsgen.diffusion import GivenSteps
-from tsgen.models.ddpm import DDPM
+from tsgen.models.diffusion.ddpm import DDPM
 
 
 class ScheduleNetwork(nn.Module):

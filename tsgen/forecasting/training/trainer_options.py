@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, Timer
 from lightning.pytorch.loggers import Logger
 
 from tsgen.core import parse_device
-from tsgen.forecasting.callbacks import (
+from tsgen.forecasting.training.callbacks import (
     check_callbacks,
     check_monitors,
     needs_folder,

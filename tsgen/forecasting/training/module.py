@@ -9,8 +9,8 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tsgen.core import Component, seeded
-from tsgen.forecasting.forecasters import Forecaster
-from tsgen.seeding import give_way
+from tsgen.core.seeding import give_way
+from tsgen.forecasting.network.forecaster import Forecaster
 
 
 class ForecastModule(Component, pl.LightningModule):

@@ -1,0 +1,1 @@
+"""From entries of a data set to windows of tensors."""

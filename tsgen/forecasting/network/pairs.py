@@ -1,0 +1,74 @@
+"""Training pairs, the state of a stream, and the given part of a horizon."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from tsgen.diffusion import Guidance
+from tsgen.encoders import State
+
+
+class Pairs(NamedTuple):
+    """Teacher-forced training pairs.
+
+    Training, likelihood and the scoring of a log all rest on them. Step decoding has batch shape
+    (B, N) with N = L + H - 1 and event (C,); horizon decoding (B,) and (H, C).
+    """
+
+    x: Tensor
+    """Scaled events (*batch, *event_shape)."""
+    cond: Tensor
+    """(*batch, *cond_shape)."""
+    weight: Tensor
+    """(*batch,): 1 where the example counts, else 0."""
+    log_scale: Tensor
+    """(*batch,): log |dy/dx| summed over the observed elements."""
+    observed: Tensor
+    """Like x: 1 where observed."""
+
+
+class StreamState(NamedTuple):
+    """What a forecaster remembers between the rows of a stream; all tensors are batch first."""
+
+    encoder: State
+    values: Tensor
+    """The last values z that lags reach to, (B, M, C)."""
+    observed: Tensor
+    """Which of them were observed, (B, M, C)."""
+    location: Tensor
+    """(B, C)."""
+    scale: Tensor
+    """(B, C)."""
+    covariates: Tensor
+    """Past-only covariates last seen, (B, F')."""
+    static: Tensor
+    """Static features, (B, F'')."""
+    center: Tensor
+    """(B, C)."""
+
+
+class Known(NamedTuple):
+    """What is known of the horizons to be drawn, for some rows or for all (B, 1 or S, H, C)."""
+
+    values: Tensor
+    """Given values, relative to the center; of other cells they do not matter."""
+    mask: Tensor
+    """Which are given, bool."""
+    guess: Tensor | None = None
+    """Whole horizons to start from, relative to the center."""
+    strength: float = 1.0
+    """The diffusion time to which the guess is noised."""
+    guidance: Guidance | None = None
+    """How to condition on the given values."""
+
+    def rows(self, index: Tensor, samples: int) -> "Known":
+        """Of sample paths numbered series by series, (R, H, C)."""
+        series = torch.div(index, samples, rounding_mode="floor")
+        path = index % samples
+
+        def of(values: Tensor) -> Tensor:
+            return values[series, path if values.shape[1] > 1 else 0]
+
+        guess = None if self.guess is None else of(self.guess)
+        return self._replace(values=of(self.values), mask=of(self.mask), guess=guess)

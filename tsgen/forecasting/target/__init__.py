@@ -1,0 +1,1 @@
+"""From the target's own scale to values of order one, and back."""

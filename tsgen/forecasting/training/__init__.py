@@ -1,0 +1,1 @@
+"""One training loop for all families, its checkpoints and its options."""

@@ -1,0 +1,1 @@
+"""Models that turn noise into an event step by step."""

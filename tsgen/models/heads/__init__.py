@@ -1,0 +1,1 @@
+"""Laws given by an explicit density."""
