@@ -188,8 +188,9 @@ def test_every_attack_is_refused_by_itself(number, tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["tsgen.anomaly.files.Path", "tsgen.anomaly.files.write_detector", 
-     "tsgen.models.diffusion.ddpm.Tensor", "tsgen.forecasting.predictor.Component", "tsgen.storage.names.resolve"],
+    ["tsgen.anomaly.files.Path", "tsgen.anomaly.files.write_detector",
+     "tsgen.models.diffusion.ddpm.Tensor", "tsgen.forecasting.predictor.Component",
+     "tsgen.storage.names.resolve"],
 )  # fmt: skip
 def test_what_a_module_of_ours_imports_or_does_is_no_part(name):
     for kind in ("type", "instance"):

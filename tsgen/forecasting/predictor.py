@@ -73,8 +73,8 @@ class GenerativePredictor(Component, SavedPredictor):
 
         Several threads may forecast at once, with this predictor or others: batches are drawn one
         at a time (see :mod:`tsgen.core.seeding`), and under a seed each thread gets what it gets
-        alone, as does a forked process. What changes a predictor (``to``, ``use_sampler``) must not run
-        beside its forecasts.
+        alone, as does a forked process. What changes a predictor (``to``, ``use_sampler``) must not
+        run beside its forecasts.
 
         Args:
             dataset: entries as in training; known covariates must reach over the horizon.

@@ -129,8 +129,8 @@ class ScaleTarget(Component, MapTransformation):
     Values are kept in float32 relative to ``center`` (the first observation, float64), so that a
     level of 1e9 costs no digits; a value is NaN only before its channel has begun (see
     :func:`~tsgen.forecasting.target.onset.has_begun`), where the data's own zero and 1 stand for
-    location and scale, or, for a channel that never has, its usual size. What is before the beginning is not
-    observed.
+    location and scale, or, for a channel that never has, its usual size. What is before the
+    beginning is not observed.
 
     Args:
         link: the support's bijection.
