@@ -10,6 +10,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tsgen.core import Component, seeded
 from tsgen.core.seeding import give_way
+from tsgen.forecasting.data.window import Window
 from tsgen.forecasting.network.forecaster import Forecaster
 
 
@@ -114,7 +115,7 @@ class ForecastModule(Component, pl.LightningModule):
         """Let other threads forecast, or train a batch of theirs."""
         give_way()
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+    def training_step(self, batch: Window, batch_idx: int) -> None:
         """One step of every player."""
         optimisers, schedules = self.optimizers(), self.lr_schedulers() or []
         optimisers = optimisers if isinstance(optimisers, list) else [optimisers]
@@ -126,7 +127,7 @@ class ForecastModule(Component, pl.LightningModule):
         ):
             if several:
                 self.toggle_optimizer(optimiser)
-            loss = self.forecaster.loss(player if several else None, **batch)
+            loss = self.forecaster.loss(batch, player if several else None)
             optimiser.zero_grad()
             self.manual_backward(loss)
             parameters = [p for group in optimiser.param_groups for p in group["params"]]
@@ -142,7 +143,7 @@ class ForecastModule(Component, pl.LightningModule):
             total = total + loss.detach()
         if self.average is not None:
             self.average.update_parameters(self.forecaster)
-        self.log("train_loss", total, on_epoch=True, on_step=False, batch_size=len(batch["center"]))
+        self.log("train_loss", total, on_epoch=True, on_step=False, batch_size=len(batch.center))
 
     @property
     def _batches_done(self) -> int:
@@ -152,10 +153,10 @@ class ForecastModule(Component, pl.LightningModule):
         """Always on a CPU; on an accelerator now and then, for looking at a value waits for it."""
         return self.device.type == "cpu" or self._batches_done % 20 == 0
 
-    def _stop(self, player: str, loss: Tensor, norm: Tensor, batch: dict[str, Tensor]) -> None:
+    def _stop(self, player: str, loss: Tensor, norm: Tensor, batch: Window) -> None:
         """Raise, naming the step and the channel that stands out."""
         with torch.no_grad():
-            pairs = self.forecaster.pairs(**batch)
+            pairs = self.forecaster.pairs(batch)
             size = torch.where(pairs.observed > 0, pairs.x.abs(), 0.0).nan_to_num(float("inf"))
             per_channel = size.flatten(0, -2).amax(0)
             channel = int(per_channel.argmax())
@@ -173,11 +174,11 @@ class ForecastModule(Component, pl.LightningModule):
         """Let other threads forecast, or train a batch of theirs."""
         give_way()
 
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: Window, batch_idx: int) -> None:
         """Loss of what predicts, with the same times and noise every epoch."""
         with seeded(self.validation_seed, batch_idx):
-            loss = self.best_forecaster.loss(None, **batch)
-        self.log("val_loss", loss, on_epoch=True, on_step=False, batch_size=len(batch["center"]))
+            loss = self.best_forecaster.loss(batch)
+        self.log("val_loss", loss, on_epoch=True, on_step=False, batch_size=len(batch.center))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the random generators' states, so that a resumed run goes on as it would have."""
