@@ -63,6 +63,7 @@ class HorizonForecaster(Forecaster):
             x = draw(cond)
         else:
             guess = None if known.guess is None else (scaled(known.guess), known.strength)
+            assert isinstance(self.model, Diffusion)  # the predictor has asked for one
             x = self.model.sample_given(
                 cond, scaled(known.values), known.mask, (), known.guidance, guess
             )
