@@ -32,7 +32,7 @@ from gluonts.transform import (
 )
 
 from tsgen.forecasting.data.features import default_time_features
-from tsgen.forecasting.data.grid import RandomWindows, WindowStore
+from tsgen.forecasting.data.grid import GridWindows, RandomWindows
 from tsgen.forecasting.data.spec import infer_spec
 from tsgen.forecasting.data.transformation import create_transformation
 from tsgen.forecasting.data.window import WindowShape
@@ -87,11 +87,12 @@ def our_batches(data: list[dict[str, Any]]) -> Iterator[dict[str, torch.Tensor]]
         prediction_length=HORIZON,
         past_length=CONTEXT + LAG,
     )
-    store = WindowStore(
+    store = GridWindows(
         list(transformation.apply(data, is_train=True)),
         WindowShape(CONTEXT, CONTEXT + LAG, HORIZON),
     )
-    return itertools.chain.from_iterable(itertools.repeat(RandomWindows(store, BATCH, 100)))
+    epochs = itertools.repeat(RandomWindows(store, BATCH, 100))
+    return ({"past_target": window.past.target} for window in itertools.chain.from_iterable(epochs))
 
 
 def main() -> None:

@@ -73,7 +73,7 @@ def test_a_forecast_from_a_long_history_is_that_of_its_end_in_training() -> None
     spec = infer_spec([entry], 6, "real")
     shape = WindowShape(6, 40, 6)
     made = estimator.create_transformation(spec, shape)
-    (known,) = (e["known"] for e in made.apply([entry], is_train=True))
+    (known,) = (e["features"] for e in made.apply([entry], is_train=True))
     cut = {**entry, "target": target[:, :394]}
-    (forecast,) = (e["known"] for e in made.apply([cut], is_train=False))
+    (forecast,) = (e["features"] for e in made.apply([cut], is_train=False))
     np.testing.assert_array_equal(forecast[:, -46:], known[:, -46:])

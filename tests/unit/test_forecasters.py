@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.utils import _pytree as pytree
 
 from tsgen import GaussianEstimator, TimeGradEstimator
 from tsgen.core import seeded
 from tsgen.diffusion import LinearSchedule
 from tsgen.encoders.base import select_rows
-from tsgen.forecasting.data.grid import WindowStore
+from tsgen.forecasting.data.grid import GridWindows
 from tsgen.forecasting.data.spec import infer_spec
 from tsgen.forecasting.network.inputs import squash
 
@@ -53,28 +54,45 @@ def build(data, estimator=GaussianEstimator, **options):
         for name, p in forecaster.named_parameters():
             if "output" in name:  # so that the denoiser does not start at zero
                 torch.nn.init.normal_(p, std=0.1)
-    return forecaster.eval(), WindowStore(entries, shape)
+    return forecaster.eval(), GridWindows(entries, shape)
+
+
+def unknown(window):
+    """A window whose horizon has not come yet."""
+    future = window.future
+    target, observed = torch.full_like(future.target, torch.nan), torch.zeros_like(future.observed)
+    return window._replace(future=future._replace(target=target, observed=observed))
 
 
 SCALINGS = ["mean", "standard", "robust", "anchored", "none"]
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
-def test_a_stream_of_rows_gives_the_conditioning_of_the_pairs(scaling):
-    """start() and step(), fed row by row, equal pairs() in one pass."""
-    forecaster, store = build(series(), scaling=scaling)
-    batch = store.gather(torch.tensor([3, 40]))
-    with torch.no_grad():
-        pairs = forecaster.pairs(**batch)
-        cond, state = forecaster.start(**batch)
-        assert torch.allclose(cond, pairs.cond[:, L - 1], atol=1e-5)
-        for h in range(H - 1):
-            row = {
-                "target": batch["future_target"][:, h], "observed": batch["future_observed"][:, h],
-                "known": batch["future_known"][:, h + 1],
-            }  # fmt: skip
-            cond, state = forecaster.step(row, state)
-            assert torch.allclose(cond, pairs.cond[:, L + h], atol=1e-5), h
+@pytest.mark.parametrize("encoder", ["gru", "lstm", "transformer"])
+def test_unrolling_meets_the_conditioning_of_the_pairs(scaling, encoder, monkeypatch):
+    """A path that is drawn step by step, then put into the window, gives what it was drawn with."""
+    data = series()
+    for entry in data:  # a drawn path knows no past covariates, pairs carry the last ones, too
+        entry["past_feat_dynamic_real"][:] = 1.5
+    forecaster, store = build(data, scaling=scaling, encoder=encoder)
+    window = store.gather(torch.tensor([3, 40]))
+    window = window._replace(center=window.center + 7.0)
+    conds, draws = [], []
+
+    def sample(cond):
+        conds.append(cond)
+        draws.append(forecaster.model.sample(cond))
+        return draws[-1]
+
+    monkeypatch.setattr(forecaster.model, "drawer", lambda: sample)
+    with torch.no_grad(), seeded(0):
+        (paths,) = forecaster.sample_paths(unknown(window), 1).unbind(1)
+        target = (paths - window.center[:, None]).float()
+        observed = torch.ones_like(window.future.observed)
+        future = window.future._replace(target=target, observed=observed)
+        pairs = forecaster.pairs(window._replace(future=future))
+    torch.testing.assert_close(torch.stack(conds, 1), pairs.cond[:, L - 1 :], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(torch.stack(draws, 1), pairs.x[:, L - 1 :], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
@@ -95,11 +113,11 @@ def test_pairs_inside_the_context_do_not_see_what_comes_after(scaling):
     made = GaussianEstimator(H, context_length=L, lags_seq=(1, 3), scaling=scaling)
     spec = infer_spec(data, H)
     shape, _ = made._window(spec)
-    other = WindowStore(
+    other = GridWindows(
         list(made.create_transformation(spec, shape).apply(changed, is_train=True)), shape
     )
     with torch.no_grad():
-        one, two = (forecaster.pairs(**s.gather(torch.tensor([number]))) for s in (store, other))
+        one, two = (forecaster.pairs(s.gather(torch.tensor([number]))) for s in (store, other))
     assert torch.equal(one.cond[:, : L + 1], two.cond[:, : L + 1])
     assert torch.equal(one.x[:, :L], two.x[:, :L]) and torch.equal(
         one.log_scale[:, :L], two.log_scale[:, :L]
@@ -112,27 +130,24 @@ def test_missing_values_do_not_matter(decoding):
     """What stands in a gap reaches neither the loss nor the conditioning nor the scaler."""
     forecaster, store = build(series(missing=0.4), decoding=decoding)
     batch = store.gather(torch.tensor([3, 40]))
-    spoilt = dict(batch)
-    for name in ("past", "future"):
-        gap = ~batch[f"{name}_observed"]
-        carried = batch[f"{name}_target"]
-        spoilt[f"{name}_target"] = carried.clone()
-        if name == "future":  # the last steps feed no later input: anything may stand there
-            spoilt["future_target"][:, -1:][gap[:, -1:]] = 1e4
+    target, gap = batch.future.target.clone(), ~batch.future.observed
+    target[:, -1:][gap[:, -1:]] = 1e4  # the last steps feed no later input: anything may be there
+    assert gap[:, -1:].any()
+    spoilt = batch._replace(future=batch.future._replace(target=target))
     with seeded(1), torch.no_grad():
-        one = forecaster.loss(**batch)
+        one = forecaster.loss(batch)
     with seeded(1), torch.no_grad():
-        two = forecaster.loss(**spoilt)
+        two = forecaster.loss(spoilt)
     assert torch.allclose(one, two, rtol=1e-5)
 
 
 def test_drop_models_get_whole_examples_only():
     forecaster, store = build(series(missing=0.3), decoding="step")
     batch = store.gather(torch.arange(20))
-    pairs = forecaster.pairs(**batch)
+    pairs = forecaster.pairs(batch)
     type(forecaster.model).partial, kept = "drop", type(forecaster.model).partial
     try:
-        dropped = forecaster.pairs(**batch)
+        dropped = forecaster.pairs(batch)
     finally:
         type(forecaster.model).partial = kept
     assert torch.equal(dropped.weight > 0, (pairs.observed > 0).all(-1))
@@ -163,10 +178,12 @@ def test_log_prob_is_a_density_on_the_datas_own_scale(decoding, scaling, support
     )
     forecaster = forecaster.double()
     index = torch.tensor([7])
-    batch = {k: v.double() if v.is_floating_point() else v for k, v in store.gather(index).items()}
+    batch = pytree.tree_map_only(
+        torch.Tensor, lambda v: v.double() if v.is_floating_point() else v, store.gather(index)
+    )
     with torch.no_grad():
-        pairs = forecaster.pairs(**batch)
-        value = forecaster.log_prob(**batch)
+        pairs = forecaster.pairs(batch)
+        value = forecaster.log_prob(batch)
         last = value[..., -1] if decoding == "step" else value
         eps, jacobian = 1e-4, 0.0
         places = (
@@ -175,9 +192,10 @@ def test_log_prob_is_a_density_on_the_datas_own_scale(decoding, scaling, support
             else [(h, c) for h in range(H) for c in range(3)]
         )
         for h, c in places:
-            moved = {**batch, "future_target": batch["future_target"].clone()}
-            moved["future_target"][0, h, c] += eps
-            x = forecaster.pairs(**moved).x
+            target = batch.future.target.clone()
+            target[0, h, c] += eps
+            moved = batch._replace(future=batch.future._replace(target=target))
+            x = forecaster.pairs(moved).x
             a, b = (
                 (x[0, -1, c], pairs.x[0, -1, c])
                 if decoding == "step"
@@ -192,16 +210,11 @@ def test_log_prob_is_a_density_on_the_datas_own_scale(decoding, scaling, support
 @pytest.mark.parametrize("decoding", ["step", "horizon"])
 def test_sampling_in_pieces_has_the_same_law_and_shape(decoding):
     forecaster, store = build(series(missing=0.0), estimator=GaussianEstimator, decoding=decoding)
-    batch = {
-        k: v
-        for k, v in store.gather(torch.tensor([3, 40, 41])).items()
-        if not k.startswith("future_t")
-    }
-    batch.pop("future_observed")
+    batch = unknown(store.gather(torch.tensor([3, 40, 41])))
     with torch.no_grad(), seeded(0):
-        whole = forecaster(num_samples=400, **batch)
+        whole = forecaster.sample_paths(batch, 400)
         forecaster.max_numbers = 5000
-        pieces = forecaster(num_samples=400, **batch)
+        pieces = forecaster.sample_paths(batch, 400)
     assert whole.shape == pieces.shape == (3, 400, H, 3) and whole.dtype == torch.float64
     spread = whole.std(1)
     assert (
@@ -214,13 +227,9 @@ def test_counts_are_fed_back_as_they_were_learnt():
     for entry in data:
         entry["target"] = np.round(np.abs(entry["target"]))
     forecaster, store = build(data, support="count", scaling="standard")
-    batch = {
-        k: v
-        for k, v in store.gather(torch.tensor([3])).items()
-        if k not in ("future_target", "future_observed")
-    }
+    batch = unknown(store.gather(torch.tensor([3])))
     with torch.no_grad(), seeded(0):
-        drawn = forecaster(num_samples=50, **batch)
+        drawn = forecaster.sample_paths(batch, 50)
     assert (drawn >= 0).all() and (drawn == drawn.floor()).all()
 
 
@@ -235,7 +244,7 @@ def test_inputs_are_squashed_not_clipped():
 
 def test_state_rows_can_be_repeated():
     forecaster, store = build(series(), encoder="lstm")
-    _, state = forecaster.start(**store.gather(torch.tensor([3, 40])))
+    _, state = forecaster.start(store.gather(torch.tensor([3, 40])))
     picked = select_rows(state, torch.tensor([1, 1, 0]))
     assert torch.equal(picked.values[0], state.values[1]) and picked.encoder[0].shape[0] == 3
 
@@ -247,38 +256,21 @@ def test_timegrad_inputs_reach_the_loss():
     )
     batch = store.gather(torch.tensor([3, 40]))
     with torch.no_grad():
-        base = forecaster.pairs(**batch).cond
-        for name in (
-            "past_target",
-            "past_known",
-            "future_known",
-            "past_covariates",
-            "static_real",
-            "past_scale",
+        base = forecaster.pairs(batch).cond
+        for side, name in (
+            ("past", "target"),
+            ("past", "features"),
+            ("future", "features"),
+            ("past", "covariates"),
+            ("past", "scale"),
         ):
-            changed = {**batch, name: batch[name] + 1.0}
-            assert not torch.equal(forecaster.pairs(**changed).cond, base), name
-        changed = {**batch, "static_cat": 1 - batch["static_cat"]}
-        assert not torch.equal(forecaster.pairs(**changed).cond, base)
-        changed = {**batch, "past_observed": ~batch["past_observed"]}
-        assert not torch.equal(forecaster.pairs(**changed).cond, base)
-
-
-def test_a_path_is_what_a_stream_fed_with_its_own_draws_would_give():
-    forecaster, store = build(series(missing=0.0), estimator=GaussianEstimator)
-    fields = store.gather(torch.tensor([3, 40]))
-    batch = {k: v for k, v in fields.items() if k not in ("future_target", "future_observed")}
-    batch["center"] = batch["center"] + 7.0
-    forecaster.eval()
-    with torch.no_grad(), seeded(0):
-        drawn = forecaster(num_samples=1, **batch)
-    with torch.no_grad(), seeded(0):
-        cond, state = forecaster.start(**batch)
-        for step in range(H):
-            y = forecaster.link.inverse(
-                state.location + state.scale * forecaster.model.sample(cond)
-            )
-            torch.testing.assert_close(drawn[:, 0, step], y + batch["center"], rtol=1e-5, atol=1e-4)
-            if step < H - 1:
-                row = {"target": y, "known": batch["future_known"][:, step + 1]}
-                cond, state = forecaster.step(row, state)
+            stretch = getattr(batch, side)
+            moved = stretch._replace(**{name: getattr(stretch, name) + 1.0})
+            changed = batch._replace(**{side: moved})
+            assert not torch.equal(forecaster.pairs(changed).cond, base), (side, name)
+        for changed in (
+            batch._replace(static=batch.static + 1.0),
+            batch._replace(categories=1 - batch.categories),
+            batch._replace(past=batch.past._replace(observed=~batch.past.observed)),
+        ):
+            assert not torch.equal(forecaster.pairs(changed).cond, base)

@@ -50,7 +50,7 @@ def test_spec_describes_the_data():
     )
     assert (spec.num_series, spec.shortest, spec.num_steps, spec.cardinality) == (2, 30, 60, (5,))
     assert spec.static_mean == (2.0,) and spec.static_std == (1.0,)
-    assert spec.known_mean[0] == pytest.approx(entry()["feat_dynamic_real"][0, :30].mean())
+    assert spec.future_mean[0] == pytest.approx(entry()["feat_dynamic_real"][0, :30].mean())
     assert infer_spec([entry(target=np.ones(30))], H).one_dimensional
 
 
@@ -178,19 +178,23 @@ def test_gaps_are_carried_forward_and_levels_keep_their_digits():
 def test_covariates_are_standardised_like_in_training():
     data = entry()
     (row,) = transformation(infer_spec([data], H)).apply([data], is_train=True)
-    known = row["known"][0, 6:]
-    assert known.mean() == pytest.approx(0, abs=1e-6) and known.std() == pytest.approx(1, abs=1e-6)
+    features = row["features"][0, 6:]
+    assert features.mean() == pytest.approx(0, abs=1e-6) and features.std() == pytest.approx(
+        1, abs=1e-6
+    )
     (later,) = transformation(infer_spec([data], H)).apply([data], is_train=False)
-    assert later["known"].shape == (1, 6 + 6 + H)  # of the past what a window sees
-    assert np.allclose(later["known"][0, 6:12], known[24:30])
+    assert later["features"].shape == (1, 6 + 6 + H)  # of the past what a window sees
+    assert np.allclose(later["features"][0, 6:12], features[24:30])
 
 
 def test_age_and_level_are_told_where_there_are_several_series():
     one, two = entry(), entry(item_id="b")
     (row,) = transformation(infer_spec([one], H)).apply([one], is_train=True)
-    assert len(row["known"]) == 1
+    assert len(row["features"]) == 1
     row = next(iter(transformation(infer_spec([one, two], H)).apply([one], is_train=True)))
-    assert len(row["known"]) == 2 and np.allclose(row["known"][0, 6:], np.log10(2 + np.arange(30)))
+    assert len(row["features"]) == 2 and np.allclose(
+        row["features"][0, 6:], np.log10(2 + np.arange(30))
+    )
 
 
 @pytest.mark.parametrize("scaling", ["mean", "standard", "robust", "anchored", "global", "none"])
@@ -221,5 +225,5 @@ def test_a_forecast_sees_the_end_of_what_training_sees(
         np.testing.assert_allclose(
             kept[name][:, -20:], whole[name][:, -20:], rtol=1e-6, atol=1e-6, err_msg=name
         )
-    np.testing.assert_array_equal(kept["known"][-2:, -23:-3], whole["known"][-2:, -20:])
+    np.testing.assert_array_equal(kept["features"][-2:, -23:-3], whole["features"][-2:, -20:])
     np.testing.assert_array_equal(kept["covariates"][:, -20:], whole["covariates"][:, -20:])

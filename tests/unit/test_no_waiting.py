@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils import _pytree as pytree
 
 from tests.unit.test_forecasters import build, series
 from tsgen import GaussianEstimator, ScoreGradEstimator, TempFlowEstimator, TimeGradEstimator
@@ -29,12 +30,14 @@ def test_nothing_is_read_back(name: str) -> None:
     """Arrays of the "meta" device have no contents: reading one, or copying it out, raises."""
     estimator, options = ESTIMATORS[name]
     forecaster, store = build(series(), estimator, **options)
-    batch = {field: v.to("meta") for field, v in store.gather(torch.tensor([3, 40])).items()}
+    window = pytree.tree_map_only(
+        torch.Tensor, lambda v: v.to("meta"), store.gather(torch.tensor([3, 40]))
+    )
     forecaster = forecaster.to("meta").train()
-    forecaster.loss(**batch).backward()
+    forecaster.loss(window).backward()
     assert all(p.grad is not None for p in forecaster.model.parameters() if p.requires_grad)
     with torch.no_grad():
-        paths = forecaster.eval()(5, **batch)
+        paths = forecaster.eval().sample_paths(window, 5)
     assert paths.shape == (2, 5, 4, 3)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tsgen import GaussianEstimator
-from tsgen.forecasting.data.grid import WindowStore
+from tsgen.forecasting.data.grid import GridWindows
 from tsgen.forecasting.data.spec import infer_spec, with_target_statistics
 from tsgen.forecasting.data.stream import StreamedWindows
 from tsgen.forecasting.data.window import WindowShape
@@ -129,7 +129,7 @@ def windows(data, scaling, **options):
     spec = with_target_statistics(spec, data, estimator.link(spec), scaling)
     shape, lags = estimator._window(spec)
     transformation = estimator.create_transformation(spec, shape)
-    store = WindowStore(list(transformation.apply(data, is_train=True)), shape)
+    store = GridWindows(list(transformation.apply(data, is_train=True)), shape)
     width = {"mean": 1, "anchored": 1, "none": 0, "global": 0}.get(scaling, 2)
     width *= spec.num_channels * spec.is_panel
     layout = estimator._layout(spec, lags, (0.0,) * width, (1.0,) * width)
@@ -146,7 +146,7 @@ def test_windows_of_a_late_series_are_those_of_the_series_cut(lead, scaling):
         batch = store.gather(torch.arange(len(store)))
         torch.manual_seed(0)
         with torch.no_grad():
-            pairs.append(forecaster.pairs(**batch))
+            pairs.append(forecaster.pairs(batch))
     late, cut = pairs
     assert late.x.shape == cut.x.shape
     assert torch.equal(late.weight, cut.weight)
@@ -160,7 +160,7 @@ def test_no_launch_is_a_thousand_scales_away(lead, scaling, unit):
     data = [{**e, "target": unit * e["target"]} for e in panel(lead)]
     store, forecaster, _, _ = windows(data, scaling)
     with torch.no_grad():
-        pairs = forecaster.pairs(**store.gather(torch.arange(len(store))))
+        pairs = forecaster.pairs(store.gather(torch.arange(len(store))))
     assert pairs.x.isfinite().all()
     # a hundredth of the later size is what the scale may be; the size itself is uncertain by a few
     assert (pairs.x * pairs.observed).abs().max() < 500
@@ -171,7 +171,7 @@ def test_counts_and_positive_values_begin_late_too():
         data = [{**e, "target": np.round(10 * e["target"])} for e in panel(0.0)]
         store, forecaster, _, _ = windows(data, "mean", support=support)
         with torch.no_grad():
-            pairs = forecaster.pairs(**store.gather(torch.arange(len(store))))
+            pairs = forecaster.pairs(store.gather(torch.arange(len(store))))
         assert pairs.x.isfinite().all() and (pairs.x * pairs.observed).abs().max() < 100
     spec = infer_spec([{**e, "target": np.round(10 * e["target"])} for e in panel(0.0)], H, "count")
     cut = infer_spec(
@@ -188,7 +188,7 @@ def test_channels_of_one_series_may_begin_at_different_times():
     data = [{"start": pd.Period("2024-01-01", freq="h"), "target": target}]
     store, forecaster, _, _ = windows(data, "standard")
     with torch.no_grad():
-        pairs = forecaster.pairs(**store.gather(torch.tensor([0, len(store) - 1])))
+        pairs = forecaster.pairs(store.gather(torch.tensor([0, len(store) - 1])))
     assert pairs.observed[0, :, 0].all() and not pairs.observed[0, :, 1:].any()
     assert pairs.observed[1].all()
 
@@ -198,9 +198,11 @@ def test_a_stream_draws_windows_of_what_has_begun():
     _, _, transformation, shape = windows(data, "mean")
     stream = StreamedWindows(data, transformation, shape, 16, 4, 16)
     for batch in stream:
-        assert np.isfinite(np.asarray(batch["past_target"][:, -L:])).all()
-    assert WindowShape(8, 10, 4).first(300, 150) == 160
-    assert WindowShape(8, 10, 4).first(300, 299) == 296  # a window is left, whatever it holds
+        assert np.isfinite(np.asarray(batch.past.target[:, -L:])).all()
+    assert WindowShape(8, 10, 4).earliest_start(300, 150) == 160
+    assert (
+        WindowShape(8, 10, 4).earliest_start(300, 299) == 296
+    )  # a window is left, whatever it holds
 
 
 @pytest.mark.parametrize("scaling", RUNNING)

@@ -16,7 +16,7 @@ import torch
 
 from tsgen import GaussianEstimator, TimeGradEstimator, load
 from tsgen.diffusion import LinearSchedule
-from tsgen.forecasting.data.grid import WindowStore, validation_windows
+from tsgen.forecasting.data.grid import GridWindows, validation_windows
 from tsgen.forecasting.data.spec import infer_spec
 
 QUICK = {
@@ -174,7 +174,7 @@ def test_a_predictor_does_not_keep_the_training_data():
 
     def stores():
         gc.collect()
-        return sum(isinstance(thing, WindowStore) for thing in gc.get_objects())
+        return sum(isinstance(thing, GridWindows) for thing in gc.get_objects())
 
     before = stores()
     predictor = make().train(data(), seed=0)

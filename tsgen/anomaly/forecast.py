@@ -14,6 +14,7 @@ from tsgen.anomaly.detector import Detector
 from tsgen.anomaly.runs import Run
 from tsgen.anomaly.scorers import NegativeLogLikelihood, Scorer
 from tsgen.core import seeded
+from tsgen.forecasting.data.window import Stretch, Window
 from tsgen.forecasting.estimator import GenerativeEstimator
 from tsgen.forecasting.predictor import GenerativePredictor
 from tsgen.models import GenerativeModel
@@ -216,7 +217,7 @@ class ForecastDetector(Detector):
         count, channels = len(values) - self.memory, len(self.predicted_)
         data = torch.as_tensor(values[:, self.predicted_], dtype=torch.float32, device=device)
         seen = torch.as_tensor(observed[:, self.predicted_], device=device)
-        mean, deviation = np.array(predictor.spec.known_mean), np.array(predictor.spec.known_std)
+        mean, deviation = np.array(predictor.spec.future_mean), np.array(predictor.spec.future_std)
         told = (self._told(values) - mean) / deviation if len(self.actuators_) else values[:, :0]
         states = torch.as_tensor(told, dtype=torch.float32, device=device)
         first = torch.arange(count, device=device)[:, None]
@@ -224,16 +225,19 @@ class ForecastDetector(Detector):
         rows, known = data[index], seen[index]
         recent = states[index[:, past - context :]]
         none = data.new_zeros(count, context, channels)
-        batch = {
-            "past_target": rows[:, :past], "future_target": rows[:, past:],
-            "past_observed": known[:, :past], "future_observed": known[:, past:],
-            "past_location": none, "past_scale": none + 1,
-            "past_known": recent[:, :context], "future_known": recent[:, context:],
-            "past_covariates": none[..., :0], "static_real": none[:, 0, :0],
-            "static_cat": none[:, 0, :0].long(), "center": none[:, 0].double(),
-        }  # fmt: skip
+        ahead = data.new_zeros(count, horizon, channels)
+        window = Window(
+            Stretch(
+                rows[:, :past], known[:, :past], none, none + 1, recent[:, :context], none[..., :0]
+            ),
+            Stretch(
+                rows[:, past:], known[:, past:], ahead, ahead + 1, recent[:, context:],
+                ahead[..., :0],
+            ),
+            none[:, 0, :0], none[:, 0, :0].long(), none[:, 0].double(),
+        )  # fmt: skip
         with torch.no_grad():
-            pairs = forecaster.pairs(**batch)
+            pairs = forecaster.pairs(window)
             x, cond, mask = pairs.x, pairs.cond, pairs.observed
             if len(forecaster.model.event_shape) == 1:
                 x, cond, mask = x[:, -1], cond[:, -1], mask[:, -1]

@@ -9,10 +9,10 @@ from gluonts.dataset import Dataset
 from gluonts.model.forecast import SampleForecast
 
 from tsgen.diffusion import Guidance
-from tsgen.forecasting.data.grid import WindowStore
-from tsgen.forecasting.data.spec import KNOWN, PAST, Entry, read_entry
-from tsgen.forecasting.data.window import PREDICTION_FIELDS
-from tsgen.forecasting.network.pairs import Known
+from tsgen.forecasting.data.grid import GridWindows
+from tsgen.forecasting.data.spec import FUTURE, PAST, TIMES, Entry, read_entry
+from tsgen.forecasting.data.window import Window
+from tsgen.forecasting.network.pairs import HorizonGiven
 from tsgen.models import Diffusion
 
 if TYPE_CHECKING:
@@ -77,14 +77,14 @@ def check_given(
     return np.stack(read) if read else np.zeros((0, horizon, spec.num_channels))
 
 
-def relative(
-    values: np.ndarray, center: torch.Tensor, guidance: Guidance, like: torch.Tensor
-) -> Known:
-    """What is known of a batch's horizons, from values (B, 1 or S, H, C) with NaN elsewhere."""
-    given = torch.from_numpy(values).to(center.device)
-    shifted = (given - center[:, None, None]).to(like.dtype)
+def center_given(values: np.ndarray, window: Window, guidance: Guidance) -> HorizonGiven:
+    """What is given of a batch's horizons, from values (B, 1 or S, H, C) with NaN elsewhere."""
+    given = torch.from_numpy(values).to(window.center.device)
+    shifted = (given - window.center[:, None, None]).to(window.past.target.dtype)
     mask = ~given.isnan()
-    return Known(torch.where(mask, shifted, torch.zeros_like(shifted)), mask, guidance=guidance)
+    return HorizonGiven(
+        torch.where(mask, shifted, torch.zeros_like(shifted)), mask, guidance=guidance
+    )
 
 
 def impute(
@@ -111,19 +111,18 @@ def impute(
         length = target.shape[1]
         last = max(first, length - horizon)
         starts = np.unique(np.minimum(np.arange(first, last + horizon, -(-horizon // 3)), last))
-        store = _windows(predictor, entry, length, last + horizon, starts)
+        windows = _windows(predictor, entry, length, last + horizon, starts)
         for block, start in enumerate(starts):
             stop = min(start + horizon, length)
             # what lies in the last third is drawn by the next block, which sees more behind it
             kept = stop if start == last else start + horizon - horizon // 3
             if not np.isnan(samples[:, start:kept]).any():
                 continue
-            batch = store.gather(torch.tensor([block]))
+            window = windows.gather(torch.tensor([block]))
             values = np.full((1, num_samples, horizon, target.shape[0]), np.nan)
             values[0, :, : stop - start] = samples[:, start:stop]
-            known = relative(values, batch["center"], guidance, batch["past_target"])
-            fields = {name: batch[name] for name in PREDICTION_FIELDS}
-            (paths,) = predictor.draw(num_samples, known, fields, seed, number, block)
+            given = center_given(values, window, guidance)
+            (paths,) = predictor.sample_paths(window, num_samples, given, seed, number, block)
             hole = np.isnan(samples[:, start:kept])
             samples[:, start:kept][hole] = paths[:, : kept - start][hole]
         yield SampleForecast(
@@ -136,11 +135,16 @@ def impute(
 
 def _windows(
     predictor: "GenerativePredictor", entry: Entry, length: int, needed: int, starts: np.ndarray
-) -> WindowStore:
+) -> GridWindows:
     """The windows of a series at these starts; beyond its end nothing is observed."""
     padded, more = dict(entry), max(0, needed - length)
     if more:
-        for name, how in (("target", "nan"), (KNOWN, "edge"), (PAST, "edge")):
+        if entry.get(TIMES) is not None:  # they go on with the gap that they ended with
+            times = np.asarray(entry[TIMES], dtype=np.float64)
+            gap = times[-1] - times[-2] if len(times) > 1 else 1.0
+            beyond = gap * np.arange(1, 1 + max(0, needed - len(times)))
+            padded[TIMES] = np.append(times, times[-1] + beyond)
+        for name, how in (("target", "nan"), (FUTURE, "edge"), (PAST, "edge")):
             value = entry.get(name)
             if value is None or not len(value):
                 continue
@@ -153,4 +157,4 @@ def _windows(
             )
     transformation = predictor.__init_args__["transformation"]
     entries = list(transformation.apply([padded], is_train=True))
-    return WindowStore(entries, predictor.shape, predictor.device, [starts])
+    return GridWindows(entries, predictor.shape, predictor.device, [starts])

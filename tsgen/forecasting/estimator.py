@@ -13,7 +13,7 @@ from tsgen.core import Options, parse_device, seeded, single_precision, usable_d
 from tsgen.diffusion import LangevinSampler, Sampler
 from tsgen.encoders import HistoryEncoder, encoders
 from tsgen.forecasting.data.features import default_lags, default_time_features
-from tsgen.forecasting.data.grid import RandomWindows, WindowStore, validation_windows
+from tsgen.forecasting.data.grid import GridWindows, RandomWindows, validation_windows
 from tsgen.forecasting.data.spec import (
     DataSpec,
     Entry,
@@ -271,9 +271,10 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
                     self.num_batches_per_epoch,
                     num_instances=-(-self.batch_size // spec.num_series),
                     shuffle_buffer_length=shuffle_buffer_length,
+                    has_times=spec.median_gap is not None,
                 )  # fmt: skip
             else:
-                store = WindowStore(entries, shape, device)
+                store = GridWindows(entries, shape, device)
                 training = RandomWindows(store, self.batch_size, self.num_batches_per_epoch)
             validation = None
             if validation_data is not None:
@@ -368,8 +369,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             scaling=self.scaling,
             link=self.link(spec),
             missing=spec.missing,
-            num_known=len(calendar) + spec.is_panel + len(spec.known_mean),
-            num_past=len(spec.past_mean),
+            num_features=len(calendar) + spec.is_panel + len(spec.future_mean),
+            num_covariates=len(spec.past_mean),
             num_static=len(spec.static_mean),
             cardinality=spec.cardinality,
             statistics_mean=mean,

@@ -15,13 +15,14 @@ from gluonts.transform import Transformation
 
 from tsgen.core import Component, parse_device, seeded, single_precision, usable_device
 from tsgen.diffusion import Guidance, LangevinSampler, Sampler
-from tsgen.forecasting.conditional import check_given, impute, relative, resolve_guidance
-from tsgen.forecasting.data.spec import DataSpec, Entry, read_entry
+from tsgen.forecasting.conditional import center_given, check_given, impute, resolve_guidance
+from tsgen.forecasting.data.fields import stack_windows
+from tsgen.forecasting.data.spec import DataSpec, read_entry
 from tsgen.forecasting.data.stream import create_splitter
-from tsgen.forecasting.data.window import PREDICTION_FIELDS, WindowShape
+from tsgen.forecasting.data.window import Window, WindowShape
 from tsgen.forecasting.files import read_predictor, write_network
 from tsgen.forecasting.network.forecaster import Forecaster
-from tsgen.forecasting.network.pairs import Known
+from tsgen.forecasting.network.pairs import HorizonGiven
 from tsgen.forecasting.target.links import Support
 from tsgen.models import GenerativeModel
 from tsgen.models.base import LogProb
@@ -61,7 +62,9 @@ class GenerativePredictor(Component, SavedPredictor):
                 raise ValueError(f"GenerativePredictor: {name}={value} must be at least 1")
         self.device = parse_device(device)
         self.prediction_net = prediction_net.to(self.device)
-        self.input_transform = transformation + create_splitter(shape)
+        self.input_transform = transformation + create_splitter(
+            shape, has_times=spec.median_gap is not None
+        )
         self.spec, self.shape = spec, shape
         self.batch_size, self.num_samples = batch_size, num_samples
         self.history: list[dict[str, float]] = []
@@ -198,10 +201,10 @@ class GenerativePredictor(Component, SavedPredictor):
         entries = self.input_transform.apply(dataset, is_train=False)
         self.prediction_net.eval()
         for number, batch in enumerate(batcher(entries, self.batch_size)):
-            inputs = self._fields(batch)
+            window = stack_windows(batch, self.device)
             rows = slice(number * self.batch_size, number * self.batch_size + len(batch))
-            known, given = self._known(rows, inputs, horizons, strength, guidance)
-            paths = self.draw(count, known, inputs, seed, number)
+            part, given = self._given(rows, window, horizons, strength, guidance)
+            paths = self.sample_paths(window, count, part, seed, number)
             if given is not None:
                 paths = np.where(np.isnan(given), paths, given)
             for entry, samples in zip(batch, paths, strict=True):
@@ -212,20 +215,12 @@ class GenerativePredictor(Component, SavedPredictor):
                     info=entry["info"],
                 )
 
-    def _fields(self, entries: Sequence[Entry]) -> dict[str, torch.Tensor]:
-        """Transformed entries as a batch on the device."""
-        return {
-            name: torch.as_tensor(np.stack([entry[name] for entry in entries])).to(self.device)
-            for name in PREDICTION_FIELDS
-        }
-
-    def draw(
-        self, count: int, known: Known | None, fields: dict[str, torch.Tensor],
-        seed: int | None, *salt: int,
-    ) -> np.ndarray:  # fmt: skip
-        """Sample paths (B, S, H, C) of windows with these fields, others for another salt."""
+    def sample_paths(
+        self, window: Window, count: int, given: HorizonGiven | None, seed: int | None, *salt: int
+    ) -> np.ndarray:
+        """Sample paths (B, S, H, C) that follow a window, others for another salt."""
         with seeded(seed, *salt), self.inference():
-            return self.prediction_net(count, known, **fields).cpu().numpy()
+            return self.prediction_net.sample_paths(window, count, given).cpu().numpy()
 
     @contextmanager
     def inference(self) -> Iterator[None]:
@@ -234,26 +229,25 @@ class GenerativePredictor(Component, SavedPredictor):
         with torch.no_grad(), rows_divided(divides), single_precision():
             yield
 
-    def _known(
+    def _given(
         self,
         rows: slice,
-        inputs: dict[str, torch.Tensor],
+        window: Window,
         horizons: dict[str, np.ndarray] | None,
         strength: float,
         guidance: Guidance | None,
-    ) -> tuple[Known | None, np.ndarray | None]:
-        """What is known of a batch, and the given values (B, 1, H, C) as they are."""
+    ) -> tuple[HorizonGiven | None, np.ndarray | None]:
+        """What is given of a batch's horizons, and the given values (B, 1, H, C) as they are."""
         if horizons is None or guidance is None:
             return None, None
         nudge = horizons["nudge"][rows][:, None] if "nudge" in horizons else None
         given = horizons["given"][rows][:, None] if "given" in horizons else None
-        center, like = inputs["center"], inputs["past_target"]
         values = np.full_like(nudge, np.nan) if given is None else given
-        known = relative(values, center, guidance, like)
+        part = center_given(values, window, guidance)
         if nudge is not None:
-            guess = relative(nudge, center, guidance, like).values
-            known = known._replace(guess=guess, strength=strength)
-        return known, given
+            guess = center_given(nudge, window, guidance).values
+            part = part._replace(guess=guess, strength=strength)
+        return part, given
 
     @property
     def support(self) -> Support:
@@ -296,23 +290,23 @@ class GenerativePredictor(Component, SavedPredictor):
         for number, values in enumerate(truth):
             forecaster.link.check(values.T, f"series {raw[number].get('item_id', number)!r}")
         self.prediction_net.eval()
-        found = []
+        values = []
         for index in torch.arange(len(entries)).split(self.batch_size):
-            batch = self._fields([entries[i] for i in index])
+            window = stack_windows([entries[i] for i in index], self.device)
             future = torch.from_numpy(truth[index.numpy()]).to(self.device)
-            carried = [batch["past_target"][:, -1]]
-            for row in (future - batch["center"][:, None]).to(carried[0].dtype).unbind(1):
+            carried = [window.past.target[:, -1]]
+            for row in (future - window.center[:, None]).to(carried[0].dtype).unbind(1):
                 carried.append(torch.where(row.isnan(), carried[-1], row))
-            batch["future_target"] = torch.stack(carried[1:], 1)
-            batch["future_observed"] = ~future.isnan()
+            observed = ~future.isnan()
+            stretch = window.future._replace(target=torch.stack(carried[1:], 1), observed=observed)
             with seeded(0, int(index[0])), self.inference():
-                values = forecaster.log_prob(**batch)
-            values = values if values.dim() == 1 else values[:, -horizon:].sum(1)
+                densities = forecaster.log_prob(window._replace(future=stretch))
+            if densities.dim() == 2:  # of single steps, those of the context among them
+                densities = densities[:, -horizon:].sum(1)
             if forecaster.model.partial != "marginal":
-                whole = batch["future_observed"].flatten(1).all(1)
-                values = torch.where(whole, values, torch.nan)
-            found.append(values.double().cpu().numpy())
-        return np.concatenate(found)
+                densities = torch.where(observed.flatten(1).all(1), densities, torch.nan)
+            values.append(densities.double().cpu().numpy())
+        return np.concatenate(values)
 
     def to(self, device: str | torch.device) -> "GenerativePredictor":
         """Move the network to a device, in place."""

@@ -10,8 +10,9 @@ from tsgen.models.base import GenerativeModel
 
 
 class Diffusion(GenerativeModel):
-    r"""A model that turns noise into an event along a process :math:`\alpha_t x + \sigma_t \varepsilon`.
+    r"""A model that turns noise into an event along a process.
 
+    The process at time t is :math:`\alpha_t x + \sigma_t \varepsilon`.
     It has a denoiser, whatever its network predicts, so every sampler and every guidance can draw
     from it.
     """
@@ -57,6 +58,10 @@ class Diffusion(GenerativeModel):
         """
 
     @abstractmethod
+    def estimate(self, x: Tensor, t: Tensor, cond: Tensor) -> Tensor:
+        """The estimate of clean events from noised ones, each row at its own time t (R,)."""
+
+    @abstractmethod
     def sample_given(
         self,
         cond: Tensor,
@@ -98,7 +103,7 @@ class Diffusion(GenerativeModel):
 
 
 class EnergyBased(GenerativeModel):
-    r"""A model whose density is :math:`\exp(-E(x \mid c))` up to a factor that x does not change."""
+    r"""A model whose density is :math:`\exp(-E(x \mid c))` up to a factor free of x."""
 
     @abstractmethod
     def _energy(

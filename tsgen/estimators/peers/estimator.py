@@ -209,7 +209,7 @@ class PeerEstimator(Options, Estimator):
             "prediction_length": self.prediction_length,
             "freq": spec.freq,
             "num_parallel_samples": self.num_parallel_samples,
-            "num_feat_dynamic_real": len(spec.known_mean),
+            "num_feat_dynamic_real": len(spec.future_mean),
             "num_feat_static_real": len(spec.static_mean),
             "num_feat_static_cat": len(spec.cardinality),
             "cardinality": list(spec.cardinality) or None,

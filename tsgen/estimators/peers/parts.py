@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tsgen.forecasting.data.spec import CATEGORY, KNOWN, PAST, STATIC, read_entry
+from tsgen.forecasting.data.spec import CATEGORY, FUTURE, PAST, STATIC, read_entry
 
 Entry = dict[str, Any]
 
@@ -25,7 +25,7 @@ def split_channels(
         target = read["target"].astype(np.float32)
         length = target.shape[1]
         shared: Entry = {"start": read["start"]}
-        for name, steps in ((KNOWN, length + horizon), (PAST, length)):
+        for name, steps in ((FUTURE, length + horizon), (PAST, length)):
             if name in read:
                 shared[name] = read[name][:, :steps].astype(np.float32)
         for name, kind in ((STATIC, np.float32), (CATEGORY, np.int64)):

@@ -1,20 +1,24 @@
 """Windows gathered by index from series that were transformed once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 from gluonts.dataset import Dataset
-from gluonts.transform import (
-    Transformation,
-)
+from gluonts.transform import Transformation
 from torch import Tensor
 
+from tsgen.forecasting.data.fields import (
+    STATIC_FIELDS,
+    WHOLE_PAST_FIELDS,
+    relative_times,
+    series_fields,
+)
 from tsgen.forecasting.data.spec import Entry
-from tsgen.forecasting.data.window import SERIES_FIELDS, STATIC_FIELDS, Batch, WindowShape
+from tsgen.forecasting.data.window import Stretch, Window, Windows, WindowShape, repeat_last
 
 
-class WindowStore:
+class GridWindows:
     """Series as time-major tensors on one device, from which windows are gathered.
 
     Args:
@@ -22,7 +26,7 @@ class WindowStore:
         shape: lengths of the windows.
         device: where the tensors live.
         starts: for each entry the forecast starts allowed, as steps of the unpadded series;
-            ``None`` takes all from ``shape.first`` on.
+            ``None`` takes all from ``shape.earliest_start`` on.
     """
 
     def __init__(
@@ -33,20 +37,18 @@ class WindowStore:
         starts: list[np.ndarray] | None = None,
     ) -> None:
         self.shape = shape
-        columns: dict[str, list[np.ndarray]] = {
-            name: [] for name in (*SERIES_FIELDS, *STATIC_FIELDS)
-        }
+        columns: dict[str, list[np.ndarray]] = {}
         rows, owners, offset = [], [], 0
         for number, entry in enumerate(entries):
             padded = entry["target"].shape[1]
-            for name in SERIES_FIELDS:
-                columns[name].append(entry[name].T)
+            for name in series_fields(entry):
+                columns.setdefault(name, []).append(entry[name].T)
             for name in STATIC_FIELDS:
-                columns[name].append(entry[name][None])
+                columns.setdefault(name, []).append(entry[name][None])
             length = padded - shape.past_length
             if starts is None:
                 last = length - shape.prediction_length
-                allowed = np.arange(shape.first_of(entry["target"]), last + 1)
+                allowed = np.arange(shape.earliest_start_of(entry["target"]), last + 1)
             else:
                 allowed = starts[number]
             rows.append(offset + allowed)
@@ -63,70 +65,74 @@ class WindowStore:
         """Number of windows."""
         return len(self.first_row)
 
-    def gather(self, index: Tensor) -> Batch:
+    def gather(self, index: Tensor) -> Window:
         """The windows of the given numbers, (B,)."""
         index = index.to(self.first_row.device)
-        shape, first = self.shape, self.first_row[index][:, None]
-        past, context = shape.past_length, shape.context_length
-        steps = torch.arange(past + shape.prediction_length, device=first.device)
-        whole = first + steps
-        batch: Batch = {}
-        for name in ("target", "observed"):
-            batch[f"past_{name}"], batch[f"future_{name}"] = self.columns[name][whole].split(
-                [past, shape.prediction_length], 1
-            )
+        shape, start = self.shape, self.first_row[index][:, None]
+        past, context, horizon = shape.past_length, shape.context_length, shape.prediction_length
+        whole = start + torch.arange(past + horizon, device=start.device)
         recent = whole[:, past - context :]
-        batch["past_known"], batch["future_known"] = self.columns["known"][recent].split(
-            [context, shape.prediction_length], 1
+        columns = self.columns
+        target, observed = (columns[n][whole].split([past, horizon], 1) for n in WHOLE_PAST_FIELDS)
+        features = columns["features"][recent].split([context, horizon], 1)
+        location, scale, covariates = (
+            columns[name][recent[:, :context]] for name in ("location", "scale", "covariates")
         )
-        for name in ("location", "scale", "covariates"):
-            batch[f"past_{name}"] = self.columns[name][recent[:, :context]]
-        for name in STATIC_FIELDS:
-            batch[name] = self.columns[name][self.owner[index]]
-        return batch
+        times: Sequence[Tensor | None] = (None, None)
+        if "times" in columns:
+            values = columns["times"][whole][..., 0]
+            times = relative_times(values, past).split([past, horizon], 1)
+        return Window(
+            Stretch(target[0], observed[0], location, scale, features[0], covariates, times[0]),
+            Stretch(
+                target[1], observed[1], repeat_last(location, horizon), repeat_last(scale, horizon),
+                features[1], covariates[:, :0], times[1],
+            ),
+            *(columns[name][self.owner[index]] for name in STATIC_FIELDS),
+        )  # fmt: skip
 
 
 class RandomWindows:
     """An epoch of batches of windows drawn uniformly with torch's global generator."""
 
-    def __init__(self, store: WindowStore, batch_size: int, num_batches: int) -> None:
-        self.store, self.batch_size, self.num_batches = store, batch_size, num_batches
+    def __init__(self, windows: Windows, batch_size: int, num_batches: int) -> None:
+        self.windows, self.batch_size, self.num_batches = windows, batch_size, num_batches
 
     def __len__(self) -> int:
         """Batches per epoch."""
         return self.num_batches
 
-    def __iter__(self) -> Iterator[Batch]:
-        for index in torch.randint(len(self.store), (self.num_batches, self.batch_size)):
-            yield self.store.gather(index)
+    def __iter__(self) -> Iterator[Window]:
+        for index in torch.randint(len(self.windows), (self.num_batches, self.batch_size)):
+            yield self.windows.gather(index)
 
 
 class FixedWindows:
-    """The same windows every time, evenly spread over the store and repeated if there are few.
+    """The same windows every time, evenly spread over all and repeated if there are few.
 
     Args:
-        store: where from.
+        windows: where from.
         batch_size: windows per batch.
         at_least: windows are repeated until there are so many (each repetition meets other noise).
         at_most: evenly spaced windows are taken if there are more.
     """
 
     def __init__(
-        self, store: WindowStore, batch_size: int, at_least: int = 256, at_most: int = 512
+        self, windows: Windows, batch_size: int, at_least: int = 256, at_most: int = 512
     ) -> None:
-        count = len(store)
+        count = len(windows)
         if count > at_most:
             index = torch.linspace(0, count - 1, at_most, dtype=torch.float64).round().long()
         else:
             index = torch.arange(count).repeat(-(-at_least // count))
-        self.store, self.batches = store, index.split(batch_size)
+        self.windows, self.batches = windows, index.split(batch_size)
 
     def __len__(self) -> int:
         """Number of batches."""
         return len(self.batches)
 
-    def __iter__(self) -> Iterator[Batch]:
-        return map(self.store.gather, self.batches)
+    def __iter__(self) -> Iterator[Window]:
+        return map(self.windows.gather, self.batches)
 
 
 def validation_windows(
@@ -162,5 +168,7 @@ def validation_windows(
         start, end = trained.get(entry["item_id"], (None, 0))
         goes_on = start == entry["start"] and end < padded
         seen = end - shape.past_length if goes_on else 0
-        starts.append(np.arange(min(max(shape.first_of(entry["target"]), seen), last), last + 1))
-    return FixedWindows(WindowStore(entries, shape, device, starts), batch_size)
+        starts.append(
+            np.arange(min(max(shape.earliest_start_of(entry["target"]), seen), last), last + 1)
+        )
+    return FixedWindows(GridWindows(entries, shape, device, starts), batch_size)

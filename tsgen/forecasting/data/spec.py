@@ -15,8 +15,9 @@ from tsgen.forecasting.target.statistics import Scaling
 
 Entry = dict[str, Any]
 
-KNOWN, PAST = "feat_dynamic_real", "past_feat_dynamic_real"
+FUTURE, PAST = "feat_dynamic_real", "past_feat_dynamic_real"
 STATIC, CATEGORY = "feat_static_real", "feat_static_cat"
+TIMES = "times"
 _UNSUPPORTED = ("feat_dynamic_cat", "past_feat_dynamic_cat", "dynamic_feat")
 _PEEK = 64  # entries of an unsized stream that are looked at
 
@@ -32,14 +33,16 @@ class DataSpec(Options):
         shortest: steps of the shortest series.
         num_steps: steps of all series together.
         missing: whether any target value is missing.
-        known_mean, known_std: of each known covariate, used to standardise it.
-        past_mean, past_std: of each past-only covariate.
+        future_mean, future_std: of each covariate known ahead, used to standardise it.
+        past_mean, past_std: of each past covariate, not known ahead.
         static_mean, static_std: of each static real covariate.
         cardinality: number of categories of each static categorical covariate.
         tau: typical size of each channel, for links.
         whole: whether all target values are whole numbers.
         whole_steps: steps at which every channel is observed.
         target_mean, target_std: of each channel's linked values, for global scaling.
+        median_gap: between the times of observations, in their own unit; ``None`` where entries
+            have no times, so that their steps are regular.
         target_size, target_relative_size: usual size of each channel's series, and over their
             level, for other scalings; 0 for a channel without.
     """
@@ -51,8 +54,8 @@ class DataSpec(Options):
     shortest: int = 1
     num_steps: int = 1
     missing: bool = False
-    known_mean: tuple[float, ...] = ()
-    known_std: tuple[float, ...] = ()
+    future_mean: tuple[float, ...] = ()
+    future_std: tuple[float, ...] = ()
     past_mean: tuple[float, ...] = ()
     past_std: tuple[float, ...] = ()
     static_mean: tuple[float, ...] = ()
@@ -61,6 +64,7 @@ class DataSpec(Options):
     tau: tuple[float, ...] = (1.0,)
     whole: bool = False
     whole_steps: int = 1
+    median_gap: float | None = None
     target_mean: tuple[float, ...] = ()
     target_std: tuple[float, ...] = ()
     target_size: tuple[float, ...] = ()
@@ -78,7 +82,7 @@ class DataSpec(Options):
     @property
     def num_bytes(self) -> int:
         """What the transformed data take as tensors."""
-        features = len(self.known_mean) + len(self.past_mean) + 16
+        features = len(self.future_mean) + len(self.past_mean) + 16
         return self.num_steps * (13 * self.num_channels + 4 * features)
 
     def require_whole_steps(self, name: str) -> None:
@@ -134,7 +138,7 @@ def read_entry(entry: Entry, index: int = 0) -> Entry:
     for name in _UNSUPPORTED:
         if name in entry:
             raise ValueError(
-                f"{where}: field {name!r} is not supported; one-hot encode it into {KNOWN!r}"
+                f"{where}: field {name!r} is not supported; one-hot encode it into {FUTURE!r}"
             )
     if "start" not in entry or "target" not in entry:
         raise ValueError(f"{where}: needs the fields 'start' and 'target', has {sorted(entry)}")
@@ -159,7 +163,7 @@ def read_entry(entry: Entry, index: int = 0) -> Entry:
         "dim": target.ndim,
         "where": where,
     }
-    for name in (KNOWN, PAST):
+    for name in (FUTURE, PAST):
         value = entry.get(name)
         if value is not None and len(value):
             read[name] = _finite(np.asarray(value, dtype=np.float64), name, where, 2)
@@ -167,6 +171,15 @@ def read_entry(entry: Entry, index: int = 0) -> Entry:
         value = entry.get(name)
         if value is not None and len(value):
             read[name] = _finite(np.asarray(value, dtype=np.float64), name, where, 1)
+    if entry.get(TIMES) is not None:
+        times = _finite(np.asarray(entry[TIMES], dtype=np.float64), TIMES, where, 1)
+        if (np.diff(times) <= 0).any():
+            step = int(np.argmax(np.diff(times) <= 0))
+            raise ValueError(
+                f"{where}: {TIMES} must increase, has {times[step]:g} and then {times[step + 1]:g} "
+                f"at step {step + 1}"
+            )
+        read[TIMES] = times
     if CATEGORY in read:
         codes = read[CATEGORY]
         if (codes != np.floor(codes)).any() or (codes < 0).any():
@@ -178,7 +191,7 @@ def read_entry(entry: Entry, index: int = 0) -> Entry:
 
 def _finite(value: np.ndarray, name: str, where: str, rank: int) -> np.ndarray:
     if value.ndim != rank:
-        shape = "(features, time)" if rank == 2 else "(features,)"
+        shape = "(features, time)" if rank == 2 else f"({'time' if name == TIMES else 'features'},)"
         raise ValueError(f"{where}: {name} has shape {value.shape}, expected {shape}")
     if not np.isfinite(value).all():
         raise ValueError(
@@ -205,8 +218,9 @@ def infer_spec(
     link = Link(support)
     first: Entry | None = None
     lengths: list[int] = []
+    gaps: list[np.ndarray] = []
     missing, whole, complete = False, True, 0
-    moments = {name: (0, np.zeros(()), np.zeros(())) for name in (KNOWN, PAST, STATIC)}
+    moments = {name: (0, np.zeros(()), np.zeros(())) for name in (FUTURE, PAST, STATIC)}
     cardinality = np.zeros(0)
     size_sum, size_count = np.zeros(0), np.zeros(0)
     for index, raw in enumerate(dataset if sized else itertools.islice(dataset, _PEEK)):
@@ -226,6 +240,8 @@ def infer_spec(
         check_covariate_length(entry, length)
         link.check(entry["target"], entry["where"])
         lengths.append(length)
+        if TIMES in entry:
+            gaps.append(np.diff(entry[TIMES][:length]))
         seen = np.isfinite(entry["target"])
         missing = missing or not bool(seen.all())
         seen &= has_begun(entry["target"])
@@ -256,8 +272,8 @@ def infer_spec(
         shortest=min(lengths),
         num_steps=sum(lengths),
         missing=missing,
-        known_mean=statistics[KNOWN][0],
-        known_std=statistics[KNOWN][1],
+        future_mean=statistics[FUTURE][0],
+        future_std=statistics[FUTURE][1],
         past_mean=statistics[PAST][0],
         past_std=statistics[PAST][1],
         static_mean=statistics[STATIC][0],
@@ -266,7 +282,16 @@ def infer_spec(
         tau=typical_size(support, size_sum, size_count),
         whole=whole,
         whole_steps=complete,
+        median_gap=_median_gap(gaps),
     )
+
+
+def _median_gap(gaps: list[np.ndarray]) -> float | None:
+    """The unit in which a network is told times; 1 where no series has two observations."""
+    if not gaps:
+        return None
+    together = np.concatenate(gaps)
+    return float(np.median(together)) if len(together) else 1.0
 
 
 def with_target_statistics(
@@ -344,18 +369,24 @@ def check_alike(entry: Entry, first: Entry) -> None:
         raise ValueError(
             f"{where}: target has {len(entry['target'])} channels, expected {len(first['target'])}"
         )
-    for name in (KNOWN, PAST, STATIC, CATEGORY):
+    for name in (FUTURE, PAST, STATIC, CATEGORY):
         has, want = len(entry.get(name, ())), len(first.get(name, ()))
         if has != want:
             raise ValueError(f"{where}: {name} has {has} features, expected {want}")
+    if (TIMES in entry) != (TIMES in first):
+        raise ValueError(
+            f"{where}: has {'' if TIMES in entry else 'no '}{TIMES}, other series have "
+            f"{'some' if TIMES in first else 'none'}; either all have the times of their "
+            "observations or none"
+        )
 
 
 def check_covariate_length(entry: Entry, length: int, horizon: int = 0) -> None:
-    """Raise unless covariates reach as far as they are needed."""
-    for name, needed in ((KNOWN, length + horizon), (PAST, length)):
-        if name in entry and entry[name].shape[1] < needed:
-            future = f" and the {horizon} steps to predict" if horizon and name == KNOWN else ""
+    """Raise unless covariates and times reach as far as they are needed."""
+    for name, needed in ((FUTURE, length + horizon), (PAST, length), (TIMES, length + horizon)):
+        if name in entry and entry[name].shape[-1] < needed:
+            future = f" and the {horizon} steps to predict" if horizon and name != PAST else ""
             raise ValueError(
-                f"{entry['where']}: {name} has {entry[name].shape[1]} steps, needs {needed} to "
+                f"{entry['where']}: {name} has {entry[name].shape[-1]} steps, needs {needed} to "
                 f"cover the {length} steps of the target{future}"
             )

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from gluonts.dataset import Dataset
-from gluonts.dataset.loader import as_stacked_batches
-from gluonts.itertools import Cyclic
+from gluonts.itertools import Cyclic, PseudoShuffled, batcher
 from gluonts.transform import (
     InstanceSplitter,
     MapTransformation,
@@ -17,14 +16,9 @@ from gluonts.transform import (
 from gluonts.transform.sampler import InstanceSampler
 
 from tsgen.core import Component
+from tsgen.forecasting.data.fields import CONTEXT_FIELDS, stack_windows
 from tsgen.forecasting.data.spec import Entry
-from tsgen.forecasting.data.window import (
-    CONTEXT_FIELDS,
-    SERIES_FIELDS,
-    TRAINING_FIELDS,
-    Batch,
-    WindowShape,
-)
+from tsgen.forecasting.data.window import Window, WindowShape
 
 
 class UniformWindowSampler(InstanceSampler):
@@ -52,9 +46,9 @@ class UniformWindowSampler(InstanceSampler):
                 f"{self.shape.prediction_length} needs at least "
                 f"{self.shape.prediction_length + self.shape.min_history}"
             )
-        first = self.shape.first_of(np.atleast_2d(ts))
-        drawn = torch.randint(first, last + 1, (self.num_instances,)).numpy()
-        return drawn + self.shape.past_length
+        earliest = self.shape.earliest_start_of(np.atleast_2d(ts))
+        starts = torch.randint(earliest, last + 1, (self.num_instances,)).numpy()
+        return starts + self.shape.past_length
 
 
 class TrimWindow(Component, MapTransformation):
@@ -66,15 +60,21 @@ class TrimWindow(Component, MapTransformation):
     def map_transform(self, data: Entry, is_train: bool) -> Entry:
         """Trim one window."""
         for name in CONTEXT_FIELDS:
-            data[name] = data[name][-self.context_length :]
+            data[f"past_{name}"] = data[f"past_{name}"][-self.context_length :]
         return data
 
 
-def create_splitter(shape: WindowShape, sampler: InstanceSampler | None = None) -> Transformation:
+def create_splitter(
+    shape: WindowShape, sampler: InstanceSampler | None = None, has_times: bool = False
+) -> Transformation:
     """GluonTS' splitter for these windows.
 
-    Without a sampler it cuts the one window at the end, for prediction.
+    Args:
+        shape: lengths of the windows.
+        sampler: which windows; without one it cuts the one at the end, for prediction.
+        has_times: whether the entries have the times of their observations.
     """
+    fields = ["observed", *CONTEXT_FIELDS, *(["times"] if has_times else [])]
     splitter = InstanceSplitter(
         target_field="target",
         is_pad_field="is_pad",
@@ -83,7 +83,7 @@ def create_splitter(shape: WindowShape, sampler: InstanceSampler | None = None) 
         instance_sampler=sampler or TestSplitSampler(),
         past_length=shape.past_length,
         future_length=shape.prediction_length,
-        time_series_fields=[name for name in SERIES_FIELDS if name != "target"],
+        time_series_fields=fields,
     )
     return splitter + TrimWindow(shape.context_length)
 
@@ -100,23 +100,18 @@ class StreamedWindows:
         num_batches: int,
         num_instances: int,
         shuffle_buffer_length: int | None = None,
+        has_times: bool = False,
     ) -> None:
         sampler = UniformWindowSampler(shape=shape, num_instances=num_instances)
-        entries = (transformation + create_splitter(shape, sampler)).apply(
-            Cyclic(dataset).stream(), is_train=True
-        )
-        batches = as_stacked_batches(
-            entries,
-            batch_size=batch_size,
-            field_names=list(TRAINING_FIELDS),
-            output_type=torch.tensor,
-            shuffle_buffer_length=shuffle_buffer_length,
-        )
-        self.num_batches, self.batches = num_batches, iter(batches)
+        splitter = create_splitter(shape, sampler, has_times)
+        entries = (transformation + splitter).apply(Cyclic(dataset).stream(), is_train=True)
+        if shuffle_buffer_length:
+            entries = PseudoShuffled(entries, shuffle_buffer_length)
+        self.num_batches, self.batches = num_batches, batcher(entries, batch_size)
 
     def __len__(self) -> int:
         """Batches per epoch."""
         return self.num_batches
 
-    def __iter__(self) -> Iterator[Batch]:
-        return itertools.islice(self.batches, self.num_batches)
+    def __iter__(self) -> Iterator[Window]:
+        return map(stack_windows, itertools.islice(self.batches, self.num_batches))

@@ -16,9 +16,10 @@ from tsgen.core import Component
 from tsgen.forecasting.data.features import TimeFeature, calendar_features
 from tsgen.forecasting.data.spec import (
     CATEGORY,
-    KNOWN,
+    FUTURE,
     PAST,
     STATIC,
+    TIMES,
     DataSpec,
     Entry,
     check_alike,
@@ -38,18 +39,21 @@ class ReadEntry(Component, MapTransformation):
     def __init__(self, spec: DataSpec, support: Support, prediction_length: int) -> None:
         self.spec, self.prediction_length = spec, prediction_length
         self.link = Link(support)
-        zeros: Entry = {
+        expected: Entry = {
             "start": pd.Period("2000-01-01", freq=spec.freq),
             "target": np.zeros((spec.num_channels, 1)),
             "dim": 1 if spec.one_dimensional else 2,
         }
         widths = {
-            KNOWN: spec.known_mean,
+            FUTURE: spec.future_mean,
             PAST: spec.past_mean,
             STATIC: spec.static_mean,
             CATEGORY: spec.cardinality,
         }
-        self.expected = zeros | {name: np.zeros(len(width)) for name, width in widths.items()}
+        expected |= {name: np.zeros(len(width)) for name, width in widths.items()}
+        if spec.median_gap is not None:
+            expected[TIMES] = np.zeros(1)
+        self.expected = expected
 
     def map_transform(self, data: Entry, is_train: bool) -> Entry:
         """Check and standardise one entry."""
@@ -78,20 +82,23 @@ class ReadEntry(Component, MapTransformation):
             value = entry.get(name, np.zeros((0, stop)))[:, :stop]
             return (value - np.array(mean)[:, None]) / np.array(std)[:, None]
 
-        static = entry.get(STATIC, np.zeros(0))
+        static, times = entry.get(STATIC, np.zeros(0)), {}
+        if spec.median_gap is not None:
+            times = {"times": entry[TIMES][None, : length + horizon] / spec.median_gap}
         return {
             "start": entry["start"],
             "item_id": data.get("item_id"),
             "info": data.get("info"),
             "target": entry["target"],
-            "known": standard(KNOWN, spec.known_mean, spec.known_std, length + horizon).astype(
+            "features": standard(
+                FUTURE, spec.future_mean, spec.future_std, length + horizon
+            ).astype(np.float32),
+            "covariates": standard(PAST, spec.past_mean, spec.past_std, length).astype(np.float32),
+            "static": ((static - np.array(spec.static_mean)) / np.array(spec.static_std)).astype(
                 np.float32
             ),
-            "covariates": standard(PAST, spec.past_mean, spec.past_std, length).astype(np.float32),
-            "static_real": (
-                (static - np.array(spec.static_mean)) / np.array(spec.static_std)
-            ).astype(np.float32),
-            "static_cat": codes.astype(np.int64),
+            "categories": codes.astype(np.int64),
+            **times,
         }
 
 
@@ -168,8 +175,12 @@ class ScaleTarget(Component, MapTransformation):
             for i in range(0, len(target), count)
         ]
         padded = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-        for name in ("known", "covariates"):
+        for name in ("features", "covariates"):
             padded[name] = self._pad(data[name][:, cut:], 0.0)
+        if "times" in data:
+            times = data["times"][:, cut:]  # in double precision: of a late window, too
+            before = times[:, :1] - np.arange(self.past_length, 0, -1)
+            padded["times"] = np.concatenate([before, times], 1)
         start = data["start"] + cut - self.past_length
         return {**data, **padded, "start": start}
 
@@ -239,7 +250,7 @@ def create_transformation(
         [
             ReadEntry(spec, link.support, prediction_length),
             *added,
-            VstackFeatures("known", [*stacked, "known"]),
+            VstackFeatures("features", [*stacked, "features"]),
             ScaleTarget(
                 link, scaling, scaling_window, past_length, spec.target_mean, spec.target_std,
                 spec.target_size, spec.target_relative_size,

@@ -1,46 +1,61 @@
-"""Windows: gathered by index from series transformed once, or cut by GluonTS from a stream.
+"""Windows: a past and the horizon that follows it, of several series at once."""
 
-Both give the same fields (B batch, P past length, L context length, H horizon, C channels, F
-features):
-
-=====================================  =============  =============================================
-past_target, future_target             (B, P | H, C)  relative to ``center``, gaps carried forward
-past_observed, future_observed         (B, P | H, C)  which of it was observed
-past_location, past_scale              (B, L, C)      running statistics, see ``scaling``
-past_known, future_known               (B, L | H, F)  calendar, age and known covariates
-past_covariates                        (B, L, F')     past-only covariates
-static_real, static_cat                (B, F'')       of the series
-center                                 (B, C)         float64
-=====================================  =============  =============================================
-"""
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
 
 from tsgen.core import Options
 
-Batch = dict[str, Tensor]
+
+class Stretch(NamedTuple):
+    """One side of the forecast's start in a window: its past or its future.
+
+    Shapes are of B windows, C channels, F features and F' past covariates. The target of a past
+    reaches P steps back, as far as lags do; everything else only over the context, L <= P steps. A
+    future has H steps throughout.
+    """
+
+    target: Tensor
+    """(B, P | H, C), relative to the window's center; carried forward over gaps, NaN before a
+    channel has begun and where a horizon is still to be forecast."""
+    observed: Tensor
+    """(B, P | H, C), bool: which of the target was observed."""
+    location: Tensor
+    """(B, L | H, C). Of a past: the running statistic of its own time, which scales the step after
+    it. Of a future: what scales each step of the horizon, as known at the forecast's start."""
+    scale: Tensor
+    """(B, L | H, C): as the location, positive."""
+    features: Tensor
+    """(B, L | H, F): calendar, age and covariates that are known ahead."""
+    covariates: Tensor
+    """(B, L | 0, F'): past covariates, which nobody knows ahead."""
+    times: Tensor | None = None
+    """(B, P | H), in units of the median gap between observations, 0 at the last step of the past;
+    ``None`` for data on a regular grid, whose steps are one unit apart."""
 
 
-SERIES_FIELDS = ("target", "observed", "location", "scale", "known", "covariates")
+class Window(NamedTuple):
+    """A batch of windows, from which training pairs, log densities and forecasts are made."""
+
+    past: Stretch
+    future: Stretch
+    static: Tensor
+    """(B, F''): static real covariates."""
+    categories: Tensor
+    """(B, K), int64: static categories."""
+    center: Tensor
+    """(B, C), float64: what the target's values are relative to."""
 
 
-CONTEXT_FIELDS = ("past_location", "past_scale", "past_known", "past_covariates")
+class Windows(Protocol):
+    """A numbered collection of windows; which numbers a batch takes is decided elsewhere."""
 
+    def __len__(self) -> int:
+        """Number of windows."""
 
-STATIC_FIELDS = ("static_real", "static_cat", "center")
-
-
-PREDICTION_FIELDS = (
-    "past_target",
-    "past_observed",
-    *CONTEXT_FIELDS,
-    "future_known",
-    *STATIC_FIELDS,
-)
-
-
-TRAINING_FIELDS = (*PREDICTION_FIELDS, "future_target", "future_observed")
+    def gather(self, index: Tensor) -> Window:
+        """The windows of the given numbers (B,)."""
 
 
 class WindowShape(Options):
@@ -59,7 +74,7 @@ class WindowShape(Options):
     prediction_length: int
     min_history: int = 1
 
-    def first(self, length: int, before: int = 0) -> int:
+    def earliest_start(self, length: int, before: int = 0) -> int:
         """The earliest forecast start in a series.
 
         It has a full past if the series is long, else what there is; where none is needed, any.
@@ -74,12 +89,17 @@ class WindowShape(Options):
         room = length - before - self.prediction_length
         if room >= 2 * self.past_length:
             return before + self.past_length
-        first = before + max(1, min(self.context_length, room // 2))
-        return max(1, min(first, length - self.prediction_length))
+        start = before + max(1, min(self.context_length, room // 2))
+        return max(1, min(start, length - self.prediction_length))
 
-    def first_of(self, padded: np.ndarray) -> int:
+    def earliest_start_of(self, padded: np.ndarray) -> int:
         """The earliest forecast start in a target (C, P + T), NaN until each channel has begun."""
         own = padded[:, self.past_length :]
         if np.isfinite(own[:, :1]).any():
-            return self.first(own.shape[1])
-        return self.first(own.shape[1], int(np.isfinite(own).any(0).argmax()))
+            return self.earliest_start(own.shape[1])
+        return self.earliest_start(own.shape[1], int(np.isfinite(own).any(0).argmax()))
+
+
+def repeat_last(values: Tensor, count: int) -> Tensor:
+    r"""The last of (B, T, \*) so many times, (B, count, \*)."""
+    return values[:, -1:].expand(-1, count, *values.shape[2:])

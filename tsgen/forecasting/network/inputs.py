@@ -22,8 +22,8 @@ class InputLayout(Options):
         scaling: which running statistics scale the target.
         link: the support's bijection.
         missing: whether the mask of the lagged values is an input.
-        num_known: features known for each step: calendar, age, known covariates.
-        num_past: past-only covariates.
+        num_features: features of each step: calendar, age, covariates known ahead.
+        num_covariates: past covariates.
         num_static: static real covariates.
         cardinality: of each static categorical covariate.
         statistics_mean: mean of log scale and, where there is one, of the location over the
@@ -38,8 +38,8 @@ class InputLayout(Options):
     scaling: Scaling = "mean"
     link: Link = Link()  # noqa: RUF009
     missing: bool = False
-    num_known: int = 0
-    num_past: int = 0
+    num_features: int = 0
+    num_covariates: int = 0
     num_static: int = 0
     cardinality: tuple[int, ...] = ()
     statistics_mean: tuple[float, ...] = ()
@@ -54,9 +54,9 @@ class InputLayout(Options):
     def input_size(self) -> int:
         """Features of the encoder's input."""
         lagged = self.num_channels * len(self.lags) * (2 if self.missing else 1)
-        past = self.num_past + 1 if self.num_past else 0
+        past = self.num_covariates + 1 if self.num_covariates else 0
         return (
-            lagged + self.num_known + past + self.num_static + sum(self.embedding_sizes)
+            lagged + self.num_features + past + self.num_static + sum(self.embedding_sizes)
             + len(self.statistics_mean)
         )  # fmt: skip
 

@@ -29,7 +29,7 @@ class Pairs(NamedTuple):
 
 
 class StreamState(NamedTuple):
-    """What a forecaster remembers between the rows of a stream; all tensors are batch first."""
+    """What step decoding remembers from one step to the next; all tensors are batch first."""
 
     encoder: State
     values: Tensor
@@ -41,15 +41,15 @@ class StreamState(NamedTuple):
     scale: Tensor
     """(B, C)."""
     covariates: Tensor
-    """Past-only covariates last seen, (B, F')."""
+    """Past covariates of the last step that has them, (B, F')."""
     static: Tensor
     """Static features, (B, F'')."""
     center: Tensor
     """(B, C)."""
 
 
-class Known(NamedTuple):
-    """What is known of the horizons to be drawn, for some rows or for all (B, 1 or S, H, C)."""
+class HorizonGiven(NamedTuple):
+    """What is given of the horizons to be drawn, for some rows or for all (B, 1 or S, H, C)."""
 
     values: Tensor
     """Given values, relative to the center; of other cells they do not matter."""
@@ -62,7 +62,7 @@ class Known(NamedTuple):
     guidance: Guidance | None = None
     """How to condition on the given values."""
 
-    def rows(self, index: Tensor, samples: int) -> "Known":
+    def rows(self, index: Tensor, samples: int) -> "HorizonGiven":
         """Of sample paths numbered series by series, (R, H, C)."""
         series = torch.div(index, samples, rounding_mode="floor")
         path = index % samples

@@ -103,7 +103,7 @@ def check_precision(trainer: pl.Trainer, module: ForecastModule, training: Itera
     try:
         with seeded(0), trainer.precision_plugin.forward_context():
             batch = next(iter(training))
-            module.forecaster.loss(None, **batch).backward()
+            module.forecaster.loss(batch).backward()
     except RuntimeError as error:
         raise ValueError(
             f"trainer_kwargs['precision']={trainer.precision!r} does not suit this model "

@@ -157,6 +157,14 @@ class DDPM(ChainModel, Diffusion):
         """Whether a rate of training examples had given parts."""
         return self.given_rate > 0
 
+    def estimate(self, x: Tensor, t: Tensor, cond: Tensor) -> Tensor:
+        """The estimate of clean events, each row at its own time t (R,)."""
+        alpha, sigma = (v.to(x).view(-1, *[1] * len(self.event_shape)) for v in self._at(t))
+        predict = functools.partial(self.net, conditioning=self.net.condition(cond))
+        time = self.net.embed(t.to(x.device))
+        output = self._predict(predict, x, (alpha, sigma), time, None, None)
+        return self.parameterization.to_x0(output, x, alpha, sigma)
+
     @property
     def guidance(self) -> Guidance:
         """How :meth:`sample_given` conditions unless it is told otherwise."""
