@@ -175,7 +175,7 @@ class Component:
             OptionError: for the first that breaks one.
         """
         for name, value in values.items():
-            expected = broken_constraint(value, cls.__init__.constraints[name])  # type: ignore[misc]
+            expected = broken_constraint(value, cls.__init__.constraints[name])  # type: ignore[attr-defined]
             if expected is not None:
                 raise OptionError(cls.__name__, name, value, expected)
 
