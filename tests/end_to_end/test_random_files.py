@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.unit.random_tables import choose, damaged, known_series
+from tests.support.random_tables import choose, damaged, known_series
 from tsgen.cli import main
 
 MODEL = ["--model", "seasonal_naive", "--horizon", "2", "--windows", "0", "--calibrate", "0"]

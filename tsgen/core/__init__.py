@@ -1,11 +1,15 @@
 """What every part of the library shares: validated configuration, devices, seeding, whole files."""
 
-from tsgen.core.component import Component, Options, components
-from tsgen.core.constraints import FINITE, NOT_EMPTY, Count, Positive, above, at_least, between
-from tsgen.core.devices import parse_device, single_precision, usable_device
-from tsgen.core.errors import OptionError
-from tsgen.core.registry import Registry
-from tsgen.core.seeding import seeded, seeded_everywhere
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tsgen.core.component import Component, Options, components
+    from tsgen.core.constraints import FINITE, NOT_EMPTY, Count, Positive, above, at_least, between
+    from tsgen.core.devices import parse_device, single_precision, usable_device
+    from tsgen.core.errors import OptionError
+    from tsgen.core.registry import Registry
+    from tsgen.core.seeding import seeded, seeded_everywhere
 
 __all__ = [
     "FINITE",
@@ -26,3 +30,20 @@ __all__ = [
     "single_precision",
     "usable_device",
 ]
+
+_MODULES = {
+    "component": ("Component", "Options", "components"),
+    "constraints": ("FINITE", "NOT_EMPTY", "Count", "Positive", "above", "at_least", "between"),
+    "devices": ("parse_device", "single_precision", "usable_device"),
+    "errors": ("OptionError",),
+    "registry": ("Registry",),
+    "seeding": ("seeded", "seeded_everywhere"),
+}
+_WHERE = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: a table of data is read without the seconds that torch takes."""
+    if name in _WHERE:
+        return getattr(importlib.import_module(f"tsgen.core.{_WHERE[name]}"), name)
+    raise AttributeError(f"module 'tsgen.core' has no attribute {name!r}")
