@@ -117,9 +117,7 @@ def test_pairs_inside_the_context_do_not_see_what_comes_after(scaling):
         entry["past_feat_dynamic_real"][:, start:] += 50
     made = GaussianEstimator(H, context_length=L, lags_seq=(1, 3), scaling=scaling)
     assembly = assemble(infer_spec(data, H), made)
-    other = GridWindows(
-        list(assembly.transformation.apply(changed, is_train=True)), assembly.shape
-    )
+    other = GridWindows(list(assembly.transformation.apply(changed, is_train=True)), assembly.shape)
     with torch.no_grad():
         one, two = (forecaster.pairs(s.gather(torch.tensor([number]))) for s in (store, other))
     assert torch.equal(one.cond[:, : L + 1], two.cond[:, : L + 1])

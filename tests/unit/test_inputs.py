@@ -3,10 +3,9 @@ import pandas as pd
 import pytest
 
 from tsgen import GaussianEstimator
-from tsgen.forecasting.data.spec import infer_spec
 from tsgen.forecasting.assemble import assemble
+from tsgen.forecasting.data.spec import infer_spec
 from tsgen.forecasting.data.transformation import create_transformation
-from tsgen.forecasting.data.window import WindowShape
 from tsgen.forecasting.target.links import Link
 
 H = 4

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from tsgen.forecasting.network.forecaster import Forecaster
 from tsgen.forecasting.network.pairs import HorizonGiven
 from tsgen.forecasting.target.links import Support
 from tsgen.models import GenerativeModel
+from tsgen.models.base import LogProb
 from tsgen.nets.threads import rows_divided
 from tsgen.storage import SavedPredictor
 
@@ -254,7 +255,7 @@ class GenerativePredictor(Component, SavedPredictor):
         return self.prediction_net.link.support
 
     @property
-    def has_log_prob(self) -> Literal["exact", "bound", "none"]:
+    def has_log_prob(self) -> LogProb:
         """What :meth:`log_prob` returns; of dequantised whole numbers it is a lower bound."""
         forecaster = self.prediction_net
         kind = forecaster.model.has_log_prob

@@ -83,15 +83,28 @@ class Forecaster(Component, nn.Module, ABC):
 
     def loss(self, window: Window, player: str | None = None) -> Tensor:
         """Weighted mean over the pairs of a batch of the model's loss, or of one player's."""
+        pairs, observed = self._pairs_and_mask(window)
+        if player is not None:
+            losses = self.model.player_loss(player, pairs.x, pairs.cond, observed)
+            return self._mean(losses, pairs)
+        return self._mean(self.model.loss(pairs.x, pairs.cond, observed), pairs, learnt_noise=True)
+
+    def monitor(self, window: Window) -> Tensor:
+        """Weighted mean over the pairs of a batch of what validation watches of the model."""
+        pairs, observed = self._pairs_and_mask(window)
+        losses = self.model.monitor(pairs.x, pairs.cond, observed)
+        return self._mean(losses, pairs, learnt_noise=len(self.model.players) == 1)
+
+    def _pairs_and_mask(self, window: Window) -> tuple[Pairs, Tensor | None]:
+        """Pairs of a window, and which elements are observed unless all are."""
         pairs = self.pairs(window)
         on_cpu = pairs.observed.device.type == "cpu"  # an accelerator would have to be waited for
-        observed = None if on_cpu and pairs.observed.all() else pairs.observed
-        if player is None:
-            losses = self.model.loss(pairs.x, pairs.cond, observed)
-            if self.dequantiser is not None:  # the loss is per element, the noise's law learns, too
-                losses = losses + pairs.log_scale / self.model.event_shape.numel()
-        else:
-            losses = self.model.player_loss(player, pairs.x, pairs.cond, observed)
+        return pairs, None if on_cpu and pairs.observed.all() else pairs.observed
+
+    def _mean(self, losses: Tensor, pairs: Pairs, learnt_noise: bool = False) -> Tensor:
+        if learnt_noise and self.dequantiser is not None:
+            # the loss is per element; the law of the noise learns, too
+            losses = losses + pairs.log_scale / self.model.event_shape.numel()
         counted = torch.where(pairs.weight > 0, losses, torch.zeros_like(losses))
         return (counted * pairs.weight).sum() / pairs.weight.sum().clamp_min(1)
 

@@ -10,7 +10,7 @@ from tsgen.forecasting.data.window import Window
 from tsgen.forecasting.network.forecaster import Forecaster
 from tsgen.forecasting.network.inputs import InputLayout
 from tsgen.forecasting.network.pairs import HorizonGiven, Pairs, StreamState
-from tsgen.models import Flow, GenerativeModel
+from tsgen.models import Diffusion, Flow, GenerativeModel
 
 
 class HorizonForecaster(Forecaster):
@@ -69,6 +69,7 @@ class HorizonForecaster(Forecaster):
             x = sample(cond)
         else:
             guess = None if given.guess is None else (scaled(given.guess), given.strength)
+            assert isinstance(self.model, Diffusion)  # the predictor has checked it
             x = self.model.sample_given(
                 cond, scaled(given.values), given.mask, (), given.guidance, guess
             )

@@ -1,7 +1,7 @@
 """The one LightningModule: one or several players, moving average, checks that stop."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -15,6 +15,7 @@ from tsgen.core.seeding import give_way
 from tsgen.forecasting.data.window import Window
 from tsgen.forecasting.network.forecaster import Forecaster
 from tsgen.forecasting.training.options import Training
+from tsgen.models import Player
 from tsgen.nets.optimise import descend
 
 
@@ -22,9 +23,9 @@ class ForecastModule(pl.LightningModule):
     r"""Trains a forecaster.
 
     Optimisation is manual, so that one path serves one player and several: each player has an Adam
-    of its own and takes its step in turn on every batch. Gradients are clipped here. The moving
-    average of the weights is part of the module (a callback's average would be lost in GluonTS'
-    checkpoints), and is what evaluates and, in the end, predicts.
+    of its own and takes its step in turn. Gradients are clipped here. The moving average of the
+    weights is part of the module (a callback's average would be lost in GluonTS' checkpoints), and
+    is what evaluates and, in the end, predicts.
 
     A step of Adam moves each weight by about :math:`\eta`, hence a unit by up to
     :math:`\eta \sum_i |x_i|`; steps that do not grow with the N inputs need
@@ -59,6 +60,7 @@ class ForecastModule(pl.LightningModule):
             self.average.requires_grad_(False)
         self.automatic_optimization = False
         self._random_state: dict[str, Any] | None = None
+        self._players: list[Player] = []
 
     @property
     def best_forecaster(self) -> Forecaster:
@@ -67,51 +69,54 @@ class ForecastModule(pl.LightningModule):
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[LRScheduler]]:
         """An Adam and, for one-cycle, a schedule per player."""
+        # of a player whose parts are frozen nothing learns
+        self._players = [p for p in self.forecaster.model.players if self.player_parameters(p)]
         fused = True if self.device.type in ("cpu", "cuda") else None  # one call for all weights
         optimisers = [
             torch.optim.Adam(
-                self._by_rate(parameters),
-                lr=self.lr,
-                weight_decay=self.recipe.weight_decay,
-                fused=fused,
+                self._by_rate(player), lr=self.lr * player.lr, betas=player.betas,
+                weight_decay=self.recipe.weight_decay, fused=fused,
             )
-            for parameters in self._player_parameters()
-        ]
+            for player in self._players
+        ]  # fmt: skip
         if self.recipe.lr_schedule == "constant":
             return optimisers, []  # type: ignore[return-value]
-        total = int(self.trainer.estimated_stepping_batches)
+        batches = int(self.trainer.estimated_stepping_batches)
         schedules = [
-            OneCycleLR(o, max_lr=[group["lr"] for group in o.param_groups], total_steps=total)
-            for o in optimisers
+            OneCycleLR(
+                optimiser,
+                max_lr=[group["lr"] for group in optimiser.param_groups],
+                total_steps=-(-batches // player.every),
+            )
+            for optimiser, player in zip(optimisers, self._players, strict=True)
         ]
         return optimisers, schedules  # type: ignore[return-value]
 
-    def _by_rate(self, parameters: list[torch.nn.Parameter]) -> list[dict[str, Any]]:
-        """Parameters as Adam's groups: those of the full learning rate, then the slower ones."""
+    def _by_rate(self, player: Player) -> list[dict[str, Any]]:
+        """A player's parameters as Adam's groups: of the full learning rate, then slower ones."""
         factors: dict[int, float] = {}
         lr_inputs = self.recipe.lr_inputs
         if lr_inputs is not None:
             for weight in self.forecaster.encoder.input_weights():
                 factors[id(weight)] = min(1.0, lr_inputs / weight.shape[1])
         groups: dict[float, list[torch.nn.Parameter]] = {1.0: []}
-        for parameter in parameters:
+        for parameter in self.player_parameters(player):
             groups.setdefault(factors.get(id(parameter), 1.0), []).append(parameter)
-        return [{"params": p, "lr": self.lr * factor} for factor, p in groups.items() if p]
+        rate = self.lr * player.lr
+        return [{"params": p, "lr": rate * factor} for factor, p in groups.items() if p]
 
-    def _player_parameters(self) -> list[list[torch.nn.Parameter]]:
-        """Each player's parameters.
+    def player_parameters(self, player: Player) -> list[torch.nn.Parameter]:
+        """What a player moves of all that is not frozen: everything if it is alone.
 
-        With one player that is everything. With several, the last one, which the samples come from,
-        trains encoder and embeddings, too.
+        One of several moves its parts of the model and, if it says so, encoder and embeddings.
         """
         model = self.forecaster.model
         if len(model.players) == 1:
-            return [_learning(self.forecaster.parameters())]
+            return [p for p in self.forecaster.parameters() if p.requires_grad]
         own = {id(p) for p in model.parameters()}
         shared = [p for p in self.forecaster.parameters() if id(p) not in own]
-        groups = [list(model.player_parameters(player)) for player in model.players]
-        groups[-1] += shared
-        return [_learning(group) for group in groups]
+        moved = model.player_parameters(player) + (shared if player.encoder else [])
+        return [p for p in moved if p.requires_grad]
 
     def on_train_batch_start(self, *args: Any) -> None:
         """Let other threads forecast, or train a batch of theirs."""
@@ -119,27 +124,30 @@ class ForecastModule(pl.LightningModule):
 
     def training_step(self, batch: Window, batch_idx: int) -> None:
         """One step of every player."""
+        model = self.forecaster.model
         optimisers, schedules = self.optimizers(), self.lr_schedulers() or []
         optimisers = optimisers if isinstance(optimisers, list) else [optimisers]
         schedules = schedules if isinstance(schedules, list) else [schedules]
         total = torch.zeros((), device=self.device)
-        several = len(optimisers) > 1
-        for number, (player, optimiser) in enumerate(
-            zip(self.forecaster.model.players, optimisers, strict=True)
-        ):
+        several, batches = len(model.players) > 1, self._batches_done
+        turns = zip(self._players, optimisers, strict=True)
+        for number, (player, optimiser) in enumerate(turns):
+            if batches % player.every:
+                continue
             if several:
                 self.toggle_optimizer(optimiser)
-            loss = self.forecaster.loss(batch, player if several else None)
+            loss = self.forecaster.loss(batch, player.name if several else None)
             descend(
                 loss,
                 cast(torch.optim.Optimizer, optimiser),
-                cast(LRScheduler, schedules[number]) if schedules else None,
+                schedules[number] if schedules else None,
                 self.recipe.gradient_clip,
                 backward=self.manual_backward,
-                check=functools.partial(self._check, player, loss.detach(), batch),
+                check=functools.partial(self._check, player.name, loss.detach(), batch),
             )
             if several:
                 self.untoggle_optimizer(optimiser)
+            model.after_step(player.name, (batches + 1) / self._batches_planned)
             total = total + loss.detach()
         if self.average is not None:
             self.average.update_parameters(self.forecaster)
@@ -148,6 +156,10 @@ class ForecastModule(pl.LightningModule):
     @property
     def _batches_done(self) -> int:
         return self.trainer.fit_loop.total_batch_idx
+
+    @property
+    def _batches_planned(self) -> int:
+        return max(1, int(self.trainer.estimated_stepping_batches))
 
     def _check(self, player: str, loss: Tensor, batch: Window, norm: Tensor) -> None:
         """Raise ``FloatingPointError`` if a loss or its gradient's norm is not finite.
@@ -181,9 +193,9 @@ class ForecastModule(pl.LightningModule):
         give_way()
 
     def validation_step(self, batch: Window, batch_idx: int) -> None:
-        """Loss of what predicts, with the same times and noise every epoch."""
+        """What the model is watched by, with the same times and noise every epoch."""
         with seeded(self.validation_seed, batch_idx):
-            loss = self.best_forecaster.loss(batch)
+            loss = self.best_forecaster.monitor(batch)
         self.log("val_loss", loss, on_epoch=True, on_step=False, batch_size=len(batch.center))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -206,8 +218,3 @@ class ForecastModule(pl.LightningModule):
             if len(self._random_state["cuda"]) == torch.cuda.device_count() > 0:
                 torch.cuda.set_rng_state_all([s.cpu() for s in self._random_state["cuda"]])
             self._random_state = None
-
-
-def _learning(parameters: Iterable[torch.nn.Parameter]) -> list[torch.nn.Parameter]:
-    """Those that are not frozen."""
-    return [p for p in parameters if p.requires_grad]
