@@ -7,9 +7,10 @@ from typing import Literal, Protocol
 
 from gluonts.transform import Transformation
 
+from tsgen.data.entries import Entry
 from tsgen.encoders import HistoryEncoder
 from tsgen.forecasting.data.features import TimeFeature, default_lags, default_time_features
-from tsgen.forecasting.data.spec import DataSpec, Entry
+from tsgen.forecasting.data.spec import DataSpec
 from tsgen.forecasting.data.transformation import create_transformation
 from tsgen.forecasting.data.window import WindowShape
 from tsgen.forecasting.network import decodings

@@ -12,12 +12,7 @@ from tsgen.diffusion import LangevinSampler, Sampler
 from tsgen.encoders import HistoryEncoder, encoders
 from tsgen.forecasting.assemble import Assembly, assemble, build, rebuild
 from tsgen.forecasting.data.source import TrainingSource
-from tsgen.forecasting.data.spec import (
-    DataSpec,
-    infer_spec,
-    read_again,
-    with_target_statistics,
-)
+from tsgen.forecasting.data.spec import DataSpec, infer_spec, read_again, with_target_statistics
 from tsgen.forecasting.network.forecaster import Forecaster
 from tsgen.forecasting.network.inputs import InputLayout
 from tsgen.forecasting.predictor import GenerativePredictor

@@ -7,8 +7,9 @@ import torch
 from gluonts.dataset import Dataset
 from gluonts.transform import Transformation
 
+from tsgen.data.entries import Entry
 from tsgen.forecasting.data.grid import GridWindows, RandomWindows, validation_windows
-from tsgen.forecasting.data.spec import DataSpec, Entry
+from tsgen.forecasting.data.spec import DataSpec
 from tsgen.forecasting.data.stream import StreamedWindows
 from tsgen.forecasting.data.window import Window, WindowShape
 
