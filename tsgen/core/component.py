@@ -86,8 +86,8 @@ def _validate(cls: type) -> None:
 
     @functools.wraps(checked)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
-        given = dict(zip(names, args, strict=False)) | kwargs
-        for name, value in given.items():
+        arguments = dict(zip(names, args, strict=False)) | kwargs
+        for name, value in arguments.items():
             if name not in names:
                 near = difflib.get_close_matches(name, names, n=1)
                 hint = (
@@ -102,7 +102,7 @@ def _validate(cls: type) -> None:
             lines = []
             for item in error.errors():
                 name = str(item["loc"][0])
-                value = f"={given[name]!r}" if name in given else ""
+                value = f"={arguments[name]!r}" if name in arguments else ""
                 lines.append(f"{name}{value}: {item['msg']}" if name != "__root__" else item["msg"])
             raise ValueError(f"{type(self).__name__}: {'; '.join(lines)}") from None
 
