@@ -51,7 +51,7 @@ class _Watch(pl.Callback):
     """Times a training: the data are ready, nothing else is left out."""
 
     def __init__(self, device: str) -> None:
-        self.device, self.found = device, {"wall": 0.0, "cpu": 0.0}
+        self.device, self.spent = device, {"wall": 0.0, "cpu": 0.0}
         self.begun: Answer = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -61,7 +61,7 @@ class _Watch(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         synchronise(self.device)
         now = self._now()
-        self.found = {name: now[name] - self.begun[name] for name in now}
+        self.spent = {name: now[name] - self.begun[name] for name in now}
 
     @staticmethod
     def _now() -> Answer:
@@ -80,6 +80,6 @@ def training(options: dict[str, Any], series: Series) -> Work:
             num_batches_per_epoch=batches, trainer_kwargs={"callbacks": [watch]},
         )  # fmt: skip
         estimator.train(data)
-        return watch.found | {"steps": batches, "rows": BATCH}
+        return watch.spent | {"steps": batches, "rows": BATCH}
 
     return Work(lambda: train(options["batches"]), lambda: train(2), {})

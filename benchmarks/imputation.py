@@ -41,10 +41,12 @@ def stays() -> np.ndarray:
     patient = np.unique(frame["record_id"], return_inverse=True)[1]
     hour = frame["minute"].to_numpy() // 60
     place = frame["parameter"].map({name: i for i, name in enumerate(PARAMETERS)}).to_numpy()
-    kept = ~np.isnan(place) & (hour < HOURS)
+    complete = ~np.isnan(place) & (hour < HOURS)
     values = np.full((patient.max() + 1, HOURS, len(PARAMETERS)), np.nan)
     # of several values of an hour the last one in the file is kept
-    values[patient[kept], hour[kept], place[kept].astype(int)] = frame["value"].to_numpy()[kept]
+    values[patient[complete], hour[complete], place[complete].astype(int)] = frame[
+        "value"
+    ].to_numpy()[complete]
     return (values - np.nanmean(values, (0, 1))) / np.nanstd(values, (0, 1))
 
 
@@ -62,8 +64,8 @@ def hide(values: np.ndarray, share: float) -> np.ndarray:
     generator = np.random.RandomState(SEED)
     hidden = np.zeros(values.shape, dtype=bool)
     for stay, mask in zip(values, hidden, strict=True):
-        seen = np.flatnonzero(~np.isnan(stay))
-        mask.flat[generator.choice(seen, int(len(seen) * share), replace=False)] = True
+        present = np.flatnonzero(~np.isnan(stay))
+        mask.flat[generator.choice(present, int(len(present) * share), replace=False)] = True
     return hidden
 
 

@@ -102,8 +102,8 @@ def _validate(cls: type) -> None:
     @functools.wraps(checked)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
         owner = type(self).__name__
-        given = dict(zip(annotations, args, strict=False)) | kwargs
-        for name, value in given.items():
+        arguments = dict(zip(annotations, args, strict=False)) | kwargs
+        for name, value in arguments.items():
             if name not in annotations:
                 raise _unknown(type(self), name, value, list(annotations))
         try:
@@ -113,9 +113,9 @@ def _validate(cls: type) -> None:
             cause = getattr(error.raw_errors[0], "exc", None)
             name = str(cause) if isinstance(cause, _WrongTypeError) else str(item["loc"][0])
             expected = in_words(annotations[name])
-            if name not in given:
+            if name not in arguments:
                 raise MissingOptionError(owner, name, None, expected) from None
-            raise OptionError(owner, name, given[name], expected) from None
+            raise OptionError(owner, name, arguments[name], expected) from None
 
     wrapper.Model = checked.Model  # type: ignore[attr-defined]
     wrapper.constraints = constraints  # type: ignore[attr-defined]

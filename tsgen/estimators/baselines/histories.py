@@ -26,18 +26,18 @@ def _carried(values: np.ndarray) -> np.ndarray:
     return np.take_along_axis(values, last, 0)
 
 
-def hot_deck(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+def hot_deck(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Replace what is not known, in each column, by one of its known values, drawn at random.
 
     Args:
         values: (n, ...).
-        known: which of them are, of the same shape; a column of which none is becomes 0.
+        mask: which of them are, of the same shape; a column of which none is becomes 0.
     """
-    if known.all():
+    if mask.all():
         return values
-    flat, seen = values.reshape(len(values), -1).copy(), known.reshape(len(values), -1)
-    for column in np.flatnonzero(~seen.all(0)):
-        rows, gaps = np.flatnonzero(seen[:, column]), np.flatnonzero(~seen[:, column])
+    flat, observed = values.reshape(len(values), -1).copy(), mask.reshape(len(values), -1)
+    for column in np.flatnonzero(~observed.all(0)):
+        rows, gaps = np.flatnonzero(observed[:, column]), np.flatnonzero(~observed[:, column])
         flat[gaps, column] = flat[rows[draw(len(rows), len(gaps))], column] if len(rows) else 0.0
     return flat.reshape(values.shape)
 
