@@ -53,7 +53,9 @@ def main() -> None:
                 given = options.get(name, {}) | ({"seed": seed} if drawn else {})
                 made = detectors.build(name, **given)
                 if args.epochs is not None and isinstance(made, ForecastDetector):
-                    made = made.replace(estimator=made.prepared.replace(max_epochs=args.epochs))
+                    made = made.replace(
+                        estimator=made.inner_estimator.replace(max_epochs=args.epochs)
+                    )
                     given |= {"epochs": args.epochs}
                 row = {"dataset": data, "detector": name, "options": described(given), "seed": seed}
                 append("detection.csv", row | measure(data, sites, made, args.budget))

@@ -75,7 +75,7 @@ def build(
     if isinstance(made, ForecastDetector):
         made = made.replace(seed=seed)
         if epochs is not None:
-            made = made.replace(estimator=made.prepared.replace(max_epochs=epochs))
+            made = made.replace(estimator=made.inner_estimator.replace(max_epochs=epochs))
     return made
 
 

@@ -19,7 +19,7 @@ from tsgen.core.atomic import discard
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tsgen.anomaly import Calibration, Detector
+    from tsgen.anomaly import CalibratedThreshold, Detector
 
 
 def train(
@@ -105,10 +105,11 @@ def train(
     check_folder("--out", out)
     made = _detector(detector, settings, epochs, seed, device, out, quiet)
     context.with_resource(writing_into(out))
-    if not overwrite:
-        check_free(out, bool(_estimator(made)), MODEL)
+    from tsgen.anomaly import ForecastDetector, hold_out
 
-    from tsgen.anomaly import hold_out
+    if not overwrite:
+        check_free(out, isinstance(made, ForecastDetector), MODEL)
+
     from tsgen.data.plant import read_logs
 
     given: dict[str, Any] = {
@@ -182,6 +183,7 @@ def _detector(
     quiet: bool,
 ) -> "Detector":
     """The detector of a name with its options; a network keeps checkpoints in the folder."""
+    from tsgen.anomaly import ForecastDetector
     from tsgen.anomaly.registry import detector_parts, detectors
     from tsgen.estimators.options import read_options
 
@@ -189,8 +191,7 @@ def _detector(
     made = detectors.build(name, **options)
     if hasattr(made, "seed") and "seed" not in options:
         made = made.replace(seed=seed)
-    estimator = _estimator(made)
-    if estimator is None:
+    if not isinstance(made, ForecastDetector):
         for option, value in (("--epochs", epochs), ("--device", device)):
             if value is not None:
                 raise ValueError(f"{option} {value}: {name} has no network that is trained by it")
@@ -198,12 +199,7 @@ def _detector(
     changed: dict[str, Any] = {"verbose": not quiet, "checkpoint_dir": str(out / CHECKPOINTS)}
     changed |= {} if epochs is None else {"max_epochs": epochs}
     changed |= {} if device is None else {"device": device}
-    return made.replace(estimator=estimator.replace(**changed))
-
-
-def _estimator(made: "Detector") -> Any:
-    """The estimator of a detector that trains one."""
-    return getattr(made, "prepared", None)
+    return made.replace(estimator=made.inner_estimator.replace(**changed))
 
 
 def _finish(
@@ -214,7 +210,7 @@ def _finish(
     out: Path,
     budget: float,
     method: Literal["pot", "conformal"],
-) -> "Calibration":
+) -> "CalibratedThreshold":
     """Calibrate and save; a detector that cannot be calibrated is not lost."""
     from tsgen.anomaly.metrics import plain_pca
 
@@ -236,7 +232,7 @@ def _finish(
     return told
 
 
-def _sentence(told: "Calibration") -> str:
+def _sentence(told: "CalibratedThreshold") -> str:
     """What the calibration says."""
     more = (
         " That is beyond what these data show: the tail of the scores was extrapolated."
