@@ -54,7 +54,7 @@ def main() -> None:
                 detector = detectors.build(name, **chosen)
                 if args.epochs is not None and isinstance(detector, ForecastDetector):
                     detector = detector.replace(
-                        estimator=detector.prepared.replace(max_epochs=args.epochs)
+                        estimator=detector.inner_estimator.replace(max_epochs=args.epochs)
                     )
                     chosen |= {"epochs": args.epochs}
                 row = {

@@ -75,7 +75,9 @@ def build(
     if isinstance(detector, ForecastDetector):
         detector = detector.replace(seed=seed)
         if epochs is not None:
-            detector = detector.replace(estimator=detector.prepared.replace(max_epochs=epochs))
+            detector = detector.replace(
+                estimator=detector.inner_estimator.replace(max_epochs=epochs)
+            )
     return detector
 
 

@@ -333,7 +333,7 @@ def test_learnt_state(name):
 
 def test_forecasters_keep_what_is_theirs():
     """The detector takes over scaling, calendar and lags, and nothing else."""
-    used = ForecastDetector(estimator=GAUSSIAN.replace(lr=0.02)).prepared
+    used = ForecastDetector(estimator=GAUSSIAN.replace(lr=0.02)).inner_estimator
     assert (used.scaling, used.time_features, used.lags_seq) == ("none", (), (1,))
     assert (used.lr, used.context_length, used.prediction_length) == (0.02, 4, 1)
 

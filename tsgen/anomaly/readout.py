@@ -160,7 +160,7 @@ def carry_forward(
     return filled
 
 
-def share(channels: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
+def channel_shares(channels: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
     """The channels' shares in (T, C) scores relative to what is usual, highest first."""
     seen = np.isfinite(channels)
     mean = np.where(seen, channels, 0.0).sum(0) / np.maximum(seen.sum(0), 1)

@@ -96,10 +96,10 @@ def test_predicted_actuators_are_not_told_now():
         estimator=ESTIMATOR.replace(max_epochs=3), actuators=("valve",), predict_actuators=True,
         readout=Readout("mean"),
     ).fit(plant(1500, 0))  # fmt: skip
-    told_rows = made._told(np.zeros((6, 3)))
+    features = made.actuator_features(np.zeros((6, 3)))
     changed = np.zeros((6, 3))
     changed[5, 1] = 9.0
-    np.testing.assert_array_equal(made._told(changed)[5], told_rows[5])
+    np.testing.assert_array_equal(made.actuator_features(changed)[5], features[5])
     log = plant(200, 1)
     log.iloc[100, 1] = 5.0
     assert made.score_channels(log)[100, 1] > 5 * np.nanmedian(made.score_channels(log)[:, 1])

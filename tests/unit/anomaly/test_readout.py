@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from tsgen.anomaly.readout import Readout, carry_forward, share
+from tsgen.anomaly.readout import Readout, carry_forward, channel_shares
 
 ERRORS = np.random.default_rng(0).gamma(2.0, 1.0, (200, 3))
 ERRORS[np.random.default_rng(1).random(ERRORS.shape) < 0.1] = np.nan
@@ -94,7 +94,7 @@ def test_gaps_are_carried_forward():
 
 
 def test_shares_add_up():
-    shares = share(np.array([[1.0, np.nan, 6.0], [1.0, 3.0, 6.0]]), ("a", "b", "c"))
+    shares = channel_shares(np.array([[1.0, np.nan, 6.0], [1.0, 3.0, 6.0]]), ("a", "b", "c"))
     assert list(shares) == ["c", "b", "a"]
     assert sum(shares.values()) == pytest.approx(1)
     assert shares["c"] == pytest.approx(0.6)

@@ -172,12 +172,12 @@ def test_a_law_of_its_own_steps(tfdpm):
     scorer = SampleScore("energy", 20)
     made = tfdpm.replace(scorer=scorer)
     vars(made).update({k: v for k, v in vars(tfdpm).items() if k.endswith("_")})
-    run = made._prepare(read_runs(normal)[0])[0]
+    run = made.standardised(read_runs(normal)[0])[0]
     piece = slice(0, 300 + made.memory)
-    full = made._errors(run.values[piece], run.observed[piece]).mean()
+    full = made.errors(run.values[piece], run.observed[piece]).mean()
     found = made.learn_steps(normal, most=10, batches=400, grid=5)
     assert isinstance(found, GivenSteps) and 2 <= len(found.levels) <= 10
-    few = made._errors(run.values[piece], run.observed[piece]).mean()
+    few = made.errors(run.values[piece], run.observed[piece]).mean()
     made.model_.use_sampler(before)
     assert few < 1.05 * full, (few, full)
 

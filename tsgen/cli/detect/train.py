@@ -19,7 +19,7 @@ from tsgen.core.atomic import discard
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tsgen.anomaly import Calibration, Detector
+    from tsgen.anomaly import CalibratedThreshold, Detector
 
 
 def train(
@@ -105,10 +105,11 @@ def train(
     check_folder("--out", out)
     detector_ = _detector(detector, settings, epochs, seed, device, out, quiet)
     context.with_resource(writing_into(out))
-    if not overwrite:
-        check_free(out, bool(_estimator(detector_)), MODEL)
+    from tsgen.anomaly import ForecastDetector, hold_out
 
-    from tsgen.anomaly import hold_out
+    if not overwrite:
+        check_free(out, isinstance(detector_, ForecastDetector), MODEL)
+
     from tsgen.data.plant import read_logs
 
     read_options: dict[str, Any] = {
@@ -184,6 +185,7 @@ def _detector(
     quiet: bool,
 ) -> "Detector":
     """The detector of a name with its options; a network keeps checkpoints in the folder."""
+    from tsgen.anomaly import ForecastDetector
     from tsgen.anomaly.registry import detector_parts, detectors
     from tsgen.estimators.options import read_options
 
@@ -191,8 +193,7 @@ def _detector(
     built = detectors.build(name, **options)
     if hasattr(built, "seed") and "seed" not in options:
         built = built.replace(seed=seed)
-    estimator = _estimator(built)
-    if estimator is None:
+    if not isinstance(built, ForecastDetector):
         for option, value in (("--epochs", epochs), ("--device", device)):
             if value is not None:
                 raise ValueError(f"{option} {value}: {name} has no network that is trained by it")
@@ -200,12 +201,7 @@ def _detector(
     changed: dict[str, Any] = {"verbose": not quiet, "checkpoint_dir": str(out / CHECKPOINTS)}
     changed |= {} if epochs is None else {"max_epochs": epochs}
     changed |= {} if device is None else {"device": device}
-    return built.replace(estimator=estimator.replace(**changed))
-
-
-def _estimator(detector: "Detector") -> Any:
-    """The estimator of a detector that trains one."""
-    return getattr(detector, "prepared", None)
+    return built.replace(estimator=built.inner_estimator.replace(**changed))
 
 
 def _finish(
@@ -216,7 +212,7 @@ def _finish(
     out: Path,
     budget: float,
     method: Literal["pot", "conformal"],
-) -> "Calibration":
+) -> "CalibratedThreshold":
     """Calibrate and save; a detector that cannot be calibrated is not lost."""
     from tsgen.anomaly.metrics import plain_pca
 
@@ -238,7 +234,7 @@ def _finish(
     return calibration
 
 
-def _sentence(calibration: "Calibration") -> str:
+def _sentence(calibration: "CalibratedThreshold") -> str:
     """Return the sentence that tells what a threshold promises, and from how much data."""
     more = (
         " That is beyond what these data show: the tail of the scores was extrapolated."
