@@ -57,7 +57,7 @@ class TFDPMEstimator(GenerativeEstimator):
     """
 
     family_weight_decay: ClassVar[float] = 1e-3
-    encoder: ClassVar[str] = "pattern"  # type: ignore[misc]
+    encoder: ClassVar[type[HistoryEncoder]] = PatternEncoder  # type: ignore[misc]
     context_length: ClassVar[int] = 1  # type: ignore[misc]
     lags_seq: ClassVar[None] = None  # type: ignore[misc]
 
