@@ -10,6 +10,8 @@ import lightning.pytorch as pl
 import pandas as pd
 from _speed_serve import BATCH, Answer, Series, Work, synchronise
 
+from tsgen import Training
+from tsgen.nets import Residual
 from tsgen.diffusion import Ancestral, LinearSchedule
 from tsgen.encoders.recurrent import GRUEncoder
 from tsgen.estimators.tempflow import TempFlowEstimator
@@ -17,7 +19,9 @@ from tsgen.estimators.timegrad import TimeGradEstimator
 from tsgen.forecasting.estimator import GenerativeEstimator
 from tsgen.models.flows import flows
 
-BRIEFLY = {"batch_size": 1, "num_batches_per_epoch": 1, "lr_schedule": "constant"}
+BRIEFLY = {
+    "batch_size": 1, "num_batches_per_epoch": 1, "training": Training(lr_schedule="constant"),
+}  # fmt: skip
 
 
 def build(options: dict[str, Any], series: Series, **further: Any) -> GenerativeEstimator:
@@ -35,8 +39,8 @@ def build(options: dict[str, Any], series: Series, **further: Any) -> Generative
     if options["way"] == "equal":
         common["sampler"] = Ancestral()
     return TimeGradEstimator(
-        schedule=LinearSchedule(100, beta_end=0.1), residual_layers=8, residual_channels=8,
-        dilation_cycle=2, **common,
+        schedule=LinearSchedule(100, beta_end=0.1), network=Residual(8, 8, dilation_cycle=2),
+        **common,
     )  # fmt: skip
 
 

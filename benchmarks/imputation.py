@@ -21,8 +21,9 @@ import pandas as pd
 from _record import append
 
 from tsgen.diffusion import DDIM, Ancestral, DPMSolverPP, QuadraticSchedule
-from tsgen.estimators import TimeGradEstimator
+from tsgen.estimators import Given, TimeGradEstimator
 from tsgen.forecasting.predictor import GenerativePredictor
+from tsgen.nets import Axial
 
 HOURS, SEED = 48, 1
 PARAMETERS = (
@@ -80,8 +81,8 @@ def train(options: argparse.Namespace) -> None:
     values = stays()
     estimator = TimeGradEstimator(
         HOURS, context_length=1, lags_seq=(1,), time_features=(), min_history=0, scaling="global",
-        decoding="horizon", network="axial", residual_layers=4, residual_channels=64,
-        schedule=QuadraticSchedule(50, beta_end=0.5), given_rate=1.0, given_patterns=("cells",),
+        decoding="horizon", network=Axial(),
+        schedule=QuadraticSchedule(50, beta_end=0.5), given=Given(1.0, ("cells",)),
         batch_size=16, lr=1e-3, max_epochs=options.batches // 100,
         checkpoint_dir=str(options.folder / "checkpoints"),
     )  # fmt: skip

@@ -83,10 +83,12 @@ class ForecastDetector(Detector):
         assert estimator is not None
         context = estimator.context_length or estimator.prediction_length
         horizon = 1 if estimator.decoding == "step" else estimator.prediction_length
-        return estimator.replace(
-            scaling="none", time_features=(), lags_seq=estimator.lags_seq or (1,),
-            context_length=context, prediction_length=horizon,
-        )  # fmt: skip
+        changes: dict[str, Any] = {
+            "scaling": "none", "time_features": (), "lags_seq": estimator.lags_seq or (1,),
+            "context_length": context, "prediction_length": horizon,
+        }  # fmt: skip
+        options = estimator.__init_args__  # some families set context and lags by other options
+        return estimator.replace(**{k: v for k, v in changes.items() if k in options})
 
     @property
     @override

@@ -115,7 +115,8 @@ def _validate(cls: type) -> None:
             expected = in_words(annotations[name])
             if name not in arguments:
                 raise MissingOptionError(owner, name, None, expected) from None
-            raise OptionError(owner, name, arguments[name], expected) from None
+            advice = self.advice(name, arguments[name]) or ""
+            raise OptionError(owner, name, arguments[name], expected, advice) from None
 
     wrapper.Model = checked.Model  # type: ignore[attr-defined]
     wrapper.constraints = constraints  # type: ignore[attr-defined]
@@ -132,7 +133,7 @@ def _unknown(
     owner: type["Component"], name: str, value: Any, names: list[str]
 ) -> UnknownOptionError:
     expected = f"the options are {', '.join(names)}"
-    advice = owner.instead_of(name)
+    advice = owner.advice(name, value)
     near = difflib.get_close_matches(name, names, n=1)
     if advice is None and near:
         advice = f"did you mean {near[0]!r}?"
@@ -180,8 +181,8 @@ class Component:
                 raise OptionError(cls.__name__, name, value, expected)
 
     @classmethod
-    def instead_of(cls, name: str) -> str | None:
-        """What takes the place of an option that this class does not have, if that is known."""
+    def advice(cls, option: str, value: Any) -> str | None:
+        """What to write instead of an option that there is not, or of a value of a wrong type."""
         return None
 
     def replace(self: T, **changes: Any) -> T:

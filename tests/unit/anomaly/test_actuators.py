@@ -4,11 +4,19 @@ import pytest
 
 from tsgen.anomaly import Detector, Readout, TFDPMDetector
 from tsgen.anomaly.actuators import Actuators
+from tsgen.estimators import Patterns
 from tsgen.estimators.tfdpm import TFDPMEstimator
+from tsgen.nets import Dense
 
 NAMES = ["level", "valve", "flow"]
 ESTIMATOR = TFDPMEstimator(
-    1, window=4, hidden_size=48, layers=2, features=8, max_epochs=10, verbose=False, device="cpu"
+    1,
+    window=4,
+    patterns=Patterns(hidden_size=48, features=8),
+    network=Dense(2, 48),
+    max_epochs=10,
+    verbose=False,
+    device="cpu",
 )
 
 
