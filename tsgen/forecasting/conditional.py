@@ -8,9 +8,11 @@ import torch
 from gluonts.dataset import Dataset
 from gluonts.model.forecast import SampleForecast
 
+from tsgen.data.entries import Entry
+from tsgen.data.paths import sample_forecast
 from tsgen.diffusion import Guidance
 from tsgen.forecasting.data.grid import GridWindows
-from tsgen.forecasting.data.spec import FUTURE, PAST, TIMES, Entry, read_entry
+from tsgen.forecasting.data.spec import FUTURE, PAST, TIMES, read_entry
 from tsgen.forecasting.data.window import Window
 from tsgen.forecasting.network.pairs import HorizonGiven
 from tsgen.models import Diffusion
@@ -125,12 +127,7 @@ def impute(
             (paths,) = predictor.sample_paths(window, num_samples, given, seed, number, block)
             hole = np.isnan(samples[:, start:kept])
             samples[:, start:kept][hole] = paths[:, : kept - start][hole]
-        yield SampleForecast(
-            samples[..., 0] if predictor.spec.one_dimensional else samples,
-            start_date=read["start"],
-            item_id=entry.get("item_id"),
-            info=entry.get("info"),
-        )
+        yield sample_forecast(samples, read["start"], entry, predictor.spec.one_dimensional)
 
 
 def _windows(

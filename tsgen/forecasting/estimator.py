@@ -1,38 +1,26 @@
 """The estimator every family shares: all GluonTS work is done here."""
 
-import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Literal
 
 from gluonts.dataset import Dataset
 from gluonts.torch.model.estimator import PyTorchLightningEstimator, TrainOutput
-from gluonts.transform import Transformation
 
 from tsgen.core import Options, parse_device, seeded, single_precision, usable_device
 from tsgen.diffusion import LangevinSampler, Sampler
 from tsgen.encoders import HistoryEncoder, encoders
-from tsgen.forecasting.data.features import default_lags, default_time_features
-from tsgen.forecasting.data.grid import GridWindows, RandomWindows, validation_windows
-from tsgen.forecasting.data.spec import (
-    DataSpec,
-    Entry,
-    infer_spec,
-    read_again,
-    with_target_statistics,
-)
-from tsgen.forecasting.data.stream import StreamedWindows
-from tsgen.forecasting.data.transformation import create_transformation
-from tsgen.forecasting.data.window import WindowShape
-from tsgen.forecasting.network import decodings
+from tsgen.forecasting.assemble import Assembly, assemble, build, rebuild
+from tsgen.forecasting.data.source import TrainingSource
+from tsgen.forecasting.data.spec import DataSpec, infer_spec, read_again, with_target_statistics
 from tsgen.forecasting.network.forecaster import Forecaster
-from tsgen.forecasting.network.inputs import InputLayout, measure_statistics
+from tsgen.forecasting.network.inputs import InputLayout
 from tsgen.forecasting.predictor import GenerativePredictor
 from tsgen.forecasting.target.links import Link, Support
 from tsgen.forecasting.target.statistics import Scaling
 from tsgen.forecasting.training.fit import fingerprint, fit
-from tsgen.forecasting.training.module import ForecastModule
-from tsgen.forecasting.training.run import Run
+from tsgen.forecasting.training.options import Training
+from tsgen.forecasting.training.run import TrainingRun
 from tsgen.forecasting.training.trainer_options import adopt_trainer_kwargs, validation_of
 from tsgen.models import Flow, GenerativeModel
 
@@ -238,168 +226,67 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         """Train as :meth:`train` does.
 
         Returns:
-            The transformation, the module, Lightning's trainer and the predictor.
+            The transformation, the forecaster, Lightning's trainer and the predictor.
         """
         device = usable_device(self.device)
         validation_data = validation_of(self.trainer_kwargs, validation_data)
         training_data = read_again(training_data, self.memory_limit)
         validation_data = read_again(validation_data, self.memory_limit)
-        spec = infer_spec(training_data, self.prediction_length, self.support, self.min_history)
-        if from_predictor is not None:
-            spec = from_predictor.spec.replace(whole=spec.whole, whole_steps=spec.whole_steps)
-        else:
-            link = Link(self.support, spec.tau)
-            spec = with_target_statistics(spec, training_data, link, self.scaling)
-        shape, lags = self._window(spec)
-        transformation = self.create_transformation(spec, shape)
-        streamed = not hasattr(training_data, "__len__") or spec.num_bytes > self.memory_limit
-        entries: Iterable[Entry] = transformation.apply(training_data, is_train=True)
-        entries = entries if streamed else list(entries)
+        spec = self._spec(training_data, from_predictor)
+        assembly = assemble(spec, self)
+        source = TrainingSource(
+            training_data, spec, assembly.transformation, assembly.shape, self.memory_limit
+        )
         with seeded(seed):
             if from_predictor is None:
-                statistics = measure_statistics(entries, self.scaling) if spec.is_panel else ()
-                layout = self._layout(spec, lags, *statistics)
-                module = self.create_lightning_module(self._build_forecaster(layout))
+                forecaster = build(assembly.with_statistics(source.entries), self)
             else:
-                module = self._continue(from_predictor, spec, shape, lags)
-            if module.forecaster.model.partial == "drop":
+                old = from_predictor
+                forecaster = rebuild(assembly, old.prediction_net, old.shape)
+            if forecaster.model.partial == "drop":
                 spec.require_whole_steps(type(self).__name__)
-            training: Iterable
-            if streamed:
-                training = StreamedWindows(
-                    training_data, transformation, shape, self.batch_size,
-                    self.num_batches_per_epoch,
-                    num_instances=-(-self.batch_size // spec.num_series),
-                    shuffle_buffer_length=shuffle_buffer_length,
-                    has_times=spec.median_gap is not None,
-                )  # fmt: skip
-            else:
-                store = GridWindows(entries, shape, device)
-                training = RandomWindows(store, self.batch_size, self.num_batches_per_epoch)
-            validation = None
-            if validation_data is not None:
-                known = [] if streamed else list(entries)
-                validation = validation_windows(
-                    validation_data, transformation, shape, known, device, self.batch_size
-                )
+            windows = source.batches(
+                self.batch_size, self.num_batches_per_epoch, device, shuffle_buffer_length
+            )
+            validation = source.validation(validation_data, self.batch_size, device)
             about = fingerprint(self, spec, seed, validation_data is not None)
-            run = Run(self.checkpoint_dir, about, ckpt_path)
-            trainer = fit(
-                module, training, validation, run, name=type(self).__name__,
-                max_epochs=self.max_epochs, patience=self.patience, device=device,
-                verbose=self.verbose, trainer_kwargs=self.trainer_kwargs or {},
+            run = TrainingRun(self.checkpoint_dir, about, ckpt_path)
+            forecaster = fit(
+                forecaster, windows, validation, self._recipe(), run, lr=self.lr,
+                max_epochs=self.max_epochs, device=device, name=type(self).__name__,
+                verbose=self.verbose, trainer_kwargs=self.trainer_kwargs,
             )  # fmt: skip
-        predictor = self.create_predictor(transformation, module, shape, spec)
+        predictor = self._predictor(assembly, forecaster)
         predictor.history = run.history
         run.close()
-        return TrainOutput(transformation, module, trainer, predictor)
+        return TrainOutput(assembly.transformation, forecaster, run.trainer, predictor)
 
-    def create_transformation(self, spec: DataSpec, shape: WindowShape) -> Transformation:
-        """From an entry to arrays; runs once per series."""
-        features = self.time_features
-        named = {"context": shape.context_length, "past": shape.past_length, "all": None}
-        look_back = self.scaling_window
-        window = look_back if isinstance(look_back, int) else named[look_back]
-        return create_transformation(
-            spec,
-            link=self.link(spec),
-            scaling=self.scaling,
-            scaling_window=window,
-            time_features=default_time_features(spec.freq) if features is None else features,
-            prediction_length=self.prediction_length,
-            past_length=shape.past_length,
-        )
+    def _spec(self, data: Dataset, predictor: GenerativePredictor | None) -> DataSpec:
+        """What the training data hold; when a predictor is trained further, what its data held."""
+        spec = infer_spec(data, self.prediction_length, self.support, self.min_history)
+        if predictor is not None:
+            return predictor.spec.replace(whole=spec.whole, whole_steps=spec.whole_steps)
+        return with_target_statistics(spec, data, Link(self.support, spec.tau), self.scaling)
 
-    def create_lightning_module(self, forecaster: Forecaster) -> ForecastModule:
-        """The module that trains a forecaster with this estimator's options."""
-        return ForecastModule(
-            forecaster,
-            lr=self.lr,
+    def _recipe(self) -> Training:
+        """How weights move, of this estimator's options."""
+        return Training(
             lr_schedule=self.lr_schedule,
             lr_inputs=self.lr_inputs,
             weight_decay=self.weight_decay,
             gradient_clip=self.gradient_clip,
             ema_decay=self.ema_decay,
+            patience=self.patience,
         )
 
-    def create_predictor(
-        self,
-        transformation: Transformation,
-        module: ForecastModule,
-        shape: WindowShape,
-        spec: DataSpec,
-    ) -> GenerativePredictor:
-        """The predictor of a trained module."""
+    def _predictor(self, assembly: Assembly, forecaster: Forecaster) -> GenerativePredictor:
+        """The predictor of a trained network."""
         return GenerativePredictor(
-            prediction_net=module.best_forecaster,
-            transformation=transformation,
-            spec=spec,
-            shape=shape,
+            prediction_net=forecaster,
+            transformation=assembly.transformation,
+            spec=assembly.spec,
+            shape=assembly.shape,
             batch_size=self.batch_size,
             num_samples=self.num_parallel_samples,
             device=self.device,
         )
-
-    def _window(self, spec: DataSpec) -> tuple[WindowShape, tuple[int, ...]]:
-        context = self.context_length or self.prediction_length
-        lags = self.lags_seq or default_lags(
-            spec.freq, spec.num_channels, spec.shortest - self.prediction_length
-        )
-        if self.scaling == "anchored":
-            # changes are predicted: let the changes at each lag be seen, too
-            lags = tuple(sorted({*(lag for lag in lags if lag > 1), *(lag + 1 for lag in lags)}))
-        else:
-            lags = tuple(sorted(set(lags)))
-        shape = WindowShape(context, context + max(lags), self.prediction_length, self.min_history)
-        return shape, lags
-
-    def _layout(
-        self,
-        spec: DataSpec,
-        lags: tuple[int, ...],
-        mean: tuple[float, ...] = (),
-        std: tuple[float, ...] = (),
-    ) -> InputLayout:
-        features = self.time_features
-        calendar = default_time_features(spec.freq) if features is None else features
-        return InputLayout(
-            num_channels=spec.num_channels,
-            horizon=self.prediction_length,
-            lags=lags,
-            scaling=self.scaling,
-            link=self.link(spec),
-            missing=spec.missing,
-            num_features=len(calendar) + spec.is_panel + len(spec.future_mean),
-            num_covariates=len(spec.past_mean),
-            num_static=len(spec.static_mean),
-            cardinality=spec.cardinality,
-            statistics_mean=mean,
-            statistics_std=std,
-        )
-
-    def _build_forecaster(self, layout: InputLayout) -> Forecaster:
-        decoding = decodings[self.decoding]
-        encoder = self.build_encoder(layout)
-        event_shape, cond_shape = decoding.shapes(layout, encoder.output_size)
-        model = self.build_model(event_shape, cond_shape)
-        seen = (*cond_shape[:-1], cond_shape[-1] + event_shape[-1])
-        quantised = layout.link.is_quantised
-        dequantiser = self.build_dequantiser(event_shape, seen) if quantised else None
-        return decoding(model, encoder, layout, dequantiser=dequantiser)
-
-    def _continue(
-        self,
-        predictor: GenerativePredictor,
-        spec: DataSpec,
-        shape: WindowShape,
-        lags: tuple[int, ...],
-    ) -> ForecastModule:
-        forecaster = predictor.prediction_net
-        old = forecaster.layout
-        new = self._layout(spec, lags, old.statistics_mean, old.statistics_std)
-        if new != old or shape != predictor.shape:
-            raise ValueError(
-                f"train_from: the predictor was made with {old!r} and {predictor.shape!r}, these "
-                f"options give {new!r} and {shape!r}"
-            )
-        return self.create_lightning_module(copy.deepcopy(forecaster).requires_grad_(True))

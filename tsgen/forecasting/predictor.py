@@ -14,6 +14,7 @@ from gluonts.model.forecast import SampleForecast
 from gluonts.transform import Transformation
 
 from tsgen.core import Component, parse_device, seeded, single_precision, usable_device
+from tsgen.data.paths import sample_forecast
 from tsgen.diffusion import Guidance, LangevinSampler, Sampler
 from tsgen.forecasting.conditional import center_given, check_given, impute, resolve_guidance
 from tsgen.forecasting.data.fields import stack_windows
@@ -208,12 +209,8 @@ class GenerativePredictor(Component, SavedPredictor):
             if given is not None:
                 paths = np.where(np.isnan(given), paths, given)
             for entry, samples in zip(batch, paths, strict=True):
-                yield SampleForecast(
-                    samples[..., 0] if self.spec.one_dimensional else samples,
-                    start_date=entry["forecast_start"],
-                    item_id=entry["item_id"],
-                    info=entry["info"],
-                )
+                start = entry["forecast_start"]
+                yield sample_forecast(samples, start, entry, self.spec.one_dimensional)
 
     def sample_paths(
         self, window: Window, count: int, given: HorizonGiven | None, seed: int | None, *salt: int

@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tsgen.core import seeded
 from tsgen.evaluation import energy_score
 from tsgen.models import GenerativeModel
+from tsgen.nets.optimise import descend
 from tsgen.testing.common import check_raises, reload
 
 Events = tuple[tuple[int, ...], ...]
@@ -32,11 +33,7 @@ def _train(
                 if len(model.players) == 1
                 else model.player_loss(player.name, *batch)
             )
-            model.zero_grad()
-            loss.mean().backward()
-            nn.utils.clip_grad_norm_([p for g in optimiser.param_groups for p in g["params"]], 10.0)
-            optimiser.step()
-            decay.step()
+            descend(loss.mean(), optimiser, decay, gradient_clip=10.0)
 
 
 def check_model(

@@ -9,6 +9,7 @@ from tsgen.anomaly.detector import Detector
 from tsgen.anomaly.readout import Readout
 from tsgen.anomaly.runs import Run
 from tsgen.core import seeded
+from tsgen.nets.optimise import minimise
 
 _PIECE = 4096  # windows scored at a time
 _CHECKS = 20  # times that the rows held out are looked at
@@ -90,24 +91,20 @@ class UAEDetector(Detector):
         with seeded(self.seed):
             layers = self._start(runs[0].values.shape[1])
         rng = np.random.default_rng(self.seed)
-        optimizer = torch.optim.AdamW(layers, self.lr, weight_decay=1e-3)
-        decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.batches)
+        optimiser = torch.optim.AdamW(layers, self.lr, weight_decay=1e-3)
+        decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.batches)
         best = float("inf")
-        for batch in range(1, self.batches + 1):
-            loss = _loss(layers, *take(rng.choice(known, 128)))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            decay.step()
+        losses = (_loss(layers, *take(rng.choice(known, 128))) for _ in range(self.batches))
+        for batch, _ in enumerate(minimise(losses, optimiser, decay), 1):
             if batch % max(1, self.batches // _CHECKS) == 0:
                 with torch.no_grad():
-                    found = float(_loss(layers, *check))
-                if found < best:
-                    best = found
+                    error = float(_loss(layers, *check))
+                if error < best:
+                    best = error
                     for name, layer in zip(self.learned, layers, strict=True):
                         setattr(self, name, layer.detach().numpy().copy())
         if not np.isfinite(best):
-            raise FloatingPointError(f"UAEDetector: the loss is {found}; lower lr={self.lr}")
+            raise FloatingPointError(f"UAEDetector: the loss is {error}; lower lr={self.lr}")
 
     def _fresh(self, lengths: list[int]) -> np.ndarray:
         """The ends of the runs."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tsgen.core import Options
-from tsgen.forecasting.data.spec import Entry
+from tsgen.data.entries import Entry
 from tsgen.forecasting.target.links import Link
 from tsgen.forecasting.target.statistics import Scaling
 

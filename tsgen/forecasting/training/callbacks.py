@@ -101,7 +101,7 @@ def check_monitors(callbacks: Sequence[Callback], validated: bool) -> None:
 
 
 @contextmanager
-def begun_anew(callbacks: Sequence[Callback]) -> Iterator[None]:
+def callbacks_restored(callbacks: Sequence[Callback]) -> Iterator[None]:
     """Let a training begin with the callbacks as they were given, whoever trained with them before.
 
     The callbacks themselves are used, so that they tell of this training afterwards. What it

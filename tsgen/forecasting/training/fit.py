@@ -1,22 +1,23 @@
-"""Running a training: checkpoints that resume, early stopping, a progress line or silence."""
+"""The training loop of every forecaster: checkpoints that resume, early stopping, silence."""
 
 import signal
-import sys
 import threading
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
 from gluonts.core.serde import encode
-from lightning.pytorch.callbacks import Checkpoint
-from tqdm import tqdm
 
-from tsgen.forecasting.training.callbacks import begun_anew
+from tsgen.forecasting.data.window import Window
+from tsgen.forecasting.network.forecaster import Forecaster
+from tsgen.forecasting.training.callbacks import callbacks_restored
+from tsgen.forecasting.training.epochs import ProgressLine, SaveEpoch
 from tsgen.forecasting.training.module import ForecastModule
+from tsgen.forecasting.training.options import Training
+from tsgen.forecasting.training.parts import EVERY_PART, frozen_but
 from tsgen.forecasting.training.quiet import quiet
-from tsgen.forecasting.training.run import STATE, Run
+from tsgen.forecasting.training.run import TrainingRun
 from tsgen.forecasting.training.trainer import build_trainer, check_precision, switches_restored
 from tsgen.forecasting.training.trainer_options import result_options
 from tsgen.nets.threads import rows_divided
@@ -29,10 +30,11 @@ _NOT_THE_RUN = (
     "trainer_kwargs",
     "memory_limit",
 )
+"""Options of an estimator by which no other network comes out."""
 
 
 def fingerprint(estimator: Any, spec: Any, seed: int | None, validated: bool) -> dict[str, Any]:
-    """What a run is known by: the estimator's options, its data, the seed, validation or none."""
+    """What tells a run from others: the options, the data, the seed, validation or none."""
     options = {k: v for k, v in estimator.__init_args__.items() if k not in _NOT_THE_RUN}
     trainer = result_options(estimator.trainer_kwargs)
     return {
@@ -45,144 +47,91 @@ def fingerprint(estimator: Any, spec: Any, seed: int | None, validated: bool) ->
     }
 
 
-class _Keeper(Checkpoint):
-    """Records each epoch and saves a full checkpoint after it, which carries the record.
-
-    It is one of Lightning's checkpoints so that it runs after an early stopping has looked at the
-    epoch: a checkpoint with the state before that would train an epoch more when it goes on.
-    """
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.started = time.monotonic()
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.started = time.monotonic()
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        metrics = {
-            k: float(v)
-            for k, v in trainer.callback_metrics.items()
-            if k in ("train_loss", "val_loss")
-        }
-        run, epoch = self.run, trainer.current_epoch
-        run.history = [h for h in run.history if h["epoch"] < epoch]
-        rate = float(trainer.optimizers[0].param_groups[0]["lr"])
-        run.history.append(
-            {"epoch": epoch, **metrics, "lr": rate, "seconds": time.monotonic() - self.started}
-        )
-        # Lightning forgets, when it resumes, that a callback wanted to stop
-        stops = trainer.should_stop and trainer.global_step >= (trainer.min_steps or 0)
-        run.finished = epoch + 1 == trainer.max_epochs or (
-            stops and epoch + 1 >= (trainer.min_epochs or 0)
-        )
-        run.save(trainer.save_checkpoint)
-
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        checkpoint[STATE] = self.run.state
-
-
-class _Progress(pl.Callback):
-    """One line: epoch, losses, time gone and time left."""
-
-    def __init__(self, name: str, run: Run) -> None:
-        self.name, self.run = name, run
-        self.bar: tqdm | None = None
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        batches = int(trainer.num_training_batches)
-        self.bar = tqdm(
-            total=(trainer.max_epochs or 1) * batches,
-            initial=trainer.current_epoch * batches,
-            desc=f"{self.name} on {pl_module.device}",
-            unit="batch",
-            mininterval=0.5 if sys.stderr.isatty() else 60,
-            dynamic_ncols=True,
-        )
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
-        if self.bar is not None:
-            self.bar.update()
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.bar is not None:
-            shown = {k: f"{float(v):.4g}" for k, v in trainer.callback_metrics.items()}
-            epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
-            self.bar.set_postfix({"epoch": epoch, **shown}, refresh=False)
-
-    def close(self) -> None:
-        """Leave the line as it is."""
-        if self.bar is not None:
-            self.bar.close()
-
-
 def fit(
-    module: ForecastModule,
-    training: Iterable,
-    validation: Iterable | None,
-    run: Run,
+    forecaster: Forecaster,
+    windows: Iterable[Window],
+    validation: Iterable[Window] | None,
+    training: Training,
+    run: TrainingRun,
+    trainable: Sequence[str] = EVERY_PART,
     *,
-    name: str,
-    max_epochs: int,
-    patience: int | None,
-    device: torch.device,
-    verbose: bool,
-    trainer_kwargs: dict[str, Any],
-) -> pl.Trainer:
-    """Train a module in place; afterwards it holds the best weights (with validation) or the last.
+    lr: float = 1e-2,
+    max_epochs: int = 20,
+    device: torch.device = torch.device("cpu"),  # noqa: B008
+    name: str = "training",
+    verbose: bool = False,
+    trainer_kwargs: dict[str, Any] | None = None,
+) -> Forecaster:
+    """Train a forecaster in place.
 
-    Whatever interrupts the training is raised again, with a note that tells where the last
-    checkpoint lies.
+    Args:
+        forecaster: the network, which is moved to the device.
+        windows: one epoch of batches each time it is iterated over.
+        validation: the same batches every epoch, or ``None``.
+        training: the recipe.
+        run: where checkpoints go, and what to go on from.
+        trainable: parts that learn, as :func:`~tsgen.forecasting.training.parts.frozen_but` takes
+            them; all other weights stay bit for bit as they are.
+        lr: learning rate; the peak of the one-cycle schedule.
+        max_epochs: epochs.
+        device: where to train.
+        name: what the line of progress begins with.
+        verbose: whether to show that line.
+        trainer_kwargs: arguments of Lightning's ``Trainer`` that are no options of the library.
+
+    Returns:
+        The network that predicts: with ``training.ema_decay`` the average, else the one given. It
+        has the weights of the best epoch by validation loss, or without validation the last ones.
+
+    Raises:
+        FloatingPointError: if the loss ceases to be finite.
+        BaseException: whatever interrupts the training, with a note that tells where the last
+            checkpoint lies.
     """
-    progress = _Progress(name, run)
-    added = [*([progress] if verbose else []), _Keeper(run)]
-    dtypes = [tensor.dtype for tensor in (*module.parameters(), *module.buffers())]
-    main_thread = threading.current_thread() is threading.main_thread()
-    on_interrupt = signal.getsignal(signal.SIGINT) if main_thread else None
-    with quiet("lightning"), switches_restored(), run.lock():
+    arguments = trainer_kwargs or {}
+    progress = ProgressLine(name)
+    added = [*([progress] if verbose else []), SaveEpoch(run)]
+    dtypes = [tensor.dtype for tensor in (*forecaster.parameters(), *forecaster.buffers())]
+    with (
+        quiet("lightning"), switches_restored(), run.lock(), run.told_of(), _interrupt_restored(),
+        frozen_but(forecaster, trainable) as frozen,
+    ):  # fmt: skip
+        module = ForecastModule(forecaster, training, lr, frozen)
         try:
             trainer = build_trainer(
-                trainer_kwargs, added, max_epochs=max_epochs, patience=patience,
+                arguments, added, max_epochs=max_epochs, patience=training.patience,
                 validation=validation, folder=str(run.folder), device=device,
             )  # fmt: skip
-            check_precision(trainer, module, training)
+            check_precision(trainer, module, windows)
             run.start()
             if not run.finished:
                 resume = str(run.resume_from) if run.resume_from else None
-                divides = device.type == "cpu" and module.forecaster.model.divides_rows
-                with rows_divided(divides), begun_anew(trainer_kwargs.get("callbacks", [])):
-                    trainer.fit(module, training, validation, ckpt_path=resume, weights_only=True)
+                divides = device.type == "cpu" and forecaster.model.divides_rows
+                with rows_divided(divides), callbacks_restored(arguments.get("callbacks", [])):
+                    trainer.fit(module, windows, validation, ckpt_path=resume, weights_only=True)
             run.finished = True
             run.write()
-        except SystemExit as stop:  # Lightning's answer to Ctrl-C
-            interrupt = KeyboardInterrupt()
-            _add_note(interrupt, run)
-            raise interrupt from stop
-        except BaseException as error:
-            _add_note(error, run)
-            raise
         finally:
             progress.close()
-            if main_thread:
-                signal.signal(signal.SIGINT, on_interrupt)
-    chosen = run.best if validation is not None and run.best.exists() else run.last
-    state = torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"]
-    module.load_state_dict(state)
-    tensors = [*module.parameters(), *module.buffers()]
-    for tensor, dtype in zip(tensors, dtypes, strict=True):
-        tensor.data = tensor.data.to(dtype)  # whatever precision it was trained in
+    module.load_state_dict(run.weights(validation is not None))
+    for network in (forecaster, module.best_forecaster):
+        tensors = (*network.parameters(), *network.buffers())
+        for tensor, dtype in zip(tensors, dtypes, strict=True):
+            tensor.data = tensor.data.to(dtype)  # whatever precision it was trained in
     module.trainer = None  # it would keep the training data as long as the module lives
-    return trainer
+    run.trainer = trainer
+    return module.best_forecaster
 
 
-def _add_note(error: BaseException, run: Run) -> None:
-    if run.last.exists():
-        how = f"ckpt_path={str(run.last)!r}" if run.temporary else "the same checkpoint_dir"
-        error.add_note(
-            f"{len(run.history)} epochs are safe in {run.last}; train(...) with {how} goes on from "
-            "there."
-        )
-    elif run.temporary:
-        run.close()
+@contextmanager
+def _interrupt_restored() -> Iterator[None]:
+    """Put the handler of Ctrl-C back, which Lightning replaces, and raise what it raises."""
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT) if main else None
+    try:
+        yield
+    except SystemExit as stop:  # Lightning's answer to Ctrl-C
+        raise KeyboardInterrupt from stop
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, handler)

@@ -1,6 +1,8 @@
 """The one LightningModule: one or several players, moving average, checks that stop."""
 
-from typing import Any, Literal, cast
+import functools
+from collections.abc import Sequence
+from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
@@ -8,60 +10,57 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from tsgen.core import Component, seeded
+from tsgen.core import seeded
 from tsgen.core.seeding import give_way
 from tsgen.forecasting.data.window import Window
 from tsgen.forecasting.network.forecaster import Forecaster
+from tsgen.forecasting.training.options import Training
 from tsgen.models import Player
+from tsgen.nets.optimise import descend
 
 
-class ForecastModule(Component, pl.LightningModule):
+class ForecastModule(pl.LightningModule):
     r"""Trains a forecaster.
 
     Optimisation is manual, so that one path serves one player and several: each player has an Adam
-    of its own and takes its step in turn. Gradients are clipped here. The moving
-    average of the weights is part of the module (a callback's average would be lost in GluonTS'
-    checkpoints), and is what evaluates and, in the end, predicts.
+    of its own and takes its step in turn. Gradients are clipped here. The moving average of the
+    weights is part of the module (a callback's average would be lost in GluonTS' checkpoints), and
+    is what evaluates and, in the end, predicts.
+
+    A step of Adam moves each weight by about :math:`\eta`, hence a unit by up to
+    :math:`\eta \sum_i |x_i|`; steps that do not grow with the N inputs need
+    :math:`\eta \propto 1 / N` (Yang, Hu et al. 2021, arXiv 2203.03466, for the weights between
+    wide layers). That is what ``recipe.lr_inputs`` does.
 
     Args:
         forecaster: what is trained.
+        recipe: how weights move, and what is averaged.
         lr: learning rate; the peak of the one-cycle schedule.
-        lr_schedule: "onecycle" (Smith, Topin 2019) over the whole training, or "constant".
-        lr_inputs: weights by which the encoder sees N > lr_inputs inputs learn at
-            lr * lr_inputs / N; ``None``: at lr. A step of Adam moves each weight by about
-            :math:`\eta`, hence a unit by up to :math:`\eta \sum_i |x_i|`; steps that do not grow
-            with the inputs need :math:`\eta \propto 1 / N` (Yang, Hu et al. 2021, arXiv 2203.03466,
-            for the weights between wide layers).
-        weight_decay: Adam's L2 penalty.
-        gradient_clip: largest norm of a player's gradient; ``None`` does not clip.
-        ema_decay: decay of the moving average per batch; ``None`` keeps none.
+        frozen: modules of the forecaster that do not learn, see
+            :func:`~tsgen.forecasting.training.parts.frozen_but`; they stay in evaluation mode.
         validation_seed: seed of times and noise in validation, the same every epoch.
     """
 
     def __init__(
         self,
         forecaster: Forecaster,
+        recipe: Training = Training(),  # noqa: B008
         lr: float = 1e-2,
-        lr_schedule: Literal["onecycle", "constant"] = "onecycle",
-        lr_inputs: int | None = None,
-        weight_decay: float = 1e-6,
-        gradient_clip: float | None = 10.0,
-        ema_decay: float | None = None,
+        frozen: Sequence[torch.nn.Module] = (),
         validation_seed: int = 0,
     ) -> None:
         super().__init__()
-        self.forecaster = forecaster
-        self.lr, self.lr_schedule, self.weight_decay = lr, lr_schedule, weight_decay
-        self.lr_inputs = lr_inputs
-        self.gradient_clip, self.validation_seed = gradient_clip, validation_seed
+        self.forecaster, self.recipe, self.lr = forecaster, recipe, lr
+        self.validation_seed = validation_seed
+        self._frozen = tuple(frozen)
         self.average: AveragedModel | None = None
-        if ema_decay is not None:
-            if not 0 < ema_decay < 1:
-                raise ValueError(f"ema_decay={ema_decay} must lie in (0, 1)")
-            self.average = AveragedModel(forecaster, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
+        if recipe.ema_decay is not None:
+            average = get_ema_multi_avg_fn(recipe.ema_decay)
+            self.average = AveragedModel(forecaster, multi_avg_fn=average)
             self.average.requires_grad_(False)
         self.automatic_optimization = False
         self._random_state: dict[str, Any] | None = None
+        self._players: list[Player] = []
 
     @property
     def best_forecaster(self) -> Forecaster:
@@ -70,15 +69,17 @@ class ForecastModule(Component, pl.LightningModule):
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[LRScheduler]]:
         """An Adam and, for one-cycle, a schedule per player."""
+        # of a player whose parts are frozen nothing learns
+        self._players = [p for p in self.forecaster.model.players if self.player_parameters(p)]
         fused = True if self.device.type in ("cpu", "cuda") else None  # one call for all weights
         optimisers = [
             torch.optim.Adam(
                 self._by_rate(player), lr=self.lr * player.lr, betas=player.betas,
-                weight_decay=self.weight_decay, fused=fused,
+                weight_decay=self.recipe.weight_decay, fused=fused,
             )
-            for player in self.forecaster.model.players
+            for player in self._players
         ]  # fmt: skip
-        if self.lr_schedule == "constant":
+        if self.recipe.lr_schedule == "constant":
             return optimisers, []  # type: ignore[return-value]
         batches = int(self.trainer.estimated_stepping_batches)
         schedules = [
@@ -87,16 +88,17 @@ class ForecastModule(Component, pl.LightningModule):
                 max_lr=[group["lr"] for group in optimiser.param_groups],
                 total_steps=-(-batches // player.every),
             )
-            for optimiser, player in zip(optimisers, self.forecaster.model.players, strict=True)
+            for optimiser, player in zip(optimisers, self._players, strict=True)
         ]
         return optimisers, schedules  # type: ignore[return-value]
 
     def _by_rate(self, player: Player) -> list[dict[str, Any]]:
         """A player's parameters as Adam's groups: of the full learning rate, then slower ones."""
         factors: dict[int, float] = {}
-        if self.lr_inputs is not None:
+        lr_inputs = self.recipe.lr_inputs
+        if lr_inputs is not None:
             for weight in self.forecaster.encoder.input_weights():
-                factors[id(weight)] = min(1.0, self.lr_inputs / weight.shape[1])
+                factors[id(weight)] = min(1.0, lr_inputs / weight.shape[1])
         groups: dict[float, list[torch.nn.Parameter]] = {1.0: []}
         for parameter in self.player_parameters(player):
             groups.setdefault(factors.get(id(parameter), 1.0), []).append(parameter)
@@ -104,16 +106,17 @@ class ForecastModule(Component, pl.LightningModule):
         return [{"params": p, "lr": rate * factor} for factor, p in groups.items() if p]
 
     def player_parameters(self, player: Player) -> list[torch.nn.Parameter]:
-        """What a player moves: everything if it is alone.
+        """What a player moves of all that is not frozen: everything if it is alone.
 
         One of several moves its parts of the model and, if it says so, encoder and embeddings.
         """
         model = self.forecaster.model
         if len(model.players) == 1:
-            return list(self.forecaster.parameters())
+            return [p for p in self.forecaster.parameters() if p.requires_grad]
         own = {id(p) for p in model.parameters()}
         shared = [p for p in self.forecaster.parameters() if id(p) not in own]
-        return model.player_parameters(player) + (shared if player.encoder else [])
+        moved = model.player_parameters(player) + (shared if player.encoder else [])
+        return [p for p in moved if p.requires_grad]
 
     def on_train_batch_start(self, *args: Any) -> None:
         """Let other threads forecast, or train a batch of theirs."""
@@ -126,25 +129,24 @@ class ForecastModule(Component, pl.LightningModule):
         optimisers = optimisers if isinstance(optimisers, list) else [optimisers]
         schedules = schedules if isinstance(schedules, list) else [schedules]
         total = torch.zeros((), device=self.device)
-        several, batches = len(optimisers) > 1, self._batches_done
-        for number, (player, optimiser) in enumerate(zip(model.players, optimisers, strict=True)):
+        several, batches = len(model.players) > 1, self._batches_done
+        turns = zip(self._players, optimisers, strict=True)
+        for number, (player, optimiser) in enumerate(turns):
             if batches % player.every:
                 continue
             if several:
                 self.toggle_optimizer(optimiser)
             loss = self.forecaster.loss(batch, player.name if several else None)
-            optimiser.zero_grad()
-            self.manual_backward(loss)
-            parameters = [p for group in optimiser.param_groups for p in group["params"]]
-            limit = float("inf") if self.gradient_clip is None else self.gradient_clip
-            norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
-            if self._is_check_due() and not torch.isfinite(loss.detach() + norm):
-                self._stop(player.name, loss.detach(), norm, batch)
-            optimiser.step()
+            descend(
+                loss,
+                cast(torch.optim.Optimizer, optimiser),
+                schedules[number] if schedules else None,
+                self.recipe.gradient_clip,
+                backward=self.manual_backward,
+                check=functools.partial(self._check, player.name, loss.detach(), batch),
+            )
             if several:
                 self.untoggle_optimizer(optimiser)
-            if number < len(schedules):
-                schedules[number].step()  # type: ignore[call-arg]
             model.after_step(player.name, (batches + 1) / self._batches_planned)
             total = total + loss.detach()
         if self.average is not None:
@@ -159,9 +161,15 @@ class ForecastModule(Component, pl.LightningModule):
     def _batches_planned(self) -> int:
         return max(1, int(self.trainer.estimated_stepping_batches))
 
-    def _is_check_due(self) -> bool:
-        """Always on a CPU; on an accelerator now and then, for looking at a value waits for it."""
-        return self.device.type == "cpu" or self._batches_done % 20 == 0
+    def _check(self, player: str, loss: Tensor, batch: Window, norm: Tensor) -> None:
+        """Raise ``FloatingPointError`` if a loss or its gradient's norm is not finite.
+
+        On an accelerator every 20th batch is checked: to look at a value is to wait for it.
+        """
+        if self.device.type != "cpu" and self._batches_done % 20:
+            return
+        if not torch.isfinite(loss + norm):
+            self._stop(player, loss, norm, batch)
 
     def _stop(self, player: str, loss: Tensor, norm: Tensor, batch: Window) -> None:
         """Raise, naming the step and the channel that stands out."""
@@ -202,7 +210,9 @@ class ForecastModule(Component, pl.LightningModule):
         self._random_state = checkpoint.get("random_state")
 
     def on_train_epoch_start(self) -> None:
-        """Put a loaded random state back, once."""
+        """Put a loaded random state back, once, and let frozen parts be in evaluation mode."""
+        for part in self._frozen:
+            part.eval()
         if self._random_state is not None:
             torch.set_rng_state(self._random_state["cpu"].cpu())
             if len(self._random_state["cuda"]) == torch.cuda.device_count() > 0:

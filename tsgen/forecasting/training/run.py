@@ -5,10 +5,11 @@ import reprlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import torch
 
 from tsgen._version import __version__
@@ -68,7 +69,7 @@ def _brief(value: Any) -> str:
     return f"{value['class'].rpartition('.')[2]}(...)" if named else reprlib.repr(value)
 
 
-class Run:
+class TrainingRun:
     """The folder of one training: what was asked, how far it is, and full checkpoints.
 
     Three files are written after each epoch, one after the other: the last checkpoint, which
@@ -97,6 +98,8 @@ class Run:
         self.fingerprint = json.loads(json.dumps(fingerprint))
         self.history: History = []
         self.finished = False
+        self.trainer: pl.Trainer | None = None
+        """Lightning's, of a training that has ended."""
         self.resume_from = Path(resume_from) if resume_from else None
         self._read()
 
@@ -212,6 +215,29 @@ class Run:
         record = {"version": __version__, "fingerprint": self.fingerprint, **self.state}
         with replacing(self._record) as part:
             part.write_text(json.dumps(record, indent=1))
+
+    @contextmanager
+    def told_of(self) -> Iterator[None]:
+        """Note on whatever interrupts a training where its last checkpoint lies."""
+        try:
+            yield
+        except BaseException as error:
+            if self.last.exists():
+                how = (
+                    f"ckpt_path={str(self.last)!r}" if self.temporary else "the same checkpoint_dir"
+                )
+                error.add_note(
+                    f"{len(self.history)} epochs are safe in {self.last}; train(...) with {how} "
+                    "goes on from there."
+                )
+            else:
+                self.close()
+            raise
+
+    def weights(self, validated: bool) -> dict[str, Any]:
+        """The weights of the best epoch, or without validation of the last one."""
+        path = self.best if validated and self.best.exists() else self.last
+        return torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
 
     def close(self) -> None:
         """Remove a temporary folder."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from tsgen.core import seeded
 from tsgen.diffusion import GivenSteps
 from tsgen.models.kinds import Diffusion
+from tsgen.nets.optimise import minimise
 
 
 class ScheduleNetwork(nn.Module):
@@ -97,14 +98,8 @@ class ScheduleNetwork(nn.Module):
     ) -> list[float]:
         """Minimise the loss over batches of (x, cond); the model stays as it is."""
         optimiser = torch.optim.Adam(self.parameters(), lr)
-        losses = []
-        for x, cond in batches:
-            loss = self.loss(model, x, cond).mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            losses.append(float(loss.detach()))
-        return losses
+        losses = (self.loss(model, x, cond).mean() for x, cond in batches)
+        return list(minimise(losses, optimiser))
 
     @torch.no_grad()
     def steps(

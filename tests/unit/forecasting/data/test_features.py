@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from tsgen import TimeGradEstimator
+from tsgen.forecasting.assemble import assemble
 from tsgen.forecasting.data.features import (
     CalendarWave,
     calendar_features,
@@ -11,7 +12,6 @@ from tsgen.forecasting.data.features import (
     season_length,
 )
 from tsgen.forecasting.data.spec import infer_spec
-from tsgen.forecasting.data.window import WindowShape
 
 
 def test_waves_have_the_period_of_their_cycle():
@@ -71,8 +71,7 @@ def test_a_forecast_from_a_long_history_is_that_of_its_end_in_training() -> None
     entry = {"start": pd.Period("2021-03-01", freq="h"), "target": target, "item_id": "a"}
     estimator = TimeGradEstimator(6, verbose=False)
     spec = infer_spec([entry], 6, "real")
-    shape = WindowShape(6, 40, 6)
-    made = estimator.create_transformation(spec, shape)
+    made = assemble(spec, estimator).transformation
     (known,) = (e["features"] for e in made.apply([entry], is_train=True))
     cut = {**entry, "target": target[:, :394]}
     (forecast,) = (e["features"] for e in made.apply([cut], is_train=False))

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from tsgen import GaussianEstimator
+from tsgen.forecasting.assemble import assemble
 from tsgen.forecasting.data.spec import infer_spec
 from tsgen.forecasting.data.transformation import create_transformation
-from tsgen.forecasting.data.window import WindowShape
 from tsgen.forecasting.target.links import Link
 
 H = 4
@@ -212,9 +212,14 @@ def test_a_forecast_sees_the_end_of_what_training_sees(
     entry = {"start": pd.Period("2020-01-01", freq="D"), "target": target, "item_id": "a"}
     entry["feat_dynamic_real"] = rng.normal(size=(2, length + 3))
     entry["past_feat_dynamic_real"] = rng.normal(size=(1, length))
-    estimator = GaussianEstimator(3, scaling=scaling, scaling_window=window or "all", verbose=False)
+    estimator = GaussianEstimator(
+        3, context_length=8, lags_seq=(11 if scaling == "anchored" else 12,), scaling=scaling,
+        scaling_window=window or "all", verbose=False,
+    )  # fmt: skip
     spec = infer_spec([entry], 3, "real").replace(target_mean=(1.0,) * 4, target_std=(2.0,) * 4)
-    made = estimator.create_transformation(spec, WindowShape(8, 20, 3))
+    assembly = assemble(spec, estimator)
+    assert assembly.shape.past_length == 20
+    made = assembly.transformation
     (whole,) = made.apply([entry], is_train=True)
     (kept,) = made.apply([entry], is_train=False)
     size = min(length, 20) + 20

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -10,6 +11,8 @@ from tsgen import GaussianEstimator, TimeGradEstimator
 from tsgen.core import seeded
 from tsgen.diffusion import LinearSchedule
 from tsgen.encoders.base import select_rows
+from tsgen.forecasting.assemble import assemble
+from tsgen.forecasting.assemble import build as build_network
 from tsgen.forecasting.data.grid import GridWindows
 from tsgen.forecasting.data.spec import infer_spec
 from tsgen.forecasting.network.inputs import squash
@@ -42,19 +45,21 @@ def build(data, estimator=GaussianEstimator, **options):
     """An untrained forecaster and the windows of its data."""
     made = estimator(H, **{"context_length": L, "lags_seq": (1, 3), "verbose": False, **options})
     spec = infer_spec(data, H, made.support)
-    shape, lags = made._window(spec)
-    transformation = made.create_transformation(spec, shape)
-    entries = list(transformation.apply(data, is_train=True))
+    assembly = assemble(spec, made)
+    entries = list(assembly.transformation.apply(data, is_train=True))
     with seeded(0):
         width = len(spec.tau) * (
             1 if made.scaling in ("mean", "anchored") else 2 if made.scaling != "none" else 0
         )
-        statistics = ((0.0,) * width, (1.0,) * width) if spec.is_panel else ()
-        forecaster = made._build_forecaster(made._layout(spec, lags, *statistics))
+        statistics = ((0.0,) * width, (1.0,) * width) if spec.is_panel else ((), ())
+        layout = assembly.layout.replace(
+            statistics_mean=statistics[0], statistics_std=statistics[1]
+        )
+        forecaster = build_network(dataclasses.replace(assembly, layout=layout), made)
         for name, p in forecaster.named_parameters():
             if "output" in name:  # so that the denoiser does not start at zero
                 torch.nn.init.normal_(p, std=0.1)
-    return forecaster.eval(), GridWindows(entries, shape)
+    return forecaster.eval(), GridWindows(entries, assembly.shape)
 
 
 def unknown(window):
@@ -111,11 +116,8 @@ def test_pairs_inside_the_context_do_not_see_what_comes_after(scaling):
         entry["past_feat_dynamic_real"] = entry["past_feat_dynamic_real"].copy()
         entry["past_feat_dynamic_real"][:, start:] += 50
     made = GaussianEstimator(H, context_length=L, lags_seq=(1, 3), scaling=scaling)
-    spec = infer_spec(data, H)
-    shape, _ = made._window(spec)
-    other = GridWindows(
-        list(made.create_transformation(spec, shape).apply(changed, is_train=True)), shape
-    )
+    assembly = assemble(infer_spec(data, H), made)
+    other = GridWindows(list(assembly.transformation.apply(changed, is_train=True)), assembly.shape)
     with torch.no_grad():
         one, two = (forecaster.pairs(s.gather(torch.tensor([number]))) for s in (store, other))
     assert torch.equal(one.cond[:, : L + 1], two.cond[:, : L + 1])

@@ -1,11 +1,14 @@
 """Series that begin late, and the size that scales are held to."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from tsgen import GaussianEstimator
+from tsgen.forecasting.assemble import assemble, build
 from tsgen.forecasting.data.grid import GridWindows
 from tsgen.forecasting.data.spec import infer_spec, with_target_statistics
 from tsgen.forecasting.data.stream import StreamedWindows
@@ -127,13 +130,14 @@ def windows(data, scaling, **options):
     )
     spec = infer_spec(data, H, estimator.support)
     spec = with_target_statistics(spec, data, estimator.link(spec), scaling)
-    shape, lags = estimator._window(spec)
-    transformation = estimator.create_transformation(spec, shape)
+    assembly = assemble(spec, estimator)
+    shape, transformation = assembly.shape, assembly.transformation
     store = GridWindows(list(transformation.apply(data, is_train=True)), shape)
     width = {"mean": 1, "anchored": 1, "none": 0, "global": 0}.get(scaling, 2)
     width *= spec.num_channels * spec.is_panel
-    layout = estimator._layout(spec, lags, (0.0,) * width, (1.0,) * width)
-    return store, estimator._build_forecaster(layout), transformation, shape
+    layout = assembly.layout.replace(statistics_mean=(0.0,) * width, statistics_std=(1.0,) * width)
+    network = build(dataclasses.replace(assembly, layout=layout), estimator)
+    return store, network, transformation, shape
 
 
 @pytest.mark.parametrize("scaling", [*RUNNING, "global"])

@@ -16,6 +16,7 @@ import torch
 
 from tsgen import GaussianEstimator, TimeGradEstimator, load
 from tsgen.diffusion import LinearSchedule
+from tsgen.forecasting.assemble import assemble
 from tsgen.forecasting.data.grid import GridWindows, validation_windows
 from tsgen.forecasting.data.spec import infer_spec
 
@@ -193,16 +194,15 @@ def test_validation_has_many_windows_and_fixed_noise():
 def test_validation_uses_only_what_training_has_not_seen():
     estimator = make()
     spec_data, longer = data(80), data(100)
-    spec = infer_spec(spec_data, 2)
-    shape, _ = estimator._window(spec)
-    transformation = estimator.create_transformation(spec, shape)
+    assembly = assemble(infer_spec(spec_data, 2), estimator)
+    shape, transformation = assembly.shape, assembly.transformation
     training = list(transformation.apply(spec_data, is_train=True))
 
     def starts(validation):
         windows = validation_windows(
             validation, transformation, shape, training, torch.device("cpu"), 32
         )
-        return sorted(set(windows.store.first_row.tolist()))
+        return sorted(set(windows.windows.first_row.tolist()))
 
     assert starts(longer) == list(range(80, 99))
     assert starts(data(81)) == [79]  # one step is new: the one window that reaches it

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from tsgen.core.atomic import FolderInUse
-from tsgen.forecasting.training.run import STATE, OtherRun, Run
+from tsgen.forecasting.training.run import STATE, OtherRun, TrainingRun
 
 
 def make(folder, fingerprint=None, **options):
-    return Run(str(folder), fingerprint or {"seed": 0}, **options)
+    return TrainingRun(str(folder), fingerprint or {"seed": 0}, **options)
 
 
 def epoch(number, val_loss):
