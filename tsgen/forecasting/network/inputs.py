@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tsgen.core import Options
 from tsgen.data.entries import Entry
+from tsgen.data.running import Moments
 from tsgen.forecasting.target.links import Link
 from tsgen.forecasting.target.statistics import Scaling
 
@@ -79,7 +80,7 @@ def measure_statistics(
 
     Of a stream only the first 64 series are read.
     """
-    count, total, squares = torch.zeros(()), torch.zeros(()), torch.zeros(())
+    moments = Moments()
     for number, entry in enumerate(entries):
         if number >= 64 and not isinstance(entries, list):
             break
@@ -87,15 +88,10 @@ def measure_statistics(
             torch.from_numpy(entry[name].T).double() for name in ("location", "scale")
         )
         values = raw_statistics(scaling, location, scale, torch.from_numpy(entry["center"]))
-        started = torch.from_numpy(np.isfinite(entry["target"].T)).double()
-        weights = started.repeat(1, values.shape[1] // max(started.shape[1], 1))
-        count = count + weights.sum(0)
-        total = total + (values * weights).sum(0)
-        squares = squares + (values**2 * weights).sum(0)
-    count = count.clamp_min(1)
-    mean = total / count
-    variance = (squares / count - mean**2).clamp_min(0)
-    std = torch.where(variance > 1e-10 * (1 + mean**2), variance.sqrt(), 1.0)
+        observed = np.isfinite(entry["target"])
+        kinds = values.shape[1] // max(len(observed), 1)  # statistics of a channel
+        moments.add(values.T.numpy(), np.tile(observed, (kinds, 1)))
+    mean, std = moments.mean, moments.scale(1e-10, 1e-10)
     return tuple(mean.tolist()), tuple(std.tolist())
 
 
