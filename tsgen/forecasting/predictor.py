@@ -27,7 +27,7 @@ from tsgen.forecasting.network.pairs import HorizonGiven
 from tsgen.forecasting.target.links import Support
 from tsgen.models import GenerativeModel
 from tsgen.models.base import LogProb
-from tsgen.nets.threads import rows_divided
+from tsgen.nets.parallel import rows_in_parallel
 from tsgen.storage import SavedPredictor
 
 
@@ -223,7 +223,7 @@ class GenerativePredictor(Component, SavedPredictor):
     def inference(self) -> Iterator[None]:
         """How the network is asked: without gradients, and with threads for rows if it can."""
         divides = self.device.type == "cpu" and self.prediction_net.model.divides_rows
-        with torch.no_grad(), rows_divided(divides), single_precision():
+        with torch.no_grad(), rows_in_parallel(divides), single_precision():
             yield
 
     def _given(

@@ -152,7 +152,7 @@ class Forecaster(Component, nn.Module, ABC):
         center = window.center
         batch = len(center)
         shape = (self.layout.horizon, self.layout.num_channels)
-        paths, sample = center.new_empty(batch * num_samples, *shape), self.model.drawer()
+        paths, sample = center.new_empty(batch * num_samples, *shape), self.model.sampling_plan()
         for rows in self._pieces(batch * num_samples, state, given):
             into = paths[int(rows[0]) : int(rows[-1]) + 1]
             rows = rows.to(center.device)
