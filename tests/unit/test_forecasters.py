@@ -50,7 +50,9 @@ def build(data, estimator=GaussianEstimator, **options):
             1 if made.scaling in ("mean", "anchored") else 2 if made.scaling != "none" else 0
         )
         statistics = ((0.0,) * width, (1.0,) * width) if spec.is_panel else ()
-        forecaster = made._build_forecaster(made._layout(spec, lags, *statistics))
+        forecaster = made._build_forecaster(
+            made._layout(spec, lags, *statistics), made.build_anchor(spec)
+        )
         for name, p in forecaster.named_parameters():
             if "output" in name:  # so that the denoiser does not start at zero
                 torch.nn.init.normal_(p, std=0.1)
@@ -120,7 +122,7 @@ def test_pairs_inside_the_context_do_not_see_what_comes_after(scaling):
         one, two = (forecaster.pairs(s.gather(torch.tensor([number]))) for s in (store, other))
     assert torch.equal(one.cond[:, : L + 1], two.cond[:, : L + 1])
     assert torch.equal(one.x[:, :L], two.x[:, :L]) and torch.equal(
-        one.log_scale[:, :L], two.log_scale[:, :L]
+        one.log_jacobian[:, :L], two.log_jacobian[:, :L]
     )
     assert not torch.equal(one.x[:, L:], two.x[:, L:])
 

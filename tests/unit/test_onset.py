@@ -133,7 +133,8 @@ def windows(data, scaling, **options):
     width = {"mean": 1, "anchored": 1, "none": 0, "global": 0}.get(scaling, 2)
     width *= spec.num_channels * spec.is_panel
     layout = estimator._layout(spec, lags, (0.0,) * width, (1.0,) * width)
-    return store, estimator._build_forecaster(layout), transformation, shape
+    forecaster = estimator._build_forecaster(layout, estimator.build_anchor(spec))
+    return store, forecaster, transformation, shape
 
 
 @pytest.mark.parametrize("scaling", [*RUNNING, "global"])

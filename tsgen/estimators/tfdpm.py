@@ -69,10 +69,10 @@ class TFDPMEstimator(GenerativeEstimator):
             self.__dict__[field] = value
         super().__post_init__()
 
-    def build_encoder(self, layout: InputLayout) -> HistoryEncoder:
+    def build_encoder(self, layout: InputLayout, input_size: int) -> HistoryEncoder:
         """The pattern encoder."""
         return PatternEncoder(
-            layout.input_size, layout.num_channels, len(layout.lags), self.temporal, self.graph,
+            input_size, layout.num_channels, len(layout.lags), self.temporal, self.graph,
             self.neighbours, self.adjacency, self.hidden_size, self.features,
         )  # fmt: skip
 

@@ -26,10 +26,13 @@ from tsgen.forecasting.data.transformation import create_transformation
 from tsgen.forecasting.data.window import WindowShape
 from tsgen.forecasting.network import decodings
 from tsgen.forecasting.network.forecaster import Forecaster
-from tsgen.forecasting.network.inputs import InputLayout, measure_statistics
+from tsgen.forecasting.network.inputs import InputLayout, Inputs, measure_statistics
+from tsgen.forecasting.network.lagged_inputs import LaggedInputs
 from tsgen.forecasting.predictor import GenerativePredictor
+from tsgen.forecasting.target.anchors import Anchor, LastValue
 from tsgen.forecasting.target.links import Link, Support
 from tsgen.forecasting.target.statistics import Scaling
+from tsgen.forecasting.target.target import TargetMap
 from tsgen.forecasting.training.fit import fingerprint, fit
 from tsgen.forecasting.training.module import ForecastModule
 from tsgen.forecasting.training.run import Run
@@ -164,9 +167,13 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             raise ValueError(f"{type(self).__name__} cannot draw with {sampler!r}")
         sampler.times(schedule)
 
-    def build_encoder(self, layout: InputLayout) -> HistoryEncoder:
-        """From the inputs of a layout to conditioning."""
-        return encoders.build(self.encoder, layout.input_size)
+    def build_inputs(self, layout: InputLayout) -> Inputs:
+        """From windows to the encoder's inputs."""
+        return LaggedInputs(layout)
+
+    def build_encoder(self, layout: InputLayout, input_size: int) -> HistoryEncoder:
+        """From inputs to conditioning."""
+        return encoders.build(self.encoder, input_size)
 
     def link(self, spec: DataSpec) -> Link:
         """The bijection between the data's support and the real line."""
@@ -177,6 +184,19 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     ) -> Flow | None:
         """What draws the noise of whole numbers; ``None`` is the uniform law."""
         return None
+
+    def build_anchor(self, spec: DataSpec) -> Anchor | None:
+        """What forecasts the location of events; ``None`` takes running statistics."""
+        return LastValue() if self.scaling == "anchored" else None
+
+    def build_target(
+        self, layout: InputLayout, anchor: Anchor | None, model: GenerativeModel
+    ) -> TargetMap:
+        """The map between the target's values and the model's events."""
+        event, cond = tuple(model.event_shape), tuple(model.cond_shape)
+        quantised, seen = layout.link.is_quantised, (*cond[:-1], cond[-1] + event[-1])
+        dequantiser = self.build_dequantiser(event, seen) if quantised else None
+        return TargetMap(layout.link, len(event), anchor, dequantiser)
 
     def train(
         self,
@@ -259,7 +279,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             if from_predictor is None:
                 statistics = measure_statistics(entries, self.scaling) if spec.is_panel else ()
                 layout = self._layout(spec, lags, *statistics)
-                module = self.create_lightning_module(self._build_forecaster(layout))
+                anchor = self.build_anchor(spec)
+                module = self.create_lightning_module(self._build_forecaster(layout, anchor))
             else:
                 module = self._continue(from_predictor, spec, shape, lags)
             if module.forecaster.model.partial == "drop":
@@ -350,7 +371,9 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             lags = tuple(sorted({*(lag for lag in lags if lag > 1), *(lag + 1 for lag in lags)}))
         else:
             lags = tuple(sorted(set(lags)))
-        shape = WindowShape(context, context + max(lags), self.prediction_length, self.min_history)
+        anchor = self.build_anchor(spec)
+        reach = max(max(lags), 0 if anchor is None else anchor.memory)
+        shape = WindowShape(context, context + reach, self.prediction_length, self.min_history)
         return shape, lags
 
     def _layout(
@@ -377,15 +400,12 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             statistics_std=std,
         )
 
-    def _build_forecaster(self, layout: InputLayout) -> Forecaster:
-        decoding = decodings[self.decoding]
-        encoder = self.build_encoder(layout)
+    def _build_forecaster(self, layout: InputLayout, anchor: Anchor | None) -> Forecaster:
+        decoding, inputs = decodings[self.decoding], self.build_inputs(layout)
+        encoder = self.build_encoder(layout, inputs.input_size)
         event_shape, cond_shape = decoding.shapes(layout, encoder.output_size)
         model = self.build_model(event_shape, cond_shape)
-        seen = (*cond_shape[:-1], cond_shape[-1] + event_shape[-1])
-        quantised = layout.link.is_quantised
-        dequantiser = self.build_dequantiser(event_shape, seen) if quantised else None
-        return decoding(model, encoder, layout, dequantiser=dequantiser)
+        return decoding(model, encoder, layout, self.build_target(layout, anchor, model), inputs)
 
     def _continue(
         self,
