@@ -68,7 +68,7 @@ def test_betas_are_the_published_ones():
         (lambda: LinearSchedule(0), "num_steps=0 must be at least 1"),
         (lambda: LinearSchedule(10, 0.2, 0.1), "must satisfy 0 < beta_start <= beta_end < 1"),
         (lambda: CosineSchedule(10, terminal_alpha=0.0), "terminal_alpha=0.0"),
-        (lambda: LinearSchedule(10.5), "num_steps=10.5 is not of type int"),
+        (lambda: LinearSchedule(10.5), "num_steps=10.5 must be a whole number"),
     ],
 )
 def test_bad_options(make, message):

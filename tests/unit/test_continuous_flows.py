@@ -217,7 +217,7 @@ def test_zukos_solver_does_not_go_on_for_ever():
         (FFJORDFlow, {"num_blocks": 0}, "num_blocks=0"),
         (FFJORDFlow, {"hidden": ()}, r"hidden=\(\)"),
         (FFJORDFlow, {"divergence": "trace"}, "divergence='trace'"),
-        (FFJORDFlow, {"solver": "rk4"}, "instance of ODESolver expected"),
+        (FFJORDFlow, {"solver": "rk4"}, "solver='rk4' must be an ODESolver"),
         (CNFFlow, {"hidden": (8, 0)}, r"hidden=\(8, 0\)"),
         (CNFFlow, {"max_num_steps": 0}, "max_num_steps=0"),
         (CNFFlow, {"atol": 0.0}, "atol=0.0"),

@@ -255,7 +255,7 @@ def test_bad_options_are_refused_before_any_work():
         ({"lr": 0.0}, "lr=0.0 must be above 0"),
         ({"lags_seq": (0, 1)}, r"lags_seq=\(0, 1\) must be positive steps"),
         ({"encoder": "gruu"}, "unknown encoder 'gruu'; known are gru, lstm"),
-        ({"scaling": "meen"}, "scaling='meen': unexpected value; permitted: 'mean', 'standard'"),
+        ({"scaling": "meen"}, "scaling='meen' must be 'mean', 'standard'"),
         ({"scaling_window": 0}, "scaling_window=0 must be at least 1"),
         ({"decoding": "both"}, "decoding='both'"),
         ({"support": (1.0, 0.0)}, r"support=\(1.0, 0.0\) must be \(lo, hi\)"),

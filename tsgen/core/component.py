@@ -15,8 +15,9 @@ from typing import Any, TypeVar, dataclass_transform
 from gluonts.core.component import equals, validated
 from gluonts.pydantic import BaseModel, ValidationError, root_validator
 
-from tsgen.core.seeding import seeded as seeded
-from tsgen.core.seeding import seeded_everywhere as seeded_everywhere
+from tsgen.core.constraints import Constraint, broken_constraint, constraints_of
+from tsgen.core.errors import MissingOptionError, OptionError, UnknownOptionError
+from tsgen.core.wording import in_words
 
 T = TypeVar("T")
 
@@ -62,8 +63,12 @@ class _Strict(BaseModel):
                 if (number or not field.sub_fields) and not (
                     isinstance(item, kinds) and (bool in kinds or not isinstance(item, bool))
                 ):
-                    raise ValueError(f"{name}={value!r} is not of type {field._type_display()}")
+                    raise _WrongTypeError(name)
         return values
+
+
+class _WrongTypeError(ValueError):
+    """A scalar that pydantic would convert; its argument is the option's name."""
 
 
 def _validate(cls: type) -> None:
@@ -81,33 +86,57 @@ def _validate(cls: type) -> None:
                 f"{cls.__name__}: {parameter.kind.description} parameter {parameter.name!r} cannot "
                 "be written to JSON; name every option"
             )
-    names = [p.name for p in parameters]
-    checked = validated(base_model=_Strict)(init)
+    annotations = {p.name: p.annotation for p in parameters}
+    constraints = {name: _inherited(cls, name, kind) for name, kind in annotations.items()}
+
+    @functools.wraps(init)
+    def constrained(self: Any, *args: Any, **kwargs: Any) -> None:
+        for name, value in kwargs.items():  # ``validated`` gives every argument by its name
+            expected = broken_constraint(value, constraints[name])
+            if expected is not None:
+                raise OptionError(type(self).__name__, name, value, expected)
+        init(self, *args, **kwargs)
+
+    checked = validated(base_model=_Strict)(constrained)
 
     @functools.wraps(checked)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
-        given = dict(zip(names, args, strict=False)) | kwargs
+        owner = type(self).__name__
+        given = dict(zip(annotations, args, strict=False)) | kwargs
         for name, value in given.items():
-            if name not in names:
-                near = difflib.get_close_matches(name, names, n=1)
-                hint = (
-                    f"did you mean {near[0]!r}?" if near else f"the options are {', '.join(names)}"
-                )
-                raise ValueError(
-                    f"{type(self).__name__} has no option {name!r} (given {value!r}); {hint}"
-                )
+            if name not in annotations:
+                raise _unknown(type(self), name, value, list(annotations))
         try:
             checked(self, *args, **kwargs)
         except ValidationError as error:
-            lines = []
-            for item in error.errors():
-                name = str(item["loc"][0])
-                value = f"={given[name]!r}" if name in given else ""
-                lines.append(f"{name}{value}: {item['msg']}" if name != "__root__" else item["msg"])
-            raise ValueError(f"{type(self).__name__}: {'; '.join(lines)}") from None
+            item = error.errors()[0]
+            cause = getattr(error.raw_errors[0], "exc", None)
+            name = str(cause) if isinstance(cause, _WrongTypeError) else str(item["loc"][0])
+            expected = in_words(annotations[name])
+            if name not in given:
+                raise MissingOptionError(owner, name, None, expected) from None
+            raise OptionError(owner, name, given[name], expected) from None
 
     wrapper.Model = checked.Model  # type: ignore[attr-defined]
+    wrapper.constraints = constraints  # type: ignore[attr-defined]
     cls.__init__ = wrapper  # type: ignore[misc]
+
+
+def _inherited(cls: type, name: str, annotation: Any) -> tuple[Constraint, ...]:
+    """Constraints of an option, and those its classes above have: a new default keeps them."""
+    above = [vars(base).get("__annotations__", {}).get(name) for base in cls.__mro__[1:]]
+    return tuple(dict.fromkeys(c for kind in (annotation, *above) for c in constraints_of(kind)))
+
+
+def _unknown(
+    owner: type["Component"], name: str, value: Any, names: list[str]
+) -> UnknownOptionError:
+    expected = f"the options are {', '.join(names)}"
+    advice = owner.instead_of(name)
+    near = difflib.get_close_matches(name, names, n=1)
+    if advice is None and near:
+        advice = f"did you mean {near[0]!r}?"
+    return UnknownOptionError(owner.__name__, name, value, expected, advice or "")
 
 
 class Component:
@@ -137,6 +166,23 @@ class Component:
             return value
 
         yield instance
+
+    @classmethod
+    def check_options(cls, **values: Any) -> None:
+        """Check values against the constraints of the options they are for.
+
+        Raises:
+            OptionError: for the first that breaks one.
+        """
+        for name, value in values.items():
+            expected = broken_constraint(value, cls.__init__.constraints[name])  # type: ignore[attr-defined]
+            if expected is not None:
+                raise OptionError(cls.__name__, name, value, expected)
+
+    @classmethod
+    def instead_of(cls, name: str) -> str | None:
+        """What takes the place of an option that this class does not have, if that is known."""
+        return None
 
     def replace(self: T, **changes: Any) -> T:
         """A new object with some constructor arguments changed."""
