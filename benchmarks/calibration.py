@@ -17,7 +17,8 @@ import torch
 from _record import append
 
 from tsgen.data import Benchmark, datasets, rolling, until
-from tsgen.data.splits import Entry, length_of
+from tsgen.data.entries import Entry
+from tsgen.data.splits import length_of
 from tsgen.estimators.options import read_texts
 from tsgen.estimators.registry import estimators
 from tsgen.evaluation import INTERVALS, Backtest, backtest, calibrate

@@ -3,8 +3,6 @@
 Liu, Gong, Liu 2023.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -30,26 +28,20 @@ class RectifiedFlow(GenerativeModel):
         inputs = torch.cat([x.flatten(1), cond.flatten(1), t[:, None]], 1)
         return self.net(inputs).view_as(x)
 
-    def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
-        batch = self._batch(cond, x)
-        x, cond = x.reshape(-1, *self.event_shape), cond.reshape(-1, *self.cond_shape)
+    def _loss(
+        self, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None
+    ) -> Tensor:
         t, noise = torch.rand(len(x)).to(x), torch.randn_like(x)
         wide = t.view(-1, *[1] * len(self.event_shape))
         error = self.velocity(noise + wide * (x - noise), t, cond) - (x - noise)
-        return (error**2).flatten(1).mean(1).view(batch)
+        return (error**2).flatten(1).mean(1)
 
-    def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
-        batch, count = self._batch(cond), math.prod(sample_shape)
-        rows = (
-            cond.reshape(1, -1, *self.cond_shape)
-            .expand(count, *[-1] * (1 + len(self.cond_shape)))
-            .flatten(0, 1)
-        )
-        x = torch.randn(len(rows), *self.event_shape, dtype=cond.dtype, device=cond.device)
+    def _sample(self, cond: Tensor, times: Tensor | None) -> Tensor:
+        x = torch.randn(len(cond), *self.event_shape, dtype=cond.dtype, device=cond.device)
         for step in range(self.num_steps):
             t = torch.full((len(x),), (step + 0.5) / self.num_steps).to(x)
-            x = x + self.velocity(x, t, rows) / self.num_steps
-        return x.view(*sample_shape, *batch, *self.event_shape)
+            x = x + self.velocity(x, t, cond) / self.num_steps
+        return x
 
 
 class RectifiedFlowEstimator(GenerativeEstimator):

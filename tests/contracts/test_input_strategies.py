@@ -13,6 +13,7 @@ from tsgen.forecasting.data.grid import GridWindows
 from tsgen.forecasting.data.spec import infer_spec
 from tsgen.forecasting.network.timed_inputs import TimedInputs
 from tsgen.forecasting.predictor import GenerativePredictor
+from tsgen.models import Gaussian
 
 H, L = 3, 8
 SMALL = {
@@ -150,6 +151,50 @@ def test_an_encoder_in_time_is_asked_for_the_times_of_the_forecast():
         list(predictor.predict([{**e, "times": e["times"][:120]} for e in data]))
     with pytest.raises(ValueError, match="has no times, other series have some"):
         list(predictor.predict([{k: v for k, v in data[0].items() if k != "times"}]))
+
+
+class Timetable(Gaussian):
+    """A Gaussian law of a horizon whose mean moves by the times of its steps."""
+
+    takes_times = True
+
+    def _loss(self, x, cond, observed, times):
+        return super()._loss(x - times[..., None], cond, observed, None)
+
+    def _sample(self, cond, times):
+        return super()._sample(cond, None) + times[..., None]
+
+    def _log_prob(self, x, cond, observed, times):
+        return super()._log_prob(x - times[..., None], cond, observed, None)
+
+
+class TimetableEstimator(GaussianEstimator):
+    """Its model takes the times of a horizon."""
+
+    def build_model(self, event_shape, cond_shape):
+        return Timetable(event_shape, cond_shape)
+
+
+@pytest.mark.parametrize("regular", [False, True])
+def test_a_model_that_takes_times_gets_those_of_the_horizon(regular):
+    """From the last step of the past on, in units of the median gap, or steps."""
+    data = gaps(2, 120)
+    times = np.stack([e["times"][120:] - e["times"][119] for e in data])
+    if regular:
+        data = [{k: v for k, v in entry.items() if k != "times"} for entry in data]
+    options = {**SMALL, "max_epochs": 1, "num_batches_per_epoch": 2}
+    with pytest.raises(ValueError, match="Timetable takes the times .*='horizon', not 'step'"):
+        TimetableEstimator(H, **options).train(data, seed=0)
+    options["decoding"] = "horizon"
+    predictor = TimetableEstimator(H, **options).train(data, seed=0)
+    times = np.arange(1.0, 1 + H)[None] if regular else times / predictor.spec.median_gap
+    drawn = np.stack([f.samples for f in predictor.predict(data, num_samples=50, seed=0)])
+    model = predictor.prediction_net.model
+    model.takes_times = False
+    model._sample = lambda cond, _: Gaussian._sample(model, cond, None)
+    plain = np.stack([f.samples for f in predictor.predict(data, num_samples=50, seed=0)])
+    expected = np.broadcast_to(times[:, None, :, None], drawn.shape)
+    np.testing.assert_allclose(drawn - plain, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("decoding", ["step", "horizon"])

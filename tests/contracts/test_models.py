@@ -129,18 +129,18 @@ def test_two_players_conform():
 
 def test_the_suite_finds_what_is_wrong():
     class Forgetful(Gaussian):
-        def sample(self, cond, sample_shape=()):
-            return super().sample(cond * 0, sample_shape)
+        def _sample(self, cond, times):
+            return super()._sample(cond * 0, times)
 
-        def log_prob(self, x, cond, observed=None):
-            return super().log_prob(x, cond * 0, observed)
+        def _log_prob(self, x, cond, observed, times):
+            return super()._log_prob(x, cond * 0, observed, times)
 
     with pytest.raises(AssertionError, match="conditioning does not matter|exact"):
         check_model(Forgetful, events=(), law="gaussian", covariance="full", steps=300)
 
     class Shared(Gaussian):
-        def loss(self, x, cond, observed=None):
-            return super().loss(x, cond, observed) + x.mean()
+        def _loss(self, x, cond, observed, times):
+            return super()._loss(x, cond, observed, times) + x.mean()
 
     with pytest.raises(AssertionError, match="influence each other"):
         check_model(Shared, events=((3,),), fit=False)

@@ -5,12 +5,14 @@ import pandas as pd
 import pytest
 import torch
 
-from tsgen import GaussianEstimator
+from tsgen import GaussianEstimator, GenerativeEstimator
 from tsgen.core import seeded
 from tsgen.forecasting.data.grid import GridWindows
 from tsgen.forecasting.data.spec import infer_spec
 from tsgen.forecasting.predictor import GenerativePredictor
 from tsgen.forecasting.target.anchors import Anchor
+from tsgen.forecasting.target.target import TargetMap
+from tsgen.models import GenerativeModel
 
 H = 4
 SMALL = {
@@ -126,3 +128,96 @@ def test_a_horizon_has_a_location_for_each_of_its_steps():
             plain = forecaster.sample_paths(window, 200)
             paths = forecaster.sample_paths(window._replace(future=future), 200)
         assert (paths.mean(1) - plain.mean(1))[0, steps].abs().min() > 5  # it was located elsewhere
+
+
+class Rungs(TargetMap):
+    """Codes of a vocabulary: the nearest of 9 rungs around the location, half a scale apart."""
+
+    event_kind = "codes"
+    words = 9
+
+    def encode(self, y, location, scale, cond, observed):
+        rung = (2 * (self.on_line(y) - location) / scale).nan_to_num(0.0).round()
+        codes = rung.clamp(-4, 4).long() + 4
+        return codes, cond.new_zeros(codes.shape[: codes.dim() - self.event_rank])
+
+    def decode(self, x, location, scale):
+        return self.link.inverse(location + scale * (x - 4) / 2)
+
+
+class Categorical(GenerativeModel):
+    """Independent probabilities of each channel's words."""
+
+    event_kind = "codes"
+    partial = "marginal"
+
+    def __init__(self, event_shape, cond_shape):
+        super().__init__(event_shape, cond_shape)
+        self.logits = torch.nn.Linear(cond_shape[-1], event_shape[-1] * Rungs.words)
+
+    @property
+    def has_log_prob(self):
+        return "exact"
+
+    def _words(self, cond):
+        return self.logits(cond).unflatten(-1, (-1, Rungs.words)).log_softmax(-1)
+
+    def _log_prob(self, x, cond, observed, times):
+        assert x.dtype == torch.int64
+        chosen = self._words(cond).gather(-1, x[..., None])[..., 0]
+        return (chosen if observed is None else chosen * observed).flatten(1).sum(1)
+
+    def _loss(self, x, cond, observed, times):
+        return -self._log_prob(x, cond, observed, times)
+
+    def _sample(self, cond, times):
+        return torch.distributions.Categorical(logits=self._words(cond)).sample()
+
+
+class CodesEstimator(GenerativeEstimator):
+    """A categorical law of rungs."""
+
+    def build_model(self, event_shape, cond_shape):
+        return Categorical(event_shape, cond_shape)
+
+    def build_target(self, layout, anchor, model):
+        return Rungs(layout.link, len(model.event_shape), anchor)
+
+
+class MixedUpEstimator(CodesEstimator):
+    """A target map of real numbers for a model of codes."""
+
+    def build_target(self, layout, anchor, model):
+        return TargetMap(layout.link, len(model.event_shape), anchor)
+
+
+@pytest.mark.parametrize("decoding", ["step", "horizon"])
+def test_codes_are_trained_and_drawn_as_real_values(decoding, tmp_path):
+    """Values 0, 1 and 2 come with known probabilities; forecasts hold these and nothing else."""
+    rng, chances = np.random.default_rng(0), [0.6, 0.1, 0.3]
+    start = pd.Period("2024-01-01", freq="h")
+    target = rng.choice([0.0, 1.0, 2.0], (2, 400), p=chances)
+    target[:, rng.random(400) < 0.1] = np.nan
+    data = [{"start": start, "target": target}]
+    options = {**SMALL, "num_batches_per_epoch": 80, "batch_size": 32}
+    estimator = CodesEstimator(
+        H, decoding=decoding, scaling="none", max_epochs=1, **{**options, "lr": 1e-2}
+    )
+    predictor = estimator.train(data, seed=0)
+    (forecast,) = predictor.predict(data, num_samples=2000, seed=0)
+    # rungs are half a unit apart; those between 0, 1 and 2 have never been seen
+    shares = [(forecast.samples == value).mean() for value in (0.0, 1.0, 2.0)]
+    assert np.abs(np.array(shares) - chances).max() < 0.12 and sum(shares) > 0.97
+    assert set(np.unique(forecast.samples)) <= {k / 2 for k in range(-4, 5)}
+    predictor.serialize(tmp_path)
+    (again,) = GenerativePredictor.deserialize(tmp_path).predict(data, num_samples=2000, seed=0)
+    assert np.array_equal(forecast.samples, again.samples)
+    full = [{"start": start, "target": np.nan_to_num(target, nan=0.0)}]
+    assert predictor.log_prob(full)[0] == pytest.approx(-2 * H * 0.9, abs=0.5 * 2 * H)
+
+
+def test_codes_and_real_numbers_do_not_mix():
+    data = slopes(1)
+    options = {**SMALL, "max_epochs": 1}
+    with pytest.raises(ValueError, match="Categorical has events of kind 'codes', TargetMap makes"):
+        MixedUpEstimator(H, **options).train(data, seed=0)

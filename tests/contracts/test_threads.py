@@ -25,7 +25,7 @@ from tsgen.anomaly import Detector, ForecastDetector, TFDPMDetector
 from tsgen.anomaly.registry import detectors
 from tsgen.anomaly.scorers import NegativeLogLikelihood, SampleScore, Scorer
 from tsgen.core import seeded
-from tsgen.data.synthetic import laws
+from tsgen.data.synthetic import ExactPredictor, laws
 from tsgen.diffusion import DDIM, SSCS, DPMSolverPP, LinearSchedule
 from tsgen.encoders import GRUEncoder
 from tsgen.estimators.registry import baselines, estimators, peers
@@ -184,7 +184,7 @@ def test_forecasts_and_trainings_of_a_peer(name: str) -> None:
 @pytest.mark.parametrize("name", laws)
 def test_exact_laws(name: str) -> None:
     data = laws[name].dataset(2, 60, seed=0)
-    predictor = laws[name].predictor(H)
+    predictor = ExactPredictor(laws[name], H)
     assert_differ(check(lambda seed: samples(predictor.predict(data, 4, seed=seed))))
     for one, two in zip(*at_once([lambda: laws[name].dataset(1, 30, seed=5)] * 2), strict=True):
         np.testing.assert_array_equal(one["target"], two["target"])
@@ -232,7 +232,7 @@ class Foreign(RepresentablePredictor):
         super().__init__(prediction_length=H)
 
     def predict_item(self, item: dict[str, Any], num_samples: int = 4) -> Any:
-        law = laws["ou"].predictor(H)
+        law = ExactPredictor(laws["ou"], H)
         (made,) = law.predict([{**item, "target": item["target"][0]}], 4, seed=0)
         made.samples = made.samples + np.random.normal(size=made.samples.shape)
         return made
@@ -370,7 +370,7 @@ def test_a_training_does_not_keep_others_waiting() -> None:
 def test_forecasts_interleaved_in_one_thread() -> None:
     """Nothing is held between two forecasts; one that is left half-way leaves nothing behind."""
     predictor = TimeGradEstimator(H, **{**TINY, **STEPS, "batch_size": 1}).train(DATA, seed=0)
-    for of in (predictor, baselines["random_walk"](H).train(DATA), laws["var"].predictor(H)):
+    for of in (predictor, baselines["random_walk"](H).train(DATA), ExactPredictor(laws["var"], H)):
         data = laws["var"].dataset(4, 60, seed=0) if of is not predictor else DATA * 2
         expected = [samples(of.predict(data, 3, seed=seed)) for seed in (0, 1)]
         one, two, left = (of.predict(data, 3, seed=seed) for seed in (0, 1, 2))

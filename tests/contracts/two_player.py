@@ -1,20 +1,15 @@
 """A tiny two-player family: the non-saturating GAN (Goodfellow et al. 2014) with the R1 penalty."""
 
-import math
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from tsgen import GenerativeEstimator
-from tsgen.models import GenerativeModel
+from tsgen.models import GenerativeModel, Player
 from tsgen.nets import MLP
 
 
 class TinyGAN(GenerativeModel):
-    players: ClassVar[tuple[str, ...]] = ("critic", "generator")
-
     def __init__(
         self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...], hidden: int = 32
     ) -> None:
@@ -23,42 +18,40 @@ class TinyGAN(GenerativeModel):
         self.critic = MLP(size + given, 1, (hidden, hidden))
         self.generator = MLP(size + given, size, (hidden, hidden))
 
+    @property
+    def players(self) -> tuple[Player, ...]:
+        return (
+            Player("critic", ("critic",), encoder=False),
+            Player("generator", ("generator",)),
+        )
+
     def _judge(self, x: Tensor, cond: Tensor) -> Tensor:
         return self.critic(torch.cat([x.flatten(1), cond.flatten(1)], 1))[:, 0]
 
-    def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Monitored: squared distance of a draw."""
-        batch = self._batch(cond, x)
-        return ((self.sample(cond) - x) ** 2).reshape(*batch, -1).mean(-1)
-
-    def player_loss(
-        self, player: str, x: Tensor, cond: Tensor, observed: Tensor | None = None
+    def _loss(
+        self, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None
     ) -> Tensor:
-        batch = self._batch(cond, x)
-        x, cond = x.reshape(-1, *self.event_shape), cond.reshape(-1, *self.cond_shape)
-        fake = self.sample(cond)
+        return self._player_loss("generator", x, cond, observed, times)
+
+    def _player_loss(
+        self, player: str, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None
+    ) -> Tensor:
+        fake = self._sample(cond, times)
         if player == "generator":
-            return F.softplus(-self._judge(fake, cond)).view(batch)
+            return F.softplus(-self._judge(fake, cond))
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             real = self._judge(x, cond)
             (slope,) = torch.autograd.grad(real.sum(), x, create_graph=True)
         penalty = slope.flatten(1).square().sum(1)
         fooled = F.softplus(self._judge(fake.detach(), cond))
-        return (fooled + F.softplus(-real) + 0.5 * penalty).view(batch)
+        return fooled + F.softplus(-real) + 0.5 * penalty
 
-    def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
-        batch, count = self._batch(cond), math.prod(sample_shape)
-        rows = (
-            cond.reshape(1, -1, *self.cond_shape)
-            .expand(count, *[-1] * (1 + len(self.cond_shape)))
-            .flatten(0, 1)
-        )
+    def _sample(self, cond: Tensor, times: Tensor | None) -> Tensor:
         noise = torch.randn(
-            len(rows), self.event_shape.numel(), dtype=cond.dtype, device=cond.device
+            len(cond), self.event_shape.numel(), dtype=cond.dtype, device=cond.device
         )
-        x = self.generator(torch.cat([noise, rows.flatten(1)], 1))
-        return x.view(*sample_shape, *batch, *self.event_shape)
+        return self.generator(torch.cat([noise, cond.flatten(1)], 1)).unflatten(1, self.event_shape)
 
 
 class TinyGANEstimator(GenerativeEstimator):

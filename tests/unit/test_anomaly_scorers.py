@@ -17,7 +17,7 @@ from tsgen.anomaly.tfdpm import TFDPMDetector
 from tsgen.core import seeded
 from tsgen.diffusion import CosineSchedule, GivenSteps
 from tsgen.estimators.tfdpm import TFDPMEstimator
-from tsgen.models import DDPM, Gaussian
+from tsgen.models import DDPM, EnergyDDPM, Gaussian
 from tsgen.nets import EnergyDenoiser
 
 QUICK = {"verbose": False, "device": "cpu"}
@@ -108,7 +108,7 @@ def test_a_row_does_not_know_the_others(gaussian):
         (lambda: DenoisingError(levels=(0.0,)), r"levels=\(0.0,\) must be"),
         (lambda: DenoisingError(draws=3), "draws=3 must be even"),
         (lambda: Energy(levels=(-1.0,)), r"levels=\(-1.0,\) must be numbers above 0"),
-        (lambda: Energy().check(DDPM((1,), (1,))), "needs an energy-based diffusion model"),
+        (lambda: Energy().check(DDPM((1,), (1,))), "needs a model with an energy"),
         (lambda: SampleScore(num_samples=1), "num_samples=1 must be at least 2"),
         (lambda: NegativeLogLikelihood().check(DDPM((1,), (1,))), "needs a density; DDPM has none"),
     ],
@@ -201,7 +201,7 @@ def test_an_energy_sees_it_too():
 def test_energy_of_a_known_law():
     """x is N(0, 1) and stays so under noise: E / sigma is x^2 / 2 but for a constant."""
     with seeded(0):
-        model = DDPM(
+        model = EnergyDDPM(
             (1,), (1,), schedule=CosineSchedule(), target="eps", continuous=True,
             network=functools.partial(EnergyDenoiser, layers=2, hidden=64),
         )  # fmt: skip

@@ -10,7 +10,7 @@ from gluonts.model.predictor import Predictor
 import tsgen
 from tsgen.cli.checks import check_band
 from tsgen.data.splits import rolling
-from tsgen.data.synthetic import VAR, ornstein_uhlenbeck
+from tsgen.data.synthetic import VAR, ExactPredictor, ornstein_uhlenbeck
 from tsgen.estimators import LastValueEstimator, RandomWalkEstimator
 from tsgen.evaluation import (
     CalibratedForecast,
@@ -30,7 +30,7 @@ class Wrong(Predictor):
 
     def __init__(self, law, horizon, stretch, shift):
         super().__init__(prediction_length=horizon)
-        self.exact, self.stretch, self.shift = law.predictor(horizon), stretch, shift
+        self.exact, self.stretch, self.shift = ExactPredictor(law, horizon), stretch, shift
 
     def predict(self, dataset, num_samples=100, seed=None):
         for forecast in self.exact.predict(dataset, num_samples, seed):

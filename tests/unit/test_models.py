@@ -7,7 +7,7 @@ from scipy import stats
 
 from tsgen.core import seeded
 from tsgen.diffusion import DDIM, DPMSolverPP, LinearSchedule
-from tsgen.models import DDPM, Gaussian, StudentT
+from tsgen.models import DDPM, Gaussian, GenerativeModel, StudentT
 
 
 def head(kind, covariance, event=(4,), cond=(3,), spread=0.5, **options):
@@ -166,3 +166,38 @@ def test_precomputed_conditioning_changes_nothing():
             ]
         )
         assert torch.allclose(once, rows, atol=1e-5)
+
+
+class Drift(GenerativeModel):
+    """x = a t + noise: a model that asks for the times of a horizon's steps."""
+
+    takes_times = True
+
+    def __init__(self, event_shape, cond_shape):
+        super().__init__(event_shape, cond_shape)
+        self.slope = torch.nn.Linear(cond_shape[-1], event_shape[-1])
+
+    def _line(self, cond, times):
+        assert cond.shape[1:] == self.cond_shape and times.shape == (len(cond), self.event_shape[0])
+        return self.slope(cond)[:, None] * times[..., None]
+
+    def _loss(self, x, cond, observed, times):
+        return (x - self._line(cond, times)).square().flatten(1).mean(1)
+
+    def _sample(self, cond, times):
+        return self._line(cond, times) + torch.randn(len(cond), *self.event_shape)
+
+
+def test_hooks_get_rows_and_the_times_that_a_model_takes():
+    model = Drift((4, 2), (3,))
+    x, cond, times = torch.randn(5, 6, 4, 2), torch.randn(5, 6, 3), torch.rand(5, 6, 4)
+    assert model.loss(x, cond, times=times).shape == (5, 6)
+    draws = model.sample(cond, (1000,), times=times)
+    expected = model.slope(cond)[..., None, :] * times[..., None]
+    assert draws.shape == (1000, 5, 6, 4, 2) and (draws.mean(0) - expected).abs().max() < 0.2
+    with pytest.raises(ValueError, match="takes the times of an event's steps; none are given"):
+        model.loss(x, cond)
+    with pytest.raises(ValueError, match=r"times has shape \(5, 6, 3\), expected \(\*batch, 4\)"):
+        model.sample(cond, times=times[..., :3])
+    with pytest.raises(ValueError, match="Gaussian does not take the times"):
+        Gaussian((4, 2), (3,)).sample(cond, times=times)

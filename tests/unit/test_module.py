@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
@@ -5,8 +7,8 @@ import pytest
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from tests.contracts.two_player import TinyGANEstimator
-from tsgen import GaussianEstimator, TimeGradEstimator
+from tests.contracts.two_player import TinyGAN, TinyGANEstimator
+from tsgen import ComposedEstimator, GaussianEstimator, TimeGradEstimator
 from tsgen.models import Gaussian
 
 
@@ -29,9 +31,9 @@ class Exploding(Gaussian):
 
     calls = 0
 
-    def loss(self, x, cond, observed=None):
+    def _loss(self, x, cond, observed, times):
         type(self).calls += 1
-        value = super().loss(x, cond, observed)
+        value = super()._loss(x, cond, observed, times)
         return value * float("inf") if self.calls > 3 else value
 
 
@@ -73,15 +75,66 @@ def test_gradients_are_clipped_for_every_player(estimator):
 
 
 def test_players_move_only_what_is_theirs():
-    made = TinyGANEstimator(2, **QUICK)
-    module = made.train_model(data(), seed=0).trained_net
-    groups = module._player_parameters()
+    module = TinyGANEstimator(2, **QUICK).train_model(data(), seed=0).trained_net
+    groups = [module.player_parameters(player) for player in module.forecaster.model.players]
     names = {id(p): n for n, p in module.forecaster.named_parameters()}
     critic, generator = ({names[id(p)] for p in group} for group in groups)
     assert critic == {n for n in names.values() if n.startswith("model.critic")}
     assert generator == set(names.values()) - critic and any(
         n.startswith("encoder") for n in generator
     )
+
+
+class RareGAN(TinyGAN):
+    """Its critic takes every second step, at a rate and with betas of its own."""
+
+    steps: ClassVar[list[tuple[str, float]]] = []
+
+    @property
+    def players(self):
+        critic, generator = super().players
+        return critic._replace(every=2, lr=0.25, betas=(0.5, 0.9)), generator
+
+    def after_step(self, player, progress):
+        type(self).steps.append((player, progress))
+
+
+def test_players_have_a_rhythm_and_an_optimiser_of_their_own():
+    RareGAN.steps.clear()
+    options = {**QUICK, "lr": 0.01, "lr_schedule": "constant"}
+    moves = []
+
+    def watch(optimiser, *_):
+        group = optimiser.param_groups[0]
+        moves.append((group["lr"], tuple(group["betas"])))
+
+    hook = register_optimizer_step_pre_hook(watch)
+    try:
+        ComposedEstimator(2, model=RareGAN, **options).train(data(), seed=0)
+    finally:
+        hook.remove()
+    players = [player for player, _ in RareGAN.steps]
+    assert players == ["critic", "generator", "generator"] * 4
+    assert [share for _, share in RareGAN.steps][-1] == 1 and RareGAN.steps[0][1] == 1 / 8
+    rates = {"critic": (0.0025, (0.5, 0.9)), "generator": (0.01, (0.9, 0.999))}
+    assert moves == [rates[player] for player in players]
+
+
+def test_validation_of_several_players_watches_a_proper_score():
+    """Not a loss: the energy score of two draws, which a better generator lowers."""
+    model = TinyGAN((2,), (3,))
+    x, cond = torch.zeros(4000, 2), torch.zeros(4000, 3)
+    with torch.no_grad():
+        model.generator.layers[-1].weight.zero_()
+        model.generator.layers[-1].bias.fill_(3.0)
+        far = model.monitor(x, cond)
+        assert torch.allclose(far, torch.full((4000,), 3 * 2**0.5))  # draws alike: the distance
+        observed = torch.tensor([1.0, 0.0]).expand(4000, 2)
+        assert torch.allclose(model.monitor(x, cond, observed), torch.full((4000,), 3.0))
+    gaussian = Gaussian((2,), (3,))
+    assert torch.equal(gaussian.monitor(x, cond), gaussian.loss(x, cond))
+    predictor = TinyGANEstimator(2, **QUICK).train(data(), data(90), seed=0)
+    assert all(0 < row["val_loss"] < 10 for row in predictor.history)
 
 
 def test_two_players_learn_a_location():

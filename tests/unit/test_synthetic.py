@@ -18,6 +18,7 @@ from tsgen.core import seeded
 from tsgen.data.synthetic import (
     CIR,
     VAR,
+    ExactPredictor,
     MarkovSwitching,
     SeasonalCounts,
     StudentTVAR,
@@ -233,8 +234,8 @@ def test_laws_are_their_options_and_seeds_repeat(name):
         (lambda: laws["ou"].log_density(np.ones((1, 5)), np.full((1, 1), np.nan)), "future must"),
         (lambda: laws["regimes"].exact_moments(np.ones((2, 5)), 0), "horizon=0 must be at least"),
         (lambda: laws["ou"].simulate(0, 5, np.random.default_rng(0)), "num_series=0 must be"),
-        (lambda: laws["ou"].predictor(0), "prediction_length=0 must be at least 1"),
-        (lambda: laws["ou"].predictor(1).predict([], num_samples=0), "num_samples=0 must be"),
+        (lambda: ExactPredictor(laws["ou"], 0), "prediction_length=0 must be at least 1"),
+        (lambda: ExactPredictor(laws["ou"], 1).predict([], num_samples=0), "num_samples=0 must be"),
     ],
 )  # fmt: skip
 def test_bad_options_and_arguments_are_named(make, message):
@@ -245,7 +246,7 @@ def test_bad_options_and_arguments_are_named(make, message):
 @every_law
 def test_predictor_draws_the_exact_law(name, tmp_path):
     law = laws[name]
-    predictor = law.predictor(HORIZON)
+    predictor = ExactPredictor(law, HORIZON)
     data = law.dataset(3, HISTORY, seed=14)
     forecasts = list(predictor.predict(data, num_samples=50, seed=0))
     for forecast, entry in zip(forecasts, data, strict=True):
@@ -277,4 +278,4 @@ def test_predictor_names_the_series_that_cannot_be():
     data = laws["regimes"].dataset(2, HISTORY, seed=0)
     data[1]["target"][0, 3] = np.nan
     with pytest.raises(ValueError, match="series '1': MarkovSwitching: history must have no miss"):
-        list(laws["regimes"].predictor(2).predict(data))
+        list(ExactPredictor(laws["regimes"], 2).predict(data))

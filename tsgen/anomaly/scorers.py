@@ -9,8 +9,7 @@ from torch import Tensor
 
 from tsgen.core import Options, seeded
 from tsgen.diffusion import Schedule
-from tsgen.models import DDPM, GenerativeModel
-from tsgen.nets import EnergyDenoiser
+from tsgen.models import Diffusion, EnergyBased, GenerativeModel
 
 _FEW = 32  # rows, up to which a network's calls cost more than its arithmetic
 
@@ -69,18 +68,18 @@ class DenoisingError(Scorer):
 
     def check(self, model: GenerativeModel) -> None:
         """Only diffusion models can denoise."""
-        if not isinstance(model, DDPM):
+        if not isinstance(model, Diffusion):
             raise ValueError(
                 f"scorer DenoisingError needs a diffusion model; this is a {type(model).__name__}"
             )
 
     def errors(self, model: GenerativeModel, x: Tensor, cond: Tensor, observed: Tensor) -> Tensor:
-        """The change of each element; see :class:`Scorer`."""
-        assert isinstance(model, DDPM)
+        """The change of each element, (B, *event_shape)."""
+        assert isinstance(model, Diffusion)
         count = self.draws if len(x) <= _FEW else 1  # of draws that go through the network at once
         rows = (count, *[1] * (cond.dim() - 1))
         mask = None if observed.all() else observed.repeat(count, *[1] * (x.dim() - 1))
-        times, alphas, sigmas = _steps(model.schedule, self.levels)
+        times, alphas, sigmas = _steps(model.process, self.levels)
         denoise = model.denoiser(cond.repeat(rows), mask, torch.tensor(times, dtype=torch.float64))
         with seeded(0):  # on the CPU, so that all devices see the same noise
             half = torch.randn(self.draws // 2, *model.event_shape)
@@ -102,8 +101,8 @@ class Energy(Scorer):
 
     Up to a constant that depends on the conditioning alone, it is minus the log density of the row
     after noise of the size :math:`\sigma_k / \alpha_k`; the channels get its parts
-    :math:`\frac12 (x - f)_c^2 / \sigma_k`. Only models whose network is an
-    :class:`~tsgen.nets.EnergyDenoiser` have one. One evaluation a level, no draws.
+    :math:`\frac12 (x - f)_c^2 / \sigma_k`. Only models with an energy have one. One evaluation a
+    level, no draws.
 
     Args:
         levels: noise to signal, as for :class:`DenoisingError`.
@@ -117,22 +116,19 @@ class Energy(Scorer):
             raise ValueError(f"Energy: levels={self.levels} must be numbers above 0")
 
     def check(self, model: GenerativeModel) -> None:
-        """The network must be the gradient of an energy."""
-        if not (isinstance(model, DDPM) and isinstance(model.net, EnergyDenoiser)):
+        """The model must have an energy."""
+        if not isinstance(model, EnergyBased):
             raise ValueError(
-                "scorer Energy needs an energy-based diffusion model, that of TFDPMEstimator("
-                f"energy=True); this is a {type(model).__name__} of another kind"
+                "scorer Energy needs a model with an energy, such as that of TFDPMEstimator("
+                f"energy=True); this is a {type(model).__name__}"
             )
 
     def errors(self, model: GenerativeModel, x: Tensor, cond: Tensor, observed: Tensor) -> Tensor:
-        """See :class:`Scorer`."""
-        assert isinstance(model, DDPM) and isinstance(model.net, EnergyDenoiser)
-        net, conditioning = model.net, model.net.condition(cond)
-        times, alphas, sigmas = _steps(model.schedule, self.levels)
-        embedded = net.embed(torch.tensor(times, device=x.device)).split(1)
-        seen, total = observed.to(x.dtype), torch.zeros_like(x)
-        for step, alpha, sigma in zip(embedded, alphas, sigmas, strict=True):
-            total = total + net.energies(alpha * x, step, conditioning, seen) / sigma
+        """The energy's parts, (B, *event_shape)."""
+        assert isinstance(model, EnergyBased)
+        total = torch.zeros_like(x)
+        for level in self.levels:
+            total = total + model.energy(x, cond, observed, noise=level)
         return total / len(self.levels)
 
 

@@ -11,7 +11,7 @@ from tsgen.core import seeded
 from tsgen.diffusion import GivenSteps
 from tsgen.estimators.tfdpm import TFDPMEstimator
 from tsgen.forecasting.estimator import GenerativeEstimator
-from tsgen.models import DDPM, ScheduleNetwork, search_steps
+from tsgen.models import Diffusion, ScheduleNetwork, search_steps
 
 _ROWS = 4096  # of a log that the search looks at
 
@@ -69,7 +69,7 @@ class TFDPMDetector(ForecastDetector):
         """
         self._require_fit()
         model = self.model_
-        assert isinstance(model, DDPM)
+        assert isinstance(model, Diffusion)
         parts = [self._some_pairs(log) for log in read_runs(normal, self.names_)]
         x, cond = (torch.cat(values) for values in zip(*parts, strict=True))
         with seeded(self.seed):

@@ -231,8 +231,10 @@ def _run(
                     results.setdefault(name, []).append(result)
                     keep(name, task.options, seed, result)
     if data.law is not None:
+        from tsgen.data.synthetic import ExactPredictor
+
         with working():
-            exact = data.law.predictor(data.prediction_length)
+            exact = ExactPredictor(data.law, data.prediction_length)
             results["exact"] = [backtest(exact, data.test, seed=seed, **common) for seed in seeds]
             for seed, result in zip(seeds, results["exact"], strict=True):
                 keep("exact", {}, seed, result)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tsgen.data.splits import Entry
+    from tsgen.data.entries import Entry
 
 TABLES = (".csv", ".csv.gz", ".parquet", ".pq", ".json", ".jsonl")
 """Endings of tables that can be written."""

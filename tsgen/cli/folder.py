@@ -24,8 +24,8 @@ from tsgen.core.atomic import (
 if TYPE_CHECKING:
     from gluonts.model.predictor import Predictor
 
+    from tsgen.data.entries import Entry
     from tsgen.data.layout import Summary, TableLayout
-    from tsgen.data.splits import Entry
 
 MODEL = "gluonts-config.json"
 """File that every saved predictor has."""

@@ -14,7 +14,7 @@ from tsgen.cli.output import note, write_frame
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tsgen.data.splits import Entry
+    from tsgen.data.entries import Entry
 
 
 def forecast(

@@ -10,7 +10,7 @@ from tsgen.cli.output import SCORES, note, print_json, print_table, write_frame
 if TYPE_CHECKING:
     from gluonts.model.predictor import Predictor
 
-    from tsgen.data.splits import Entry
+    from tsgen.data.entries import Entry
     from tsgen.evaluation import Backtest
 
 Results = Mapping[str, "Sequence[Backtest]"]

@@ -48,7 +48,7 @@ from tsgen.core.atomic import discard
 if TYPE_CHECKING:
     from gluonts.model.predictor import Predictor
 
-    from tsgen.data.splits import Entry
+    from tsgen.data.entries import Entry
 
 
 def train(

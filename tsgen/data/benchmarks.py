@@ -3,9 +3,8 @@
 from typing import Any, NamedTuple
 
 from tsgen.data.card import Card
+from tsgen.data.entries import Entry
 from tsgen.data.splits import length_of, rolling, until
-
-Entry = dict[str, Any]
 
 
 class MissingData(FileNotFoundError):
@@ -28,8 +27,8 @@ class Benchmark(NamedTuple):
     card: Card | None = None
     """Where the data come from and what to beware of."""
     law: Any = None
-    """Of a simulated set: a :class:`tsgen.data.synthetic.KnownLaw`, whose ``predictor`` is the
-    best forecast there is."""
+    """Of a simulated set: a :class:`tsgen.data.synthetic.KnownLaw`, whose ``ExactPredictor`` is
+    the best forecast there is."""
     season: int | None = None
     """Steps of the main period, 1 for none."""
 

@@ -1,11 +1,13 @@
-"""A series of regular rows as an entry of a data set: target and covariates."""
+"""Entries of data sets: their type, and how one is made of regular rows."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tsgen.data.splits import Entry
+Entry = dict[str, Any]
+"""GluonTS' dictionary of a series: ``start``, ``target`` (T,) or (C, T), and covariates."""
 
 
 def series_entry(

@@ -7,13 +7,12 @@ import pandas as pd
 
 from tsgen.core import Options
 from tsgen.data.align import Alignment, Duplicates, Irregular
-from tsgen.data.entries import series_entry
+from tsgen.data.entries import Entry, series_entry
 from tsgen.data.frequency import Stamp, in_days
 from tsgen.data.items import item_names
 from tsgen.data.numbers import parse_numbers
 from tsgen.data.repeats import check_repeats
 from tsgen.data.spacing import check_spacing
-from tsgen.data.splits import Entry
 from tsgen.data.static import Categories, static_features
 from tsgen.data.tables import require_columns, to_pandas
 from tsgen.data.time_column import require_header

@@ -1,8 +1,36 @@
-"""Sample paths of any GluonTS forecast."""
+"""Sample paths: of any GluonTS forecast, and as GluonTS' forecast."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from gluonts.model.forecast import Forecast, QuantileForecast, SampleForecast
+
+
+def sample_forecast(
+    paths: np.ndarray, start: pd.Period, entry: Mapping[str, Any], one_dimensional: bool
+) -> SampleForecast:
+    """A GluonTS forecast of sample paths, with the name and the info of its series.
+
+    Args:
+        paths: (S, H, C).
+        start: period of the first step.
+        entry: the series that was forecast; its ``item_id`` and ``info`` are handed on.
+        one_dimensional: whether the target is 1-D, so that the forecast has samples (S, H).
+    """
+    return SampleForecast(
+        paths[..., 0] if one_dimensional else paths,
+        start_date=start,
+        item_id=entry.get("item_id"),
+        info=entry.get("info"),
+    )
+
+
+def with_paths(forecast: Forecast, paths: np.ndarray) -> SampleForecast:
+    """A forecast of the same series and steps with other sample paths (S, H) or (S, H, C)."""
+    return SampleForecast(paths, forecast.start_date, item_id=forecast.item_id, info=forecast.info)
 
 
 def paths_of(forecast: Forecast, count: int) -> np.ndarray:

@@ -4,11 +4,11 @@ An entry is GluonTS' dictionary: ``start``, ``target`` (T,) or (C, T), and optio
 """
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-Entry = dict[str, Any]
+from tsgen.data.entries import Entry
 
 _AHEAD = ("feat_dynamic_real", "feat_dynamic_cat")
 _PAST = ("target", "past_feat_dynamic_real", "past_feat_dynamic_cat")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsgen.data.splits import Entry
+from tsgen.data.entries import Entry
 
 Categories = tuple[tuple[str, tuple[str, ...]], ...]
 """The names in each column of names, in the order of their codes."""

@@ -10,6 +10,7 @@ from gluonts.model.forecast import SampleForecast
 from tsgen.data.frequency import Stamp
 from tsgen.data.grid import stamps_of
 from tsgen.data.items import item_parts
+from tsgen.data.paths import with_paths
 
 _COLUMNS = ("item_id", "start", "sample_id", "time", "channel", "mean", "value")
 Forecasts: TypeAlias = SampleForecast | Iterable[SampleForecast]
@@ -111,9 +112,7 @@ def quantile_frame(
 def channel_sum(forecasts: Forecasts) -> list[SampleForecast]:
     """Forecasts of the sum over channels, path by path, samples (S, H)."""
     return [
-        SampleForecast(
-            samples.sum(-1), forecast.start_date, item_id=forecast.item_id, info=forecast.info
-        )
+        with_paths(forecast, samples.sum(-1))
         for forecast, samples, _, _ in _opened(forecasts, None, "start")
     ]
 

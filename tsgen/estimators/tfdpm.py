@@ -7,7 +7,7 @@ from tsgen.diffusion import CosineSchedule, DPMSolverPP, Sampler, Schedule
 from tsgen.encoders import HistoryEncoder, PatternEncoder
 from tsgen.forecasting.estimator import GenerativeEstimator
 from tsgen.forecasting.network.inputs import InputLayout
-from tsgen.models import DDPM, GenerativeModel
+from tsgen.models import DDPM, EnergyDDPM, GenerativeModel
 from tsgen.nets import DenseDenoiser, EnergyDenoiser
 
 
@@ -81,7 +81,8 @@ class TFDPMEstimator(GenerativeEstimator):
     ) -> GenerativeModel:
         """The diffusion model."""
         network = EnergyDenoiser if self.energy else DenseDenoiser
-        return DDPM(
+        model = EnergyDDPM if self.energy else DDPM
+        return model(
             event_shape,
             cond_shape,
             schedule=self.schedule,

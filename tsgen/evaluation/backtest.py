@@ -15,8 +15,9 @@ from gluonts.model.predictor import Predictor
 from gluonts.time_feature import get_seasonality
 
 from tsgen.core import seeded, seeded_everywhere
-from tsgen.data.paths import paths_of
-from tsgen.data.splits import Entry, length_of, rolling, until
+from tsgen.data.entries import Entry
+from tsgen.data.paths import paths_of, with_paths
+from tsgen.data.splits import length_of, rolling, until
 from tsgen.evaluation.cells import seasonal_error
 from tsgen.evaluation.series import series_of
 from tsgen.evaluation.table import Scores, evaluate
@@ -227,12 +228,7 @@ def as_samples(forecast: Forecast, num_samples: int) -> SampleForecast:
     """A forecast as so many sample paths, see :func:`tsgen.data.paths.paths_of`."""
     if isinstance(forecast, SampleForecast) and len(forecast.samples) == num_samples:
         return forecast
-    return SampleForecast(
-        paths_of(forecast, num_samples),
-        forecast.start_date,
-        item_id=forecast.item_id,
-        info=forecast.info,
-    )
+    return with_paths(forecast, paths_of(forecast, num_samples))
 
 
 def _takes_seed(method: Callable) -> bool:

@@ -11,7 +11,7 @@ from gluonts.model.forecast import Forecast, SampleForecast
 from gluonts.model.predictor import Predictor
 
 from tsgen.core import seeded
-from tsgen.data.splits import Entry
+from tsgen.data.entries import Entry
 from tsgen.evaluation.backtest import as_samples, backtest, forecast_after
 from tsgen.evaluation.cells import INTERVALS, samples_needed
 from tsgen.evaluation.conformal import (

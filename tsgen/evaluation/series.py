@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsgen.data.splits import Entry
+from tsgen.data.entries import Entry
 
 
 def series_of(

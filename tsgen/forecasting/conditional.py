@@ -8,12 +8,14 @@ import torch
 from gluonts.dataset import Dataset
 from gluonts.model.forecast import SampleForecast
 
+from tsgen.data.entries import Entry
+from tsgen.data.paths import sample_forecast
 from tsgen.diffusion import Guidance
 from tsgen.forecasting.data.grid import GridWindows
-from tsgen.forecasting.data.spec import FUTURE, PAST, TIMES, Entry, read_entry
+from tsgen.forecasting.data.spec import FUTURE, PAST, TIMES, read_entry
 from tsgen.forecasting.data.window import Window
 from tsgen.forecasting.network.pairs import HorizonGiven
-from tsgen.models import DDPM
+from tsgen.models import Diffusion
 
 if TYPE_CHECKING:
     from tsgen.forecasting.predictor import GenerativePredictor
@@ -26,14 +28,14 @@ def resolve_guidance(predictor: "GenerativePredictor", guidance: Guidance | None
         ValueError: if the predictor's model cannot draw given a part of a horizon, or not so.
     """
     model = predictor.prediction_net.model
-    if not isinstance(model, DDPM) or len(model.event_shape) != 2:
+    if not isinstance(model, Diffusion) or len(model.event_shape) != 2:
         raise ValueError(
             f"{type(model).__name__} over events {tuple(model.event_shape)} cannot draw given a "
             "part of a horizon; train a diffusion model (timegrad, scoregrad) with "
             "decoding='horizon'"
         )
     chosen = guidance or model.guidance
-    if chosen.needs_given and not model.given_rate:
+    if chosen.needs_given and not model.takes_given:
         raise ValueError(
             f"guidance={chosen!r} needs a model that was trained with given_rate above 0; this one "
             "can be guided by Reconstruction or Replacement"
@@ -125,12 +127,7 @@ def impute(
             (paths,) = predictor.sample_paths(window, num_samples, given, seed, number, block)
             hole = np.isnan(samples[:, start:kept])
             samples[:, start:kept][hole] = paths[:, : kept - start][hole]
-        yield SampleForecast(
-            samples[..., 0] if predictor.spec.one_dimensional else samples,
-            start_date=read["start"],
-            item_id=entry.get("item_id"),
-            info=entry.get("info"),
-        )
+        yield sample_forecast(samples, read["start"], entry, predictor.spec.one_dimensional)
 
 
 def _windows(

@@ -10,17 +10,12 @@ from gluonts.torch.model.estimator import PyTorchLightningEstimator, TrainOutput
 from gluonts.transform import Transformation
 
 from tsgen.core import Options, parse_device, seeded, single_precision, usable_device
+from tsgen.data.entries import Entry
 from tsgen.diffusion import LangevinSampler, Sampler
 from tsgen.encoders import HistoryEncoder, encoders
 from tsgen.forecasting.data.features import default_lags, default_time_features
 from tsgen.forecasting.data.grid import GridWindows, RandomWindows, validation_windows
-from tsgen.forecasting.data.spec import (
-    DataSpec,
-    Entry,
-    infer_spec,
-    read_again,
-    with_target_statistics,
-)
+from tsgen.forecasting.data.spec import DataSpec, infer_spec, read_again, with_target_statistics
 from tsgen.forecasting.data.stream import StreamedWindows
 from tsgen.forecasting.data.transformation import create_transformation
 from tsgen.forecasting.data.window import WindowShape

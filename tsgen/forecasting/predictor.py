@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from gluonts.model.forecast import SampleForecast
 from gluonts.transform import Transformation
 
 from tsgen.core import Component, parse_device, seeded, single_precision, usable_device
+from tsgen.data.paths import sample_forecast
 from tsgen.diffusion import Guidance, LangevinSampler, Sampler
 from tsgen.forecasting.conditional import center_given, check_given, impute, resolve_guidance
 from tsgen.forecasting.data.fields import stack_windows
@@ -25,6 +26,7 @@ from tsgen.forecasting.network.forecaster import Forecaster
 from tsgen.forecasting.network.pairs import HorizonGiven
 from tsgen.forecasting.target.links import Support
 from tsgen.models import GenerativeModel
+from tsgen.models.base import LogProb
 from tsgen.nets.threads import rows_divided
 from tsgen.storage import SavedPredictor
 
@@ -207,12 +209,8 @@ class GenerativePredictor(Component, SavedPredictor):
             if given is not None:
                 paths = np.where(np.isnan(given), paths, given)
             for entry, samples in zip(batch, paths, strict=True):
-                yield SampleForecast(
-                    samples[..., 0] if self.spec.one_dimensional else samples,
-                    start_date=entry["forecast_start"],
-                    item_id=entry["item_id"],
-                    info=entry["info"],
-                )
+                start = entry["forecast_start"]
+                yield sample_forecast(samples, start, entry, self.spec.one_dimensional)
 
     def sample_paths(
         self, window: Window, count: int, given: HorizonGiven | None, seed: int | None, *salt: int
@@ -254,7 +252,7 @@ class GenerativePredictor(Component, SavedPredictor):
         return self.prediction_net.target.link.support
 
     @property
-    def has_log_prob(self) -> Literal["exact", "bound", "none"]:
+    def has_log_prob(self) -> LogProb:
         """What :meth:`log_prob` returns; of dequantised whole numbers it is a lower bound."""
         forecaster = self.prediction_net
         kind = forecaster.model.has_log_prob

@@ -2,32 +2,53 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from typing import ClassVar, Literal
+from collections.abc import Callable
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from tsgen.core import Component
-from tsgen.diffusion import Guidance, LangevinSampler, Sampler
+from tsgen.diffusion import LangevinSampler, Sampler
+
+LogProb = Literal["exact", "bound", "unnormalised", "none"]
+
+
+class Player(NamedTuple):
+    """A player owns the parameters that one optimiser moves, and says how it moves them."""
+
+    name: str
+    parts: tuple[str, ...] = ()
+    """Submodules of the model that the player owns; none named: the whole model."""
+    every: int = 1
+    """The player takes a step at every so many batches."""
+    lr: float = 1.0
+    """Factor of the learning rate."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's decay rates."""
+    encoder: bool = True
+    """Whether the player also trains what lies before the model: encoder and embeddings."""
 
 
 class GenerativeModel(Component, nn.Module, ABC):
     """A conditional density or sampler p(x | cond).
 
-    Sample dimensions lead, then batch, then event, as in ``torch.distributions``. Models see values
+    Sample dimensions lead, then batch, then event, as in ``torch.distributions``. Models get values
     of order one and no NaN; scaling and missing values are the forecaster's business.
+
+    A family implements the hooks :meth:`_loss`, :meth:`_sample` and, with a density,
+    :meth:`_log_prob` on rows: events (R, *event_shape), conditioning (R, *cond_shape). The public
+    methods check shapes, flatten the batch, repeat the conditioning and restore the batch.
 
     Args:
         event_shape: (C,) for one step, (H, C) for a whole horizon.
         cond_shape: (D,), or (H, D) where each step of the horizon has its own conditioning.
     """
 
-    players: ClassVar[tuple[str, ...]] = ("model",)
-    """Who is optimised in turn.
-
-    With more than one, each name is the submodule that the player owns.
-    """
+    event_kind: ClassVar[Literal["real", "codes"]] = "real"
+    """What an element of an event is: a real number, or the code of a vocabulary's word."""
+    takes_times: ClassVar[bool] = False
+    """Whether the model asks for the times of a horizon's steps, (*batch, H)."""
     partial: ClassVar[Literal["elements", "marginal", "drop"]] = "drop"
     """What is done with a partly observed event.
 
@@ -51,7 +72,12 @@ class GenerativeModel(Component, nn.Module, ABC):
         self.event_shape, self.cond_shape = torch.Size(event_shape), torch.Size(cond_shape)
 
     @property
-    def has_log_prob(self) -> Literal["exact", "bound", "none"]:
+    def players(self) -> tuple[Player, ...]:
+        """Who is optimised in turn, on every batch in this order."""
+        return (Player("model"),)
+
+    @property
+    def has_log_prob(self) -> LogProb:
         """What :meth:`log_prob` of this instance returns."""
         return "none"
 
@@ -66,43 +92,125 @@ class GenerativeModel(Component, nn.Module, ABC):
         return any(hasattr(part, "prepare") for part in self.modules())
 
     @abstractmethod
-    def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Training loss of each example; monitored and, with one player, minimised.
+    def _loss(
+        self, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None
+    ) -> Tensor:
+        """Training loss of each row, (R,)."""
+
+    @abstractmethod
+    def _sample(self, cond: Tensor, times: Tensor | None) -> Tensor:
+        """One draw for each row of the conditioning, (R, *event_shape)."""
+
+    def _log_prob(
+        self, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None
+    ) -> Tensor:
+        """Log density of each row, or what ``has_log_prob`` says, (R,)."""
+        raise NotImplementedError(f"{type(self).__name__} has no log density")
+
+    def _player_loss(
+        self, player: str, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None
+    ) -> Tensor:
+        """Loss of each row that one of several players minimises, (R,)."""
+        return self._loss(x, cond, observed, times)
+
+    def loss(
+        self,
+        x: Tensor,
+        cond: Tensor,
+        observed: Tensor | None = None,
+        times: Tensor | None = None,
+    ) -> Tensor:
+        """Training loss of each example, which one player alone minimises.
 
         Args:
             x: events (*batch, *event_shape).
             cond: conditioning (*batch, *cond_shape).
             observed: 1 where x is observed, 0 elsewhere, shaped like x; ``None`` is all observed.
                 Models with ``partial = "drop"`` need not look at it.
+            times: of a horizon's steps, (*batch, H), for models that take times.
 
         Returns:
             (*batch,), unreduced.
+
+        Raises:
+            ValueError: naming a tensor of another shape than the model's.
         """
+        batch = self._batch(cond, x, times)
+        return self._loss(*self._rows(x, cond, observed, times)).view(batch)
 
     def player_loss(
-        self, player: str, x: Tensor, cond: Tensor, observed: Tensor | None = None
+        self,
+        player: str,
+        x: Tensor,
+        cond: Tensor,
+        observed: Tensor | None = None,
+        times: Tensor | None = None,
     ) -> Tensor:
-        """Loss that one player minimises, (*batch,).
+        """Loss that one of several players minimises, (*batch,); arguments as for :meth:`loss`."""
+        batch = self._batch(cond, x, times)
+        return self._player_loss(player, *self._rows(x, cond, observed, times)).view(batch)
 
-        Only models with several players override it.
+    def monitor(
+        self,
+        x: Tensor,
+        cond: Tensor,
+        observed: Tensor | None = None,
+        times: Tensor | None = None,
+    ) -> Tensor:
+        r"""What validation watches of each example, (*batch,); arguments as for :meth:`loss`.
+
+        With one player it is the loss. The losses of several say nothing of how good samples are;
+        then it is an unbiased estimate of the energy score from two draws a and b,
+
+        .. math:: \tfrac12 (\lVert a - x \rVert + \lVert b - x \rVert - \lVert a - b \rVert),
+
+        over the observed elements (Gneiting, Raftery 2007, eq 22).
         """
-        return self.loss(x, cond, observed)
+        if len(self.players) == 1:
+            return self.loss(x, cond, observed, times)
+        first, second = self.sample(cond, (2,), times)
+        mask = 1.0 if observed is None else observed.to(x.dtype)
+        dims = tuple(range(-len(self.event_shape), 0))
 
-    def player_parameters(self, player: str) -> Iterable[nn.Parameter]:
-        """What one player optimises: everything, or the submodule of the player's name."""
-        return self.parameters() if len(self.players) == 1 else getattr(self, player).parameters()
+        def distance(a: Tensor, b: Tensor) -> Tensor:
+            return ((a - b) * mask).square().sum(dims).sqrt()
 
-    @abstractmethod
-    def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
+        return (distance(first, x) + distance(second, x) - distance(first, second)) / 2
+
+    def after_step(self, player: str, progress: float) -> None:
+        """Do what follows a player's step: clip weights, fill a replay buffer, anneal.
+
+        Args:
+            player: whose step it was.
+            progress: share of the training that is done, in [0, 1].
+        """
+
+    def player_parameters(self, player: Player) -> list[nn.Parameter]:
+        """The model's parameters that a player owns."""
+        if not player.parts:
+            return list(self.parameters())
+        return [p for part in player.parts for p in self.get_submodule(part).parameters()]
+
+    def sample(
+        self, cond: Tensor, sample_shape: tuple[int, ...] = (), times: Tensor | None = None
+    ) -> Tensor:
         """Draw from p(x | cond).
 
         Args:
             cond: (*batch, *cond_shape).
             sample_shape: how many draws for each.
+            times: of a horizon's steps, (*batch, H), for models that take times.
 
         Returns:
             (*sample_shape, *batch, *event_shape).
+
+        Raises:
+            ValueError: naming a tensor of another shape than the model's.
         """
+        batch, count = self._batch(cond, times=times), math.prod(sample_shape)
+        rows = repeat(cond, count, self.cond_shape)
+        at = None if times is None else repeat(times, count, self.event_shape[:1])
+        return self._sample(rows, at).view(*sample_shape, *batch, *self.event_shape)
 
     def drawer(self) -> Callable[[Tensor], Tensor]:
         """``draw(cond)`` as :meth:`sample`, for one conditioning after another; without gradients.
@@ -112,35 +220,13 @@ class GenerativeModel(Component, nn.Module, ABC):
         """
         return self.sample
 
-    def sample_given(
+    def log_prob(
         self,
+        x: Tensor,
         cond: Tensor,
-        values: Tensor,
-        mask: Tensor,
-        sample_shape: tuple[int, ...] = (),
-        guidance: Guidance | None = None,
-        start: tuple[Tensor, float] | None = None,
+        observed: Tensor | None = None,
+        times: Tensor | None = None,
     ) -> Tensor:
-        """Draw from p(x | cond, some elements of x); only diffusion models can.
-
-        Args:
-            cond: (*batch, *cond_shape).
-            values: the given values, (*batch, *event_shape); of other elements they do not matter.
-            mask: which are given, bool, like them; all False gives none.
-            sample_shape: how many draws for each.
-            guidance: how; the model's own choice if ``None``.
-            start: an event (*batch, *event_shape) that is noised to the level of a time in (0, 1]
-                and drawn anew from there (Meng et al. 2022, SDEdit).
-
-        Returns:
-            (*sample_shape, *batch, *event_shape); given elements are the values.
-
-        Raises:
-            NotImplementedError: if the model cannot.
-        """
-        raise NotImplementedError(f"{type(self).__name__} cannot draw given a part of an event")
-
-    def log_prob(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
         """Log density of each example (or a bound of it, as ``has_log_prob`` says), (*batch,).
 
         Args:
@@ -148,19 +234,53 @@ class GenerativeModel(Component, nn.Module, ABC):
             cond: (*batch, *cond_shape).
             observed: like x; with ``partial = "marginal"`` the density is that of the observed
                 elements.
+            times: of a horizon's steps, (*batch, H), for models that take times.
+
+        Raises:
+            NotImplementedError: if the model has no log density.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no log density")
+        batch = self._batch(cond, x, times)
+        return self._log_prob(*self._rows(x, cond, observed, times)).view(batch)
 
     def use_sampler(self, sampler: Sampler | LangevinSampler) -> None:
         """Draw with another sampler from now on; only diffusion models have one."""
         raise ValueError(f"{type(self).__name__} has no sampler to replace by {sampler!r}")
 
-    def _batch(self, cond: Tensor, x: Tensor | None = None) -> torch.Size:
+    def _batch(
+        self, cond: Tensor, x: Tensor | None = None, times: Tensor | None = None
+    ) -> torch.Size:
         """Check the trailing dimensions and return the batch shape."""
-        for name, value, shape in (("cond", cond, self.cond_shape), ("x", x, self.event_shape)):
+        if self.takes_times == (times is None):
+            have = "none are given" if times is None else "times are given"
+            raise ValueError(
+                f"{type(self).__name__} {'takes' if self.takes_times else 'does not take'} the "
+                f"times of an event's steps; {have}"
+            )
+        for name, value, shape in (
+            ("cond", cond, self.cond_shape),
+            ("x", x, self.event_shape),
+            ("times", times, self.event_shape[:1]),
+        ):
             if value is not None and value.shape[value.dim() - len(shape) :] != shape:
                 raise ValueError(
                     f"{type(self).__name__}: {name} has shape {tuple(value.shape)}, expected "
                     f"(*batch, {', '.join(map(str, shape))})"
                 )
         return cond.shape[: cond.dim() - len(self.cond_shape)]
+
+    def _rows(
+        self, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """The arguments of the hooks: the batch flattened to rows, the mask of x's type."""
+        return (
+            x.reshape(-1, *self.event_shape),
+            cond.reshape(-1, *self.cond_shape),
+            None if observed is None else observed.reshape(-1, *self.event_shape).to(x.dtype),
+            None if times is None else times.reshape(-1, *self.event_shape[:1]),
+        )
+
+
+def repeat(values: Tensor, count: int, shape: torch.Size) -> Tensor:
+    """(*batch, *shape) -> (count * batch, *shape), whole copies of the batch one after another."""
+    rows = values.reshape(1, -1, *shape)
+    return rows.expand(count, *rows.shape[1:]).reshape(-1, *shape)

@@ -28,7 +28,9 @@ def _train(
         batch = draw()
         for player, optimiser, decay in zip(model.players, optimisers, decays, strict=True):
             loss = (
-                model.loss(*batch) if len(model.players) == 1 else model.player_loss(player, *batch)
+                model.loss(*batch)
+                if len(model.players) == 1
+                else model.player_loss(player.name, *batch)
             )
             model.zero_grad()
             loss.mean().backward()
@@ -86,11 +88,13 @@ def _check_model_contract(
     model = model_class(event, cond_shape, **options)
     name = f"{type(model).__name__}{event}|{cond_shape}"
     assert model.event_shape == event and model.cond_shape == cond_shape, f"{name}: shapes not kept"
-    assert model.has_log_prob in ("exact", "bound", "none"), name
+    assert model.has_log_prob in ("exact", "bound", "unnormalised", "none"), name
     for batch in ((5,), (2, 3)):
         x, cond = torch.randn(*batch, *event), torch.randn(*batch, *cond_shape)
         before = x.clone(), cond.clone()
         assert model.loss(x, cond).shape == batch, f"{name}: loss is not one number per example"
+        watched = model.monitor(x, cond)
+        assert watched.shape == batch and watched.isfinite().all(), f"{name}: monitor"
         for sample_shape in ((), (5,), (2, 5)):
             drawn = model.sample(cond, sample_shape)
             assert drawn.shape == (*sample_shape, *batch, *event), (
@@ -112,7 +116,7 @@ def _check_model_contract(
     for player in model.players:
         model.zero_grad()
         alone = len(model.players) == 1
-        losses = model.loss(x, cond) if alone else model.player_loss(player, x, cond)
+        losses = model.loss(x, cond) if alone else model.player_loss(player.name, x, cond)
         losses.mean().backward()
         owned = {id(p) for p in model.player_parameters(player)}
         for key, parameter in model.named_parameters():

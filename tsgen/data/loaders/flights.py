@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tsgen.data.benchmarks import Benchmark, Entry
+from tsgen.data.benchmarks import Benchmark
 from tsgen.data.card import Card
+from tsgen.data.entries import Entry
 from tsgen.data.files import missing, reading
 from tsgen.data.splits import rolling, until
 

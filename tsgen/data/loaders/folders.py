@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsgen.data.benchmarks import Benchmark, Entry
+from tsgen.data.benchmarks import Benchmark
 from tsgen.data.card import Card
 from tsgen.data.card_tables import GluonTS
+from tsgen.data.entries import Entry
 from tsgen.data.files import opened, parts_of, reading
 from tsgen.data.loaders.repository import download, folder_of
 from tsgen.data.loaders.tables import steps_between

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from tsgen.data.benchmarks import Benchmark, Entry
+from tsgen.data.benchmarks import Benchmark
 from tsgen.data.card import Card
+from tsgen.data.entries import Entry
 from tsgen.data.files import needed_file, reading
 
 _HOURS = 48

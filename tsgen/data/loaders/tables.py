@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tsgen.data.benchmarks import Benchmark, Entry
+from tsgen.data.benchmarks import Benchmark
 from tsgen.data.card import Card
 from tsgen.data.card_tables import Table
+from tsgen.data.entries import Entry
 from tsgen.data.files import needed_file, reading
 from tsgen.data.splits import length_of, rolling, until
 

@@ -4,13 +4,14 @@
 >>> train, history = law.dataset(400, 200, seed=0), law.simulate(1, 60, rng)[0]
 >>> law.exact_forecast(history, horizon=8, num_samples=100, rng=rng).shape
 (100, 8, 2)
->>> law.predictor(8)  # a GluonTS predictor of the exact law
+>>> ExactPredictor(law, 8)  # a GluonTS predictor of the exact law
 """
 
-from tsgen.data.synthetic.base import Entry, KnownLaw, Support
+from tsgen.data.synthetic.base import KnownLaw, Support
 from tsgen.data.synthetic.cir import CIR
 from tsgen.data.synthetic.counts import SeasonalCounts
 from tsgen.data.synthetic.covariates import CovariateLaw
+from tsgen.data.synthetic.exact import ExactPredictor
 from tsgen.data.synthetic.heavy import StudentTVAR
 from tsgen.data.synthetic.linear import VAR, LinearLaw, ornstein_uhlenbeck
 from tsgen.data.synthetic.regimes import MarkovSwitching, RegimeMoments
@@ -29,7 +30,7 @@ __all__ = [
     "CIR",
     "VAR",
     "CovariateLaw",
-    "Entry",
+    "ExactPredictor",
     "KnownLaw",
     "LinearLaw",
     "MarkovSwitching",

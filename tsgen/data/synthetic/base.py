@@ -1,17 +1,14 @@
 """What all simulators with a known conditional law share."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 
 from tsgen.core import Options
+from tsgen.data.entries import Entry
 
-if TYPE_CHECKING:
-    from tsgen.data.synthetic.exact import ExactPredictor
-
-Entry = dict[str, Any]
 Support = Literal["real", "positive", "count"] | tuple[float, float]
 State = tuple[np.ndarray, ...]
 """N copies of a process at one time; the first array holds its values, (N, C)."""
@@ -131,16 +128,6 @@ class KnownLaw(Options, ABC):
         start = pd.Period("2000-01-01", freq=self.freq)
         series = self.simulate(num_series, length, np.random.default_rng(seed))
         return [{"start": start, "target": y, "item_id": str(i)} for i, y in enumerate(series)]
-
-    def predictor(self, horizon: int) -> "ExactPredictor":
-        """A GluonTS predictor that draws from the exact law, to stand beside models.
-
-        Args:
-            horizon: H, steps of a forecast.
-        """
-        from tsgen.data.synthetic.exact import ExactPredictor
-
-        return ExactPredictor(self, horizon)
 
     def _unroll(self, state: State, steps: int, rng: np.random.Generator) -> list[np.ndarray]:
         """Values (N, C) of each step after a state."""

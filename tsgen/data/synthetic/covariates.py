@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tsgen.core import Options
-from tsgen.data.synthetic.base import Entry
+from tsgen.data.entries import Entry
 
 
 class CovariateLaw(Options):

@@ -8,7 +8,10 @@ from gluonts.dataset import Dataset
 from gluonts.model.forecast import SampleForecast
 
 from tsgen.core import Component, seeded
-from tsgen.data.synthetic.base import Entry, KnownLaw
+from tsgen.data.entries import Entry
+from tsgen.data.paths import sample_forecast
+from tsgen.data.splits import length_of
+from tsgen.data.synthetic.base import KnownLaw
 from tsgen.storage import SavedPredictor
 
 
@@ -53,13 +56,9 @@ class ExactPredictor(Component, SavedPredictor):
 
     def _predict(self, dataset: Dataset, count: int, seed: int | None) -> Iterator[SampleForecast]:
         for number, entry in enumerate(dataset):
-            samples = self._sample(entry, number, count, seed)
-            yield SampleForecast(
-                samples if np.ndim(entry["target"]) == 2 else samples[..., 0],
-                start_date=entry["start"] + np.shape(entry["target"])[-1],
-                item_id=entry.get("item_id"),
-                info=entry.get("info"),
-            )
+            paths = self._sample(entry, number, count, seed)
+            start = entry["start"] + length_of(entry)
+            yield sample_forecast(paths, start, entry, np.ndim(entry["target"]) == 1)
 
     def _sample(self, entry: Entry, number: int, count: int, seed: int | None) -> np.ndarray:
         """(S, H, C)."""

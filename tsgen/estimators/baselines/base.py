@@ -16,6 +16,7 @@ from gluonts.model.estimator import Estimator
 from gluonts.model.forecast import SampleForecast
 
 from tsgen.core import Component, Options, seeded, single_precision
+from tsgen.data.paths import sample_forecast
 from tsgen.forecasting.data.spec import read_entry
 from tsgen.storage import SavedPredictor
 
@@ -183,9 +184,4 @@ class BaselinePredictor(Component, SavedPredictor):
             )
         if baseline.low is not None:
             samples = np.maximum(samples, baseline.low)
-        return SampleForecast(
-            samples if read["dim"] == 2 else samples[..., 0],
-            start_date=start + target.shape[1],
-            item_id=entry.get("item_id"),
-            info=entry.get("info"),
-        )
+        return sample_forecast(samples, start + target.shape[1], entry, read["dim"] == 1)

@@ -1,13 +1,11 @@
 """What a GluonTS model takes: an entry for each channel."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 
+from tsgen.data.entries import Entry
 from tsgen.forecasting.data.spec import CATEGORY, FUTURE, PAST, STATIC, read_entry
-
-Entry = dict[str, Any]
 
 
 def split_channels(

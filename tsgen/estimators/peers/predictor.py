@@ -13,9 +13,11 @@ from gluonts.model.forecast import SampleForecast
 from gluonts.model.predictor import Predictor, RepresentablePredictor
 
 from tsgen.core import seeded_everywhere, single_precision, usable_device
-from tsgen.data.paths import paths_of
+from tsgen.data.entries import Entry
+from tsgen.data.paths import paths_of, sample_forecast
+from tsgen.data.splits import length_of
 from tsgen.estimators.peers.foreign import peer_parts
-from tsgen.estimators.peers.parts import Entry, split_channels
+from tsgen.estimators.peers.parts import split_channels
 from tsgen.forecasting.data.spec import check_covariate_length, read_entry
 from tsgen.forecasting.training.quiet import quiet
 from tsgen.storage import (
@@ -99,12 +101,8 @@ class PeerPredictor(Predictor):
             for i, entry in enumerate(rows):
                 paths = np.stack(samples[i * width : (i + 1) * width], -1)
                 paths = paths if self.channelwise else paths[..., 0]
-                yield SampleForecast(
-                    paths[..., 0] if self.one_dimensional else paths,
-                    start_date=entry["start"] + np.shape(entry["target"])[-1],
-                    item_id=entry.get("item_id"),
-                    info=entry.get("info"),
-                )
+                start = entry["start"] + length_of(entry)
+                yield sample_forecast(paths, start, entry, self.one_dimensional)
 
     def _checked(self, entry: Entry, number: int) -> Entry:
         read = read_entry(entry, number)

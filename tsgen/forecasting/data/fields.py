@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tsgen.forecasting.data.spec import Entry
+from tsgen.data.entries import Entry
 from tsgen.forecasting.data.window import Stretch, Window, repeat_last
 
 WHOLE_PAST_FIELDS = ("target", "observed")

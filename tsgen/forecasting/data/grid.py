@@ -8,13 +8,13 @@ from gluonts.dataset import Dataset
 from gluonts.transform import Transformation
 from torch import Tensor
 
+from tsgen.data.entries import Entry
 from tsgen.forecasting.data.fields import (
     STATIC_FIELDS,
     WHOLE_PAST_FIELDS,
     relative_times,
     series_fields,
 )
-from tsgen.forecasting.data.spec import Entry
 from tsgen.forecasting.data.window import Stretch, Window, Windows, WindowShape, repeat_last
 
 

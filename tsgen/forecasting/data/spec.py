@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 
 from tsgen.core import Options
+from tsgen.data.entries import Entry
 from tsgen.forecasting.target.links import Link, Support, typical_size
 from tsgen.forecasting.target.onset import carry_forward, has_begun, training_sizes
 from tsgen.forecasting.target.statistics import Scaling
-
-Entry = dict[str, Any]
 
 FUTURE, PAST = "feat_dynamic_real", "past_feat_dynamic_real"
 STATIC, CATEGORY = "feat_static_real", "feat_static_cat"

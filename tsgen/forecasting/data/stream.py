@@ -16,8 +16,8 @@ from gluonts.transform import (
 from gluonts.transform.sampler import InstanceSampler
 
 from tsgen.core import Component
+from tsgen.data.entries import Entry
 from tsgen.forecasting.data.fields import CONTEXT_FIELDS, stack_windows
-from tsgen.forecasting.data.spec import Entry
 from tsgen.forecasting.data.window import Window, WindowShape
 
 

@@ -13,6 +13,7 @@ from gluonts.transform import (
 )
 
 from tsgen.core import Component
+from tsgen.data.entries import Entry
 from tsgen.forecasting.data.features import TimeFeature, calendar_features
 from tsgen.forecasting.data.spec import (
     CATEGORY,
@@ -21,7 +22,6 @@ from tsgen.forecasting.data.spec import (
     STATIC,
     TIMES,
     DataSpec,
-    Entry,
     check_alike,
     check_covariate_length,
     read_entry,

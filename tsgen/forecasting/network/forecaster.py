@@ -30,6 +30,9 @@ class Forecaster(Component, nn.Module, ABC):
         inputs: from a window to the encoder's inputs.
         max_numbers: sampling is cut into pieces that hold about so many numbers at a time, by
             default 2**23 (32 MB) on a CPU and 2**28 elsewhere, where small pieces are slow.
+
+    Raises:
+        ValueError: for a model and a target map whose events are of different kinds.
     """
 
     def __init__(
@@ -42,6 +45,12 @@ class Forecaster(Component, nn.Module, ABC):
         max_numbers: int | None = None,
     ) -> None:
         super().__init__()
+        if model.event_kind != target.event_kind:
+            raise ValueError(
+                f"{type(model).__name__} has events of kind {model.event_kind!r}, "
+                f"{type(target).__name__} makes {target.event_kind!r} of the target; both must be "
+                "the same"
+            )
         self.model, self.encoder, self.layout = model, encoder, layout
         self.target, self.inputs, self.max_numbers = target, inputs, max_numbers
         self.embeddings = nn.ModuleList(
@@ -80,24 +89,37 @@ class Forecaster(Component, nn.Module, ABC):
     def loss(self, window: Window, player: str | None = None) -> Tensor:
         """Weighted mean over the pairs of a batch of the model's loss, or of one player's.
 
-        What the encoder asks to be kept small is added, as a mean over windows that count by the
-        share of their pairs that do.
+        What the encoder asks to be kept small is added for whoever trains the encoder, as a mean
+        over windows that count by the share of their pairs that do.
         """
+        pairs, observed = self._pairs_and_mask(window)
+        if player is None:
+            losses = self.model.loss(pairs.x, pairs.cond, observed, pairs.times)
+            return self._mean(losses, pairs, trains_all=True)
+        losses = self.model.player_loss(player, pairs.x, pairs.cond, observed, pairs.times)
+        loss = self._mean(losses, pairs)
+        trains_encoder = any(p.encoder for p in self.model.players if p.name == player)
+        return loss + _penalty(pairs) if trains_encoder else loss
+
+    def monitor(self, window: Window) -> Tensor:
+        """Weighted mean over the pairs of a batch of what validation watches of the model."""
+        pairs, observed = self._pairs_and_mask(window)
+        losses = self.model.monitor(pairs.x, pairs.cond, observed, pairs.times)
+        return self._mean(losses, pairs, trains_all=len(self.model.players) == 1)
+
+    def _pairs_and_mask(self, window: Window) -> tuple[Pairs, Tensor | None]:
+        """Pairs of a window, and which elements are observed unless all are."""
         pairs = self.pairs(window)
         on_cpu = pairs.observed.device.type == "cpu"  # an accelerator would have to be waited for
-        observed = None if on_cpu and pairs.observed.all() else pairs.observed
-        if player is None:
-            losses = self.model.loss(pairs.x, pairs.cond, observed)
-            if self.target.dequantiser is not None:
-                # the loss is per element; the law of the noise learns, too
-                losses = losses - pairs.log_jacobian / self.model.event_shape.numel()
-        else:
-            losses = self.model.player_loss(player, pairs.x, pairs.cond, observed)
-        loss = _weighted_mean(losses, pairs.weight, 1.0)
-        if pairs.penalty is not None:
-            shares = pairs.weight.reshape(len(pairs.penalty), -1).mean(1)
-            loss = loss + _weighted_mean(pairs.penalty, shares, 1e-6)
-        return loss
+        return pairs, None if on_cpu and pairs.observed.all() else pairs.observed
+
+    def _mean(self, losses: Tensor, pairs: Pairs, trains_all: bool = False) -> Tensor:
+        """Weighted mean; of a loss that trains all, with what encoder and dequantiser add."""
+        if trains_all and self.target.dequantiser is not None:
+            # the loss is per element; the law of the noise learns, too
+            losses = losses - pairs.log_jacobian / self.model.event_shape.numel()
+        mean = _weighted_mean(losses, pairs.weight, 1.0)
+        return mean + _penalty(pairs) if trains_all else mean
 
     def log_prob(self, window: Window) -> Tensor:
         """Log density of the pairs' observed elements on the data's own scale, (B, N) or (B,).
@@ -107,7 +129,7 @@ class Forecaster(Component, nn.Module, ABC):
         """
         pairs = self.pairs(window)
         observed = None if pairs.observed.all() else pairs.observed
-        return self.model.log_prob(pairs.x, pairs.cond, observed) + pairs.log_jacobian
+        return self.model.log_prob(pairs.x, pairs.cond, observed, pairs.times) + pairs.log_jacobian
 
     def start(self, window: Window) -> tuple[Tensor, PathState]:
         """Run the encoder over a window's past.
@@ -163,7 +185,7 @@ class Forecaster(Component, nn.Module, ABC):
         )
         location = self.target.locate(past.target, past.observed, past.location)
         past = past._replace(location=location)
-        if self.inputs.takes_times and past.times is None:
+        if past.times is None and (self.inputs.takes_times or self.model.takes_times):
             past, future = _regular(past, future)
         codes = window.categories
         embedded = [embedding(codes[:, i]) for i, embedding in enumerate(self.embeddings)]
@@ -196,6 +218,7 @@ class Forecaster(Component, nn.Module, ABC):
         scale: Tensor,
         cond: Tensor,
         penalty: Tensor | None,
+        times: Tensor | None = None,
     ) -> Pairs:
         """Encode values y (*batch, *event_shape) as events and weigh them.
 
@@ -209,7 +232,15 @@ class Forecaster(Component, nn.Module, ABC):
         mask = observed.to(cond.dtype)
         whole = self.model.partial == "drop"
         weight = mask.amin(event) if whole else mask.amax(event)
-        return Pairs(x, cond, weight, log_jacobian, mask, penalty)
+        return Pairs(x, cond, weight, log_jacobian, mask, penalty, times)
+
+
+def _penalty(pairs: Pairs) -> Tensor | float:
+    """What the encoder asks to be kept small, 0 if it asks nothing."""
+    if pairs.penalty is None:
+        return 0.0
+    shares = pairs.weight.reshape(len(pairs.penalty), -1).mean(1)
+    return _weighted_mean(pairs.penalty, shares, 1e-6)
 
 
 def _weighted_mean(values: Tensor, weight: Tensor, least: float) -> Tensor:

@@ -12,7 +12,7 @@ from tsgen.forecasting.network.forecaster import Forecaster
 from tsgen.forecasting.network.inputs import InputLayout, Inputs
 from tsgen.forecasting.network.pairs import Ahead, HorizonGiven, Pairs, PathState
 from tsgen.forecasting.target.target import TargetMap
-from tsgen.models import GenerativeModel
+from tsgen.models import Diffusion, GenerativeModel
 
 
 class HorizonForecaster(Forecaster):
@@ -49,8 +49,9 @@ class HorizonForecaster(Forecaster):
         encoded = self._encode(window, window.past.scale.shape[1])
         cond, ahead = self._condition(encoded.outputs[:, -1], y.features), self._ahead(window)
         return self._make_pairs(
-            y.target, y.observed, before, ahead.location, ahead.scale, cond, encoded.penalty
-        )
+            y.target, y.observed, before, ahead.location, ahead.scale, cond, encoded.penalty,
+            ahead.times if self.model.takes_times else None,
+        )  # fmt: skip
 
     @override
     def _condition(self, encoded: Tensor, features: Tensor) -> Tensor:
@@ -78,10 +79,13 @@ class HorizonForecaster(Forecaster):
         def event(y: Tensor) -> Tensor:
             return self.target.encode_given(y, location, scale)
 
-        if given is None:
+        if self.model.takes_times:
+            x = self.model.sample(cond, (), ahead.times)
+        elif given is None:
             x = sample(cond)
         else:
             guess = None if given.guess is None else (event(given.guess), given.strength)
+            assert isinstance(self.model, Diffusion)  # the predictor has checked it
             x = self.model.sample_given(
                 cond, event(given.values), given.mask, (), given.guidance, guess
             )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tsgen.core import Component, Options
-from tsgen.forecasting.data.spec import Entry
+from tsgen.data.entries import Entry
 from tsgen.forecasting.data.window import Window
 from tsgen.forecasting.network.pairs import PathState
 from tsgen.forecasting.target.links import Link

@@ -21,7 +21,8 @@ class StepForecaster(Forecaster):
     The encoder's output i conditions the law of step i + 1; each of context and horizon is a pair.
 
     Raises:
-        ValueError: for an encoder whose outputs look at later inputs.
+        ValueError: for an encoder whose outputs look at later inputs, or a model that takes the
+            times of a horizon.
     """
 
     def __init__(
@@ -37,6 +38,11 @@ class StepForecaster(Forecaster):
         if not encoder.causal:
             raise ValueError(
                 f"{type(encoder).__name__} is not causal, it looks at later inputs: use it with "
+                "decoding='horizon', not 'step'"
+            )
+        if model.takes_times:
+            raise ValueError(
+                f"{type(model).__name__} takes the times of a horizon's steps: use it with "
                 "decoding='horizon', not 'step'"
             )
 

@@ -12,13 +12,14 @@ from tsgen.core import Component, seeded
 from tsgen.core.seeding import give_way
 from tsgen.forecasting.data.window import Window
 from tsgen.forecasting.network.forecaster import Forecaster
+from tsgen.models import Player
 
 
 class ForecastModule(Component, pl.LightningModule):
     r"""Trains a forecaster.
 
     Optimisation is manual, so that one path serves one player and several: each player has an Adam
-    of its own and takes its step in turn on every batch. Gradients are clipped here. The moving
+    of its own and takes its step in turn. Gradients are clipped here. The moving
     average of the weights is part of the module (a callback's average would be lost in GluonTS'
     checkpoints), and is what evaluates and, in the end, predicts.
 
@@ -72,44 +73,47 @@ class ForecastModule(Component, pl.LightningModule):
         fused = True if self.device.type in ("cpu", "cuda") else None  # one call for all weights
         optimisers = [
             torch.optim.Adam(
-                self._by_rate(parameters), lr=self.lr, weight_decay=self.weight_decay, fused=fused
+                self._by_rate(player), lr=self.lr * player.lr, betas=player.betas,
+                weight_decay=self.weight_decay, fused=fused,
             )
-            for parameters in self._player_parameters()
-        ]
+            for player in self.forecaster.model.players
+        ]  # fmt: skip
         if self.lr_schedule == "constant":
             return optimisers, []  # type: ignore[return-value]
-        total = int(self.trainer.estimated_stepping_batches)
+        batches = int(self.trainer.estimated_stepping_batches)
         schedules = [
-            OneCycleLR(o, max_lr=[group["lr"] for group in o.param_groups], total_steps=total)
-            for o in optimisers
+            OneCycleLR(
+                optimiser,
+                max_lr=[group["lr"] for group in optimiser.param_groups],
+                total_steps=-(-batches // player.every),
+            )
+            for optimiser, player in zip(optimisers, self.forecaster.model.players, strict=True)
         ]
         return optimisers, schedules  # type: ignore[return-value]
 
-    def _by_rate(self, parameters: list[torch.nn.Parameter]) -> list[dict[str, Any]]:
-        """Parameters as Adam's groups: those of the full learning rate, then the slower ones."""
+    def _by_rate(self, player: Player) -> list[dict[str, Any]]:
+        """A player's parameters as Adam's groups: of the full learning rate, then slower ones."""
         factors: dict[int, float] = {}
         if self.lr_inputs is not None:
             for weight in self.forecaster.encoder.input_weights():
                 factors[id(weight)] = min(1.0, self.lr_inputs / weight.shape[1])
         groups: dict[float, list[torch.nn.Parameter]] = {1.0: []}
-        for parameter in parameters:
+        for parameter in self.player_parameters(player):
             groups.setdefault(factors.get(id(parameter), 1.0), []).append(parameter)
-        return [{"params": p, "lr": self.lr * factor} for factor, p in groups.items() if p]
+        rate = self.lr * player.lr
+        return [{"params": p, "lr": rate * factor} for factor, p in groups.items() if p]
 
-    def _player_parameters(self) -> list[list[torch.nn.Parameter]]:
-        """Each player's parameters.
+    def player_parameters(self, player: Player) -> list[torch.nn.Parameter]:
+        """What a player moves: everything if it is alone.
 
-        With one player that is everything. With several, the last one, which the samples come from,
-        trains encoder and embeddings, too.
+        One of several moves its parts of the model and, if it says so, encoder and embeddings.
         """
         model = self.forecaster.model
         if len(model.players) == 1:
-            return [list(self.forecaster.parameters())]
+            return list(self.forecaster.parameters())
         own = {id(p) for p in model.parameters()}
         shared = [p for p in self.forecaster.parameters() if id(p) not in own]
-        groups = [list(model.player_parameters(player)) for player in model.players]
-        groups[-1] += shared
-        return groups
+        return model.player_parameters(player) + (shared if player.encoder else [])
 
     def on_train_batch_start(self, *args: Any) -> None:
         """Let other threads forecast, or train a batch of theirs."""
@@ -117,29 +121,31 @@ class ForecastModule(Component, pl.LightningModule):
 
     def training_step(self, batch: Window, batch_idx: int) -> None:
         """One step of every player."""
+        model = self.forecaster.model
         optimisers, schedules = self.optimizers(), self.lr_schedulers() or []
         optimisers = optimisers if isinstance(optimisers, list) else [optimisers]
         schedules = schedules if isinstance(schedules, list) else [schedules]
         total = torch.zeros((), device=self.device)
-        several = len(optimisers) > 1
-        for number, (player, optimiser) in enumerate(
-            zip(self.forecaster.model.players, optimisers, strict=True)
-        ):
+        several, batches = len(optimisers) > 1, self._batches_done
+        for number, (player, optimiser) in enumerate(zip(model.players, optimisers, strict=True)):
+            if batches % player.every:
+                continue
             if several:
                 self.toggle_optimizer(optimiser)
-            loss = self.forecaster.loss(batch, player if several else None)
+            loss = self.forecaster.loss(batch, player.name if several else None)
             optimiser.zero_grad()
             self.manual_backward(loss)
             parameters = [p for group in optimiser.param_groups for p in group["params"]]
             limit = float("inf") if self.gradient_clip is None else self.gradient_clip
             norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
             if self._is_check_due() and not torch.isfinite(loss.detach() + norm):
-                self._stop(player, loss.detach(), norm, batch)
+                self._stop(player.name, loss.detach(), norm, batch)
             optimiser.step()
             if several:
                 self.untoggle_optimizer(optimiser)
             if number < len(schedules):
                 schedules[number].step()  # type: ignore[call-arg]
+            model.after_step(player.name, (batches + 1) / self._batches_planned)
             total = total + loss.detach()
         if self.average is not None:
             self.average.update_parameters(self.forecaster)
@@ -148,6 +154,10 @@ class ForecastModule(Component, pl.LightningModule):
     @property
     def _batches_done(self) -> int:
         return self.trainer.fit_loop.total_batch_idx
+
+    @property
+    def _batches_planned(self) -> int:
+        return max(1, int(self.trainer.estimated_stepping_batches))
 
     def _is_check_due(self) -> bool:
         """Always on a CPU; on an accelerator now and then, for looking at a value waits for it."""
@@ -175,9 +185,9 @@ class ForecastModule(Component, pl.LightningModule):
         give_way()
 
     def validation_step(self, batch: Window, batch_idx: int) -> None:
-        """Loss of what predicts, with the same times and noise every epoch."""
+        """What the model is watched by, with the same times and noise every epoch."""
         with seeded(self.validation_seed, batch_idx):
-            loss = self.best_forecaster.loss(batch)
+            loss = self.best_forecaster.monitor(batch)
         self.log("val_loss", loss, on_epoch=True, on_step=False, batch_size=len(batch.center))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

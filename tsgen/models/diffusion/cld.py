@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tsgen.diffusion import CLD, SSCS, LangevinSampler, Sampler
 from tsgen.diffusion.cld import VelocityScore
+from tsgen.models.base import LogProb
 from tsgen.models.diffusion.drawing import ChainModel, Conditioned, remembered
 from tsgen.nets import DilatedResidualNet
 
@@ -71,7 +72,7 @@ class ScoreCLD(ChainModel):
         self.net = build(tuple(event_shape), tuple(cond_shape), extra=1)
 
     @property
-    def has_log_prob(self) -> Literal["exact", "bound", "none"]:
+    def has_log_prob(self) -> LogProb:
         """The variational bound is all that the joint process has."""
         return "bound"
 
@@ -80,23 +81,22 @@ class ScoreCLD(ChainModel):
         """What the network holds per row."""
         return self.net.working_size
 
-    def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Error of the velocity's noise, mean over the elements, (*batch,)."""
-        batch = self._batch(cond, x)
-        x, cond = x.reshape(-1, *self.event_shape), cond.reshape(-1, *self.cond_shape)
-        mask = None if observed is None else observed.reshape(x.shape).to(x.dtype)
+    def _loss(
+        self, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None
+    ) -> Tensor:
+        """Error of the velocity's noise, mean over the elements, (R,)."""
         first = self.sde.first
         t = 1 - (1 - first) * torch.rand(len(x), dtype=torch.float64)
         position, velocity, eps, size = self._noised(x, t)
         predict = functools.partial(self.net, conditioning=self.net.condition(cond))
         level = self._level(t, x)
-        output = self._predict(predict, position, velocity, level, mask)
+        output = self._predict(predict, position, velocity, level, observed)
         error = (output - eps) ** 2
-        loss = (error if mask is None else error * mask).flatten(1).mean(1)
+        loss = (error if observed is None else error * observed).flatten(1).mean(1)
         if self.likelihood_weighting:
             weight = self.sde.damping * self.sde.beta / size.flatten() ** 2
             loss = loss * weight.to(loss)
-        return loss.view(batch)
+        return loss
 
     def _noised(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Position and velocity at times (rows,), the velocity's noise and its factor L_vv."""
@@ -177,25 +177,33 @@ class ScoreCLD(ChainModel):
 
         return draw, True
 
-    def log_prob(
-        self, x: Tensor, cond: Tensor, observed: Tensor | None = None, draws: int = 128
+    def _log_prob(
+        self, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None
     ) -> Tensor:
+        if observed is not None and not observed.bool().all():
+            raise ValueError(
+                "ScoreCLD: the log density of a partly observed event is not known; leave it out"
+            )
+        return self._bound(x, cond, 128)
+
+    def lower_bound(self, x: Tensor, cond: Tensor, draws: int = 128) -> Tensor:
         r"""An unbiased estimate of a lower bound of the log density, (*batch,).
 
         With v drawn from its initial law (appendix B.3 there), :math:`\log p(x) \ge E[\log p(x, v)]
         + H(v)`, and of :math:`\log p(x, v)` the bound of
         :func:`~tsgen.diffusion.likelihood.evidence_bound` for this process.
 
-        Raises:
-            ValueError: if a part of an event was not observed.
+        Args:
+            x: (*batch, *event_shape).
+            cond: (*batch, *cond_shape).
+            draws: times.
         """
         batch = self._batch(cond, x)
-        if observed is not None and not observed.bool().all():
-            raise ValueError(
-                "ScoreCLD: the log density of a partly observed event is not known; leave it out"
-            )
-        sde, rows = self.sde, x.reshape(-1, *self.event_shape)
-        score = self.velocity_score(cond.reshape(-1, *self.cond_shape))
+        rows, conds, *_ = self._rows(x, cond, None, None)
+        return self._bound(rows, conds, draws).view(batch)
+
+    def _bound(self, rows: Tensor, cond: Tensor, draws: int) -> Tensor:
+        sde, score = self.sde, self.velocity_score(cond)
         dims, size = tuple(range(1, rows.dim())), self.event_shape.numel()
         initial = sde.gamma * sde.mass
         entropy = 0.5 * size * (1 + math.log(2 * math.pi * initial))
@@ -226,4 +234,4 @@ class ScoreCLD(ChainModel):
                 part = part - (l_v / sde.mass) ** 2 * ((b**2).sum(dims) - size) / 2
                 inside = inside + part / 2
             bound = bound + 2 * sde.damping * sde.beta * density.item() / draws * inside
-        return bound.view(batch)
+        return bound

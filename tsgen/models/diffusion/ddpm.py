@@ -10,7 +10,6 @@ from torch import Tensor
 
 from tsgen.diffusion import (
     Ancestral,
-    LangevinSampler,
     LinearSchedule,
     Parameterization,
     Sampler,
@@ -19,11 +18,13 @@ from tsgen.diffusion import (
 from tsgen.diffusion.guidance import ClassifierFree, Guidance, Reconstruction
 from tsgen.diffusion.samplers import Denoiser, visited
 from tsgen.diffusion.schedules import VariancePreserving
-from tsgen.models.diffusion.drawing import ChainModel, Conditioned, remembered, repeat
+from tsgen.models.base import repeat
+from tsgen.models.diffusion.drawing import ChainModel, Conditioned, remembered
+from tsgen.models.kinds import Diffusion
 from tsgen.nets import DilatedResidualNet
 
 
-class DDPM(ChainModel):
+class DDPM(ChainModel, Diffusion):
     r"""Denoising diffusion (Ho, Jain, Abbeel 2020) with TimeGrad's network (Rasul et al. 2021).
 
     Training draws a step :math:`n \sim U\{1, \dots, N\}` and noise :math:`\varepsilon` and
@@ -119,14 +120,13 @@ class DDPM(ChainModel):
         """What the network holds per row."""
         return self.net.working_size
 
-    def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Denoising error of each example at a random step, mean over its elements, (*batch,)."""
-        batch = self._batch(cond, x)
-        x, cond = x.reshape(-1, *self.event_shape), cond.reshape(-1, *self.cond_shape)
+    def _loss(
+        self, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None
+    ) -> Tensor:
+        """Denoising error of each row at a random step, mean over its elements, (R,)."""
         t, weight = self._draw_times(len(x))
         alpha, sigma = (v.to(x.dtype).view(-1, *[1] * len(self.event_shape)) for v in self._at(t))
-        mask = None if observed is None else observed.reshape(x.shape).to(x.dtype)
-        counted, given = mask, None
+        mask, counted, given = observed, observed, None
         if self.given_rate:
             x = x if mask is None else x * mask
             given = self._draw_given(x) * (1 if mask is None else mask)
@@ -145,7 +145,25 @@ class DDPM(ChainModel):
         if self.min_snr is not None:
             snr = ((alpha / sigma) ** 2).clamp_max(self.min_snr)
             loss = loss * (snr / self.parameterization.weight(alpha, sigma)).flatten()
-        return (loss if weight is None else loss * weight.to(loss.dtype)).view(batch)
+        return loss if weight is None else loss * weight.to(loss.dtype)
+
+    @property
+    def process(self) -> Schedule:
+        """The schedule."""
+        return self.schedule
+
+    @property
+    def takes_given(self) -> bool:
+        """Whether a rate of training examples had given parts."""
+        return self.given_rate > 0
+
+    def estimate(self, x: Tensor, t: Tensor, cond: Tensor) -> Tensor:
+        """The estimate of clean events, each row at its own time t (R,)."""
+        alpha, sigma = (v.to(x).view(-1, *[1] * len(self.event_shape)) for v in self._at(t))
+        predict = functools.partial(self.net, conditioning=self.net.condition(cond))
+        time = self.net.embed(t.to(x.device))
+        output = self._predict(predict, x, (alpha, sigma), time, None, None)
+        return self.parameterization.to_x0(output, x, alpha, sigma)
 
     @property
     def guidance(self) -> Guidance:
@@ -219,7 +237,7 @@ class DDPM(ChainModel):
         guidance: Guidance | None = None,
         start: tuple[Tensor, float] | None = None,
     ) -> Tensor:
-        """See :class:`GenerativeModel`; by its own training if it was given parts of events."""
+        """Draw given parts of events, by the network's own training if it was given parts."""
         batch, count = self._batch(cond, values), math.prod(sample_shape)
         rows = repeat(cond, count, self.cond_shape)
         y, given = (repeat(v, count, self.event_shape) for v in (values, mask.bool()))
@@ -290,18 +308,3 @@ class DDPM(ChainModel):
             return self.parameterization.to_x0(output, x, alpha, sigma)
 
         return denoise
-
-    def use_sampler(self, sampler: Sampler | LangevinSampler) -> None:
-        """Draw with another sampler from now on.
-
-        Raises:
-            ValueError: if the sampler needs more steps than the schedule has, or is another
-                process's.
-        """
-        if not isinstance(sampler, Sampler):
-            raise ValueError(
-                f"{type(self).__name__} cannot draw with {sampler!r}: its process is "
-                f"{type(self.schedule).__name__}"
-            )
-        sampler.times(self.schedule)
-        self.sampler = self.__init_args__["sampler"] = sampler

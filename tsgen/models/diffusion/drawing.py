@@ -1,6 +1,5 @@
 """What diffusion models share: draws along a chain of calls of their network."""
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -28,11 +27,9 @@ class ChainModel(GenerativeModel):
             It, and whether it makes the same calls whatever they return.
         """
 
-    def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
-        """Run the sampler, (*sample_shape, *batch, *event_shape)."""
-        batch = self._batch(cond)
-        rows = repeat(cond, math.prod(sample_shape), self.cond_shape)
-        return self.chain()[0](rows).view(*sample_shape, *batch, *self.event_shape)
+    def _sample(self, cond: Tensor, times: Tensor | None) -> Tensor:
+        """Run the sampler, (R, *event_shape)."""
+        return self.chain()[0](cond)
 
     def drawer(self) -> Callable[[Tensor], Tensor]:
         """See :class:`GenerativeModel`; on a GPU the chain is replayed as one launch."""
@@ -101,9 +98,3 @@ def remembered(find: Callable[[float], T], listed: Mapping[float, T]) -> Callabl
         return found
 
     return at
-
-
-def repeat(values: Tensor, count: int, shape: torch.Size) -> Tensor:
-    """(*batch, *shape) -> (count * batch, *shape), whole copies of the batch one after another."""
-    rows = values.reshape(1, -1, *shape)
-    return rows.expand(count, *rows.shape[1:]).reshape(-1, *shape)

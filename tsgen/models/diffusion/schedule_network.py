@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from tsgen.core import seeded
 from tsgen.diffusion import GivenSteps
-from tsgen.models.diffusion.ddpm import DDPM
+from tsgen.models.kinds import Diffusion
 
 
 class ScheduleNetwork(nn.Module):
@@ -42,9 +42,9 @@ class ScheduleNetwork(nn.Module):
         ValueError: for a model that knows only its own steps.
     """
 
-    def __init__(self, model: DDPM, hidden: int = 64, stride: int | None = None) -> None:
+    def __init__(self, model: Diffusion, hidden: int = 64, stride: int | None = None) -> None:
         super().__init__()
-        steps = model.schedule.num_steps
+        steps = model.process.num_steps
         self.stride = max(1, steps // 20) if stride is None else stride
         if not model.continuous:
             raise ValueError(
@@ -67,9 +67,9 @@ class ScheduleNetwork(nn.Module):
         seen = torch.cat([x.flatten(1), cond.flatten(1)], 1)
         return self.net(seen)[:, 0].sigmoid()
 
-    def loss(self, model: DDPM, x: Tensor, cond: Tensor) -> Tensor:
+    def loss(self, model: Diffusion, x: Tensor, cond: Tensor) -> Tensor:
         """The objective of each example, mean over its elements, (rows,)."""
-        schedule = model.schedule
+        schedule = model.process
         n = torch.randint(1, schedule.num_steps - self.stride, (len(x),)).double()
         alpha = schedule.alpha(n / schedule.num_steps).to(x)
         later = schedule.alpha((n + self.stride) / schedule.num_steps).to(x)
@@ -91,7 +91,7 @@ class ScheduleNetwork(nn.Module):
 
     def learn(
         self,
-        model: DDPM,
+        model: Diffusion,
         batches: Iterable[tuple[Tensor, Tensor]],
         lr: float = 3e-3,
     ) -> list[float]:
@@ -108,7 +108,7 @@ class ScheduleNetwork(nn.Module):
 
     @torch.no_grad()
     def steps(
-        self, model: DDPM, cond: Tensor, alpha: float, beta: float, most: int
+        self, model: Diffusion, cond: Tensor, alpha: float, beta: float, most: int
     ) -> tuple[float, ...] | None:
         r"""The noise levels :math:`\alpha` that the network walks through, noisiest first.
 
@@ -116,13 +116,13 @@ class ScheduleNetwork(nn.Module):
         :math:`\sigma_\phi` over the rows of ``cond`` decides. ``None`` if more than ``most`` steps
         are needed.
         """
-        smallest = 1 - float(model.schedule.alpha(torch.tensor(1 / model.schedule.num_steps))) ** 2
+        smallest = 1 - float(model.process.alpha(torch.tensor(1 / model.process.num_steps))) ** 2
         denoise = model.denoiser(cond)
         x = torch.randn(len(cond), *model.event_shape, dtype=cond.dtype, device=cond.device)
         levels: list[float] = []
         while len(levels) < most:
             levels.append(alpha)
-            time = float(model.schedule.time(_half_log_snr(alpha)))
+            time = float(model.process.time(_half_log_snr(alpha)))
             eps = (x - alpha * denoise(x, time)) / math.sqrt(1 - alpha**2)
             before = alpha / math.sqrt(1 - beta)
             x = (x - beta / math.sqrt(1 - alpha**2) * eps) / math.sqrt(1 - beta)
@@ -137,7 +137,7 @@ class ScheduleNetwork(nn.Module):
 
 
 def search_steps(
-    model: DDPM,
+    model: Diffusion,
     network: ScheduleNetwork,
     cond: Tensor,
     most: int,
@@ -187,9 +187,8 @@ def _half_log_snr(alpha: float) -> Tensor:
     return torch.tensor(math.log(alpha) - 0.5 * math.log1p(-(alpha**2)), dtype=torch.float64)
 
 
-def _noise(model: DDPM, x: Tensor, t: Tensor, cond: Tensor) -> Tensor:
+def _noise(model: Diffusion, x: Tensor, t: Tensor, cond: Tensor) -> Tensor:
     """The model's estimate of the noise in x, each row at its own time."""
     wide = (-1, *[1] * (x.dim() - 1))
-    alpha, sigma = (f(t).to(x).view(wide) for f in (model.schedule.alpha, model.schedule.sigma))
-    output = model.net(x, model.net.embed(t.to(x.device)), model.net.condition(cond), None)
-    return (x - alpha * model.parameterization.to_x0(output, x, alpha, sigma)) / sigma
+    alpha, sigma = (f(t).to(x).view(wide) for f in (model.process.alpha, model.process.sigma))
+    return (x - alpha * model.estimate(x, t, cond)) / sigma

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tsgen.diffusion import SDE, VPSDE, DPMSolverPP, Parameterization, Sampler
 from tsgen.diffusion.likelihood import evidence_bound, flow_log_prob
+from tsgen.models.base import LogProb
 from tsgen.models.diffusion.ddpm import DDPM
 
 _NOISE = Parameterization("eps")
@@ -70,7 +71,7 @@ class ScoreSDE(DDPM):
         self.divergence = divergence or ("exact" if self.event_shape.numel() <= 16 else None)
 
     @property
-    def has_log_prob(self) -> Literal["exact", "bound", "none"]:
+    def has_log_prob(self) -> LogProb:
         """Exact, but for the solver's error and, with many elements, the trace's estimate."""
         return "exact"
 
@@ -92,19 +93,22 @@ class ScoreSDE(DDPM):
         drawn = torch.rand(count, dtype=self.times.dtype, device=device)
         return 1 - (1 - self.first) * drawn, None
 
-    def log_prob(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Log density by the probability-flow ODE, (*batch,); see :func:`flow_log_prob`.
+    def _log_prob(
+        self, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None
+    ) -> Tensor:
+        """Log density by the probability-flow ODE, (R,); see :func:`flow_log_prob`.
 
         It carries no gradient.
 
         Raises:
             ValueError: if a part of an event was not observed.
         """
-        batch, rows, denoise = self._flat(x, cond, observed)
-        found = flow_log_prob(
-            denoise, rows, self.schedule, self.first, self.divergence or "hutchinson"
-        )
-        return found.view(batch)
+        if observed is not None and not observed.bool().all():
+            raise ValueError(
+                "ScoreSDE: the log density of a partly observed event is not known; leave it out"
+            )
+        estimator = self.divergence or "hutchinson"
+        return flow_log_prob(self.denoiser(cond), x, self.schedule, self.first, estimator)
 
     def lower_bound(self, x: Tensor, cond: Tensor, draws: int = 128) -> Tensor:
         """An unbiased estimate of a lower bound of the reverse SDE's log density, (*batch,).
@@ -116,14 +120,7 @@ class ScoreSDE(DDPM):
             cond: (*batch, *cond_shape).
             draws: times.
         """
-        batch, rows, denoise = self._flat(x, cond, None)
-        return evidence_bound(denoise, rows, self.schedule, self.first, draws).view(batch)
-
-    def _flat(self, x: Tensor, cond: Tensor, observed: Tensor | None) -> tuple:
         batch = self._batch(cond, x)
-        if observed is not None and not observed.bool().all():
-            raise ValueError(
-                "ScoreSDE: the log density of a partly observed event is not known; leave it out"
-            )
-        denoise = self.denoiser(cond.reshape(-1, *self.cond_shape))
-        return batch, x.reshape(-1, *self.event_shape), denoise
+        rows, conds, *_ = self._rows(x, cond, None, None)
+        denoise = self.denoiser(conds)
+        return evidence_bound(denoise, rows, self.schedule, self.first, draws).view(batch)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from zuko.lazy import LazyComposedTransform, LazyTransform
 from zuko.transforms import ComposedTransform
 
-from tsgen.models.base import GenerativeModel
+from tsgen.models.base import GenerativeModel, LogProb
 from tsgen.models.flows.linear import LocationScale
 
 Direction = Literal["density", "sampling"]
@@ -96,7 +96,7 @@ class Flow(GenerativeModel):
             self.location_scale = LocationScale(self.event_shape.numel(), self.context_size)
 
     @property
-    def has_log_prob(self) -> Literal["exact", "bound", "none"]:
+    def has_log_prob(self) -> LogProb:
         """Exact."""
         return "exact"
 
@@ -116,34 +116,37 @@ class Flow(GenerativeModel):
         forward = self.transform(context)
         return forward if self.direction == "density" else forward.inv
 
-    def log_prob(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Exact log density, (*batch,)."""
-        batch, rows, conds = self._rows(x, cond)
-        z, log_det = self.to_noise(conds).call_and_ladj(rows)
-        return self._log_normal(z).add(log_det).view(batch)
+    def _log_prob(
+        self, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None
+    ) -> Tensor:
+        """Exact log density, (R,)."""
+        z, log_det = self.to_noise(cond).call_and_ladj(self._elements(x))
+        return self._log_normal(z).add(log_det)
 
-    def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Negative log density per element, (*batch,).
+    def _loss(
+        self, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None
+    ) -> Tensor:
+        """Negative log density per element, (R,).
 
         By the joint density alone what many elements have in common is hardly learnt from the
         conditioning: the layers explain it from one element to the next. So a location has the
         gradient of the elements' marginal densities instead (composite likelihood: Varin, Reid,
         Firth 2011); the value is that of the joint density.
         """
-        batch, rows, conds = self._rows(x, cond)
-        context = self.embed(conds).flatten(1)
+        rows, context = self._elements(x), self.embed(cond).flatten(1)
         if self.location_scale is None:
             log_prob = self._to_train_by(rows, context)
         else:
             standard, log_scale, marginal = self.location_scale.split(rows, context)
             joint = self._to_train_by(standard, context) + log_scale
             log_prob = joint + marginal - marginal.detach()
-        return -log_prob.view(batch) / self.event_shape.numel()
+        return -log_prob / self.event_shape.numel()
 
     def log_prob_estimate(self, x: Tensor, cond: Tensor) -> Tensor:
         """Log density, or the unbiased estimate of it that training uses instead, (*batch,)."""
-        batch, rows, conds = self._rows(x, cond)
-        context = self.embed(conds).flatten(1)
+        batch = self._batch(cond, x)
+        x, cond, *_ = self._rows(x, cond, None, None)
+        rows, context = self._elements(x), self.embed(cond).flatten(1)
         log_scale: Tensor | float = 0.0
         if self.location_scale is not None:
             rows, log_scale = self.location_scale(context).call_and_ladj(rows)
@@ -154,13 +157,10 @@ class Flow(GenerativeModel):
         z, log_det = self._shape(context).call_and_ladj(x)
         return self._log_normal(z) + log_det
 
-    def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
-        """Draw noise and carry it to x, (*sample_shape, *batch, *event_shape)."""
-        batch, count = self._batch(cond), math.prod(sample_shape)
-        rows = cond.reshape(-1, *self.cond_shape)
-        rows = rows.expand(count, *rows.shape).reshape(-1, *self.cond_shape)
-        z = torch.randn(len(rows), self.event_shape.numel(), dtype=cond.dtype, device=cond.device)
-        return self.to_noise(rows).inv(z).view(*sample_shape, *batch, *self.event_shape)
+    def _sample(self, cond: Tensor, times: Tensor | None) -> Tensor:
+        """Draw noise and carry it to x, (R, *event_shape)."""
+        z = torch.randn(len(cond), self.event_shape.numel(), dtype=cond.dtype, device=cond.device)
+        return self.to_noise(cond).inv(z).unflatten(1, self.event_shape)
 
     def sample_with_log_prob(self, cond: Tensor) -> tuple[Tensor, Tensor]:
         """One draw for each conditioning, with its log density: cheap in the sampling direction.
@@ -177,22 +177,21 @@ class Flow(GenerativeModel):
         x, log_det = self.to_noise(rows).inv.call_and_ladj(z)
         return x.view(*batch, *self.event_shape), (self._log_normal(z) - log_det).view(batch)
 
-    def _rows(self, x: Tensor, cond: Tensor) -> tuple[torch.Size, Tensor, Tensor]:
-        """Batch shape, events (rows, E) and conditioning (rows, *cond_shape)."""
+    def _elements(self, x: Tensor) -> Tensor:
+        """Events (rows, *event_shape) as vectors (rows, E), which must be finite real numbers."""
         if not x.is_floating_point():
             raise ValueError(
                 f"{type(self).__name__}: x is of {x.dtype}; a density needs real numbers: add "
                 "uniform noise to whole numbers (dequantisation), or use an estimator's "
                 "dequantisation='uniform'"
             )
-        batch = self._batch(cond, x)
         if x.device.type == "cpu" and not x.isfinite().all():  # on an accelerator it would wait
             place = (~x.isfinite()).nonzero()[0].tolist()
             raise ValueError(
                 f"{type(self).__name__}: x is {x[tuple(place)].item()} at {place}; a density needs "
                 "finite values"
             )
-        return batch, x.reshape(-1, self.event_shape.numel()), cond.reshape(-1, *self.cond_shape)
+        return x.flatten(1)
 
     @staticmethod
     def _log_normal(z: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Gamma
 from torch.nn import functional as F
 
-from tsgen.models.base import GenerativeModel
+from tsgen.models.base import GenerativeModel, LogProb
 from tsgen.nets import MLP
 
 _FLOOR = 1e-4
@@ -107,7 +107,7 @@ class EllipticalHead(GenerativeModel):
         """Draw the radial factor, shaped like ``tails``."""
 
     @property
-    def has_log_prob(self) -> Literal["exact", "bound", "none"]:
+    def has_log_prob(self) -> LogProb:
         """Exact."""
         return "exact"
 
@@ -125,40 +125,36 @@ class EllipticalHead(GenerativeModel):
             tails = tails.mean(1, keepdim=True)
         return _Shape(loc, F.softplus(raw + _ONE) + _FLOOR, factors, tails)
 
-    def log_prob(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Exact log density of the observed elements, (*batch,)."""
-        batch, p, mask = self._prepare(x, cond, observed)
-        return self._joint(x.reshape(p.loc.shape), p, mask, observed is not None).view(batch)
+    def _log_prob(
+        self, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None
+    ) -> Tensor:
+        """Exact log density of the observed elements, (R,)."""
+        p, mask = self._law(cond, observed)
+        return self._joint(x.flatten(1), p, mask, observed is not None)
 
-    def loss(self, x: Tensor, cond: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Negative log density of the observed elements, (*batch,).
+    def _loss(
+        self, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None
+    ) -> Tensor:
+        """Negative log density of the observed elements, (R,).
 
         With a covariance, the location's gradient is that of the marginal densities, whose optimum
         is the same (composite likelihood: Varin, Reid, Firth 2011). The joint density's gradient
         hardly learns what all elements have in common, for the factors explain it first.
         """
-        batch, p, mask = self._prepare(x, cond, observed)
-        x = x.reshape(p.loc.shape)
+        p, mask = self._law(cond, observed)
+        x = x.flatten(1)
         if p.factors is None:
-            return -self._joint(x, p, mask, observed is not None).view(batch)
+            return -self._joint(x, p, mask, observed is not None)
         joint = self._joint(x, p._replace(loc=p.loc.detach()), mask, observed is not None)
         columns = p.factors if self.covariance == "low_rank" else torch.tril(p.factors, -1)
         spread = (p.scale * (1 + (columns**2).sum(-1)).sqrt()).detach()
         marginal = self._elementwise(x, p._replace(scale=spread, tails=p.tails.detach()), mask)
-        return -(joint + marginal - marginal.detach()).view(batch)
+        return -(joint + marginal - marginal.detach())
 
-    def _prepare(
-        self, x: Tensor, cond: Tensor, observed: Tensor | None
-    ) -> tuple[torch.Size, _Shape, Tensor]:
-        """Batch shape, parameters and mask (rows, E)."""
-        batch = self._batch(cond, x)
-        p = self._parameters_of(cond.reshape(-1, *self.cond_shape))
-        mask = (
-            torch.ones_like(p.loc)
-            if observed is None
-            else observed.reshape(p.loc.shape).to(p.loc.dtype)
-        )
-        return batch, p, mask
+    def _law(self, cond: Tensor, observed: Tensor | None) -> tuple[_Shape, Tensor]:
+        """Parameters and mask (rows, E)."""
+        p = self._parameters_of(cond)
+        return p, torch.ones_like(p.loc) if observed is None else observed.flatten(1)
 
     def _elementwise(self, x: Tensor, p: _Shape, mask: Tensor) -> Tensor:
         """Sum of the log densities of independent elements, (rows,)."""
@@ -204,23 +200,19 @@ class EllipticalHead(GenerativeModel):
         log_det_root = root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return squared.clamp_min(0).to(kind), log_det + (2 * log_det_root).to(kind)
 
-    def sample(self, cond: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
-        """Draw, (*sample_shape, *batch, *event_shape)."""
-        batch = self._batch(cond)
-        p = self._parameters_of(cond.reshape(-1, *self.cond_shape))
-        count = math.prod(sample_shape)
-        noise = torch.randn(count, *p.loc.shape, dtype=p.loc.dtype, device=p.loc.device)
+    def _sample(self, cond: Tensor, times: Tensor | None) -> Tensor:
+        """Draw, (R, *event_shape)."""
+        p = self._parameters_of(cond)
+        noise = torch.randn_like(p.loc)
         if p.factors is None:
             spread = noise
         elif self.covariance == "low_rank":
-            few = torch.randn(
-                count, len(p.loc), self.rank, 1, dtype=p.loc.dtype, device=p.loc.device
-            )
+            few = torch.randn(len(cond), self.rank, 1, dtype=p.loc.dtype, device=p.loc.device)
             spread = noise + (p.factors @ few)[..., 0]
         else:
             spread = noise + (torch.tril(p.factors, -1) @ noise[..., None])[..., 0]
-        x = p.loc + self._radius(p.tails.expand(count, *p.tails.shape)) * p.scale * spread
-        return x.view(*sample_shape, *batch, *self.event_shape)
+        x = p.loc + self._radius(p.tails) * p.scale * spread
+        return x.unflatten(1, self.event_shape)
 
 
 class Gaussian(EllipticalHead):
