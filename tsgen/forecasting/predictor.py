@@ -249,14 +249,14 @@ class GenerativePredictor(Component, SavedPredictor):
     @property
     def support(self) -> Support:
         """Where sampled values can be."""
-        return self.prediction_net.link.support
+        return self.prediction_net.target.link.support
 
     @property
     def has_log_prob(self) -> LogProb:
         """What :meth:`log_prob` returns; of dequantised whole numbers it is a lower bound."""
         forecaster = self.prediction_net
         kind = forecaster.model.has_log_prob
-        return "bound" if kind == "exact" and forecaster.link.is_quantised else kind
+        return "bound" if kind == "exact" and forecaster.target.link.is_quantised else kind
 
     def log_prob(self, dataset: Dataset) -> np.ndarray:
         """Log density of the last ``prediction_length`` steps of each series given those before.
@@ -285,7 +285,7 @@ class GenerativePredictor(Component, SavedPredictor):
         entries = list(self.input_transform.apply(histories, is_train=False))
         truth = np.stack([read_entry(e, i)["target"][:, -horizon:].T for i, e in enumerate(raw)])
         for number, values in enumerate(truth):
-            forecaster.link.check(values.T, f"series {raw[number].get('item_id', number)!r}")
+            forecaster.target.link.check(values.T, f"series {raw[number].get('item_id', number)!r}")
         self.prediction_net.eval()
         values = []
         for index in torch.arange(len(entries)).split(self.batch_size):
