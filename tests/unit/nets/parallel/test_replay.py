@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from tsgen.nets.replay import Replayed
+
+from tsgen.nets.parallel.replay import CudaGraphed
 
 
 class OnGPU(Tensor):
@@ -44,9 +45,9 @@ class Work:
         return 2 * values + torch.randn(3)
 
 
-def recorded(monkeypatch: pytest.MonkeyPatch, wrong: bool = False) -> Replayed:
+def recorded(monkeypatch: pytest.MonkeyPatch, wrong: bool = False) -> CudaGraphed:
     """A function as on a GPU; recording leaves the generator alone, as there."""
-    replayed = Replayed(Work())
+    replayed = CudaGraphed(Work())
 
     @contextmanager
     def record(graph: Any, stream: Any, capture_error_mode: str) -> Any:
@@ -79,7 +80,7 @@ def answers(function: Any) -> Tensor:
 def test_on_a_cpu_it_is_a_call() -> None:
     """Nothing is recorded."""
     work = Work()
-    replayed = Replayed(work)
+    replayed = CudaGraphed(work)
     for _ in range(4):
         assert replayed(torch.ones(3)).device.type == "cpu"
     assert work.calls == 4 and replayed.graph is None
@@ -96,8 +97,8 @@ def test_a_recording_that_differs_is_not_used(monkeypatch: pytest.MonkeyPatch) -
     """The answers stay right, and the user is told."""
     replayed = recorded(monkeypatch, wrong=True)
     with pytest.warns(UserWarning, match="without a CUDA graph: its answer differs"):
-        found = answers(replayed)
-    assert torch.equal(found, answers(Work()))
+        answer = answers(replayed)
+    assert torch.equal(answer, answers(Work()))
     assert replayed.graph is None
 
 
@@ -141,8 +142,8 @@ def test_a_recording_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(torch.cuda, "graph", fail)
     with pytest.warns(UserWarning, match="without a CUDA graph: operation not permitted"):
-        found = answers(replayed)
-    assert torch.equal(found, answers(Work()))
+        answer = answers(replayed)
+    assert torch.equal(answer, answers(Work()))
     assert not hasattr(replayed, "inputs") and not hasattr(replayed, "result")
 
 

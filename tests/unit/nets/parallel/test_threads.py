@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tsgen.nets.threads import num_shares, rows_divided, side_by_side
 
 from tsgen import GaussianEstimator, TimeGradEstimator
 from tsgen.anomaly import ForecastDetector
 from tsgen.anomaly.scorers import DenoisingError
 from tsgen.diffusion import LinearSchedule
-from tsgen.nets import Axial, threads
+from tsgen.nets import Axial
+from tsgen.nets.parallel import threads
+from tsgen.nets.parallel.threads import num_shares, rows_in_parallel, run_parallel
 
 CPU = torch.device("cpu")
 
@@ -25,24 +26,24 @@ def three(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Of torch's threads; a share may be small."""
     before = torch.get_num_threads()
     torch.set_num_threads(3)
-    monkeypatch.setattr(threads, "SMALLEST", 10)
+    monkeypatch.setattr(threads, "MIN_COLUMNS", 10)
     yield
     torch.set_num_threads(before)
 
 
 def test_threads_are_lent_and_given_back() -> None:
     assert num_shares(1000, CPU) == 1  # torch has them
-    with rows_divided():
+    with rows_in_parallel():
         assert torch.get_num_threads() == 1
         assert [num_shares(n, CPU) for n in (0, 19, 20, 29, 30, 1000)] == [1, 1, 2, 2, 3, 3]
         assert num_shares(1000, torch.device("cuda")) == 1
-        with rows_divided():
+        with rows_in_parallel():
             assert torch.get_num_threads() == 1 and num_shares(1000, CPU) == 3
         assert num_shares(1000, CPU) == 3
     assert torch.get_num_threads() == 3 and num_shares(1000, CPU) == 1
-    with rows_divided(False):
+    with rows_in_parallel(False):
         assert torch.get_num_threads() == 3 and num_shares(1000, CPU) == 1
-    with pytest.raises(KeyError), rows_divided():
+    with pytest.raises(KeyError), rows_in_parallel():
         raise KeyError
     assert torch.get_num_threads() == 3 and num_shares(1000, CPU) == 1
 
@@ -58,12 +59,12 @@ def test_work_is_done_side_by_side_in_one_thread_each() -> None:
 
     for _ in range(2):
         found.clear()
-        with rows_divided():
-            side_by_side([work] * 3)
+        with rows_in_parallel():
+            run_parallel([work] * 3)
         assert list(found.values()) == [(1, False)] * 3
         assert threading.get_ident() not in found
-    with rows_divided():
-        side_by_side([lambda: None] * 2)
+    with rows_in_parallel():
+        run_parallel([lambda: None] * 2)
     ours = [one for one in threading.enumerate() if one.name.startswith("tsgen")]
     assert len(ours) <= 3  # however many are wanted at a time
     assert torch.get_num_threads() == 3 and torch.is_grad_enabled()
@@ -84,22 +85,22 @@ def test_an_error_comes_when_nothing_is_at_work_any_more() -> None:
         time.sleep(0.2)
         done.append(True)
 
-    with pytest.raises(ZeroDivisionError, match="first"), rows_divided():
-        side_by_side([fail, last])
+    with pytest.raises(ZeroDivisionError, match="first"), rows_in_parallel():
+        run_parallel([fail, last])
     assert done == [True]
 
 
 def _in_a_child() -> None:
     total = torch.zeros(2)
-    with rows_divided():
-        side_by_side([lambda: total[0].add_(1), lambda: total[1].add_(2)])
+    with rows_in_parallel():
+        run_parallel([lambda: total[0].add_(1), lambda: total[1].add_(2)])
     assert total.tolist() == [1, 2]
 
 
 def test_a_forked_process_has_threads_of_its_own() -> None:
     """GluonTS' ParallelizedPredictor forks."""
-    with rows_divided():
-        side_by_side([lambda: None] * 2)
+    with rows_in_parallel():
+        run_parallel([lambda: None] * 2)
     child = multiprocessing.get_context("fork").Process(target=_in_a_child)
     child.start()
     child.join(60)
@@ -117,9 +118,9 @@ def test_threads_that_begin_meanwhile_divide_as_usual() -> None:
         thread.join()
 
     threads._pools.clear()
-    with rows_divided():
+    with rows_in_parallel():
         ask()
-        side_by_side([lambda: time.sleep(0.05)] * 3)
+        run_parallel([lambda: time.sleep(0.05)] * 3)
         ask()
         assert torch.get_num_threads() == 1
     assert asked == [3, 3]
@@ -138,7 +139,7 @@ def _child_of_one_that_computed() -> None:
 
 def test_a_process_forked_after_a_forecast_does_not_wait_for_torchs_threads() -> None:
     """Which it does not have: their next common operator would never end."""
-    with rows_divided(False):
+    with rows_in_parallel(False):
         _large()
     child = multiprocessing.get_context("fork").Process(target=_child_of_one_that_computed)
     child.start()
@@ -158,7 +159,7 @@ def test_training_and_forecasts_are_those_of_one_thread(monkeypatch: pytest.Monk
     asked = []
     real = threads.num_shares
     monkeypatch.setattr(
-        "tsgen.nets.stack.num_shares", lambda *a: asked.append(real(*a)) or asked[-1]
+        "tsgen.nets.residual.pieces.num_shares", lambda *a: asked.append(real(*a)) or asked[-1]
     )
     options = {"max_epochs": 1, "num_batches_per_epoch": 3, "batch_size": 8, "verbose": False}
     estimator = TimeGradEstimator(
@@ -187,7 +188,7 @@ def test_logs_are_scored_by_all_threads(monkeypatch: pytest.MonkeyPatch) -> None
     asked = []
     real = threads.num_shares
     monkeypatch.setattr(
-        "tsgen.nets.stack.num_shares", lambda *a: asked.append(real(*a)) or asked[-1]
+        "tsgen.nets.residual.pieces.num_shares", lambda *a: asked.append(real(*a)) or asked[-1]
     )
     estimator = TimeGradEstimator(
         1, schedule=LinearSchedule(8), context_length=4, device="cpu", max_epochs=1,

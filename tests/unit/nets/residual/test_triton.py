@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from tsgen.nets.fused import Fused, fits
 
 from tsgen.core import seeded
-from tsgen.nets import DilatedResidualNet
-from tsgen.nets import fused as module
+from tsgen.nets import DilatedResidualNet, backend
+from tsgen.nets.residual.backends import Case, unmet
+from tsgen.nets.residual.triton import Kernel, TritonEvaluator
 
 CASES = [
     (3, 8, {}),
@@ -19,7 +19,7 @@ CASES = [
 ]
 
 
-def made(positions, options):
+def network(positions, options):
     """A network with weights everywhere."""
     with seeded(0):
         net = DilatedResidualNet((positions,), (4,), **options)
@@ -39,27 +39,27 @@ def triton(monkeypatch):
 @torch.no_grad()
 def test_it_is_the_network(rows, positions, options, triton):
     """At two times and for two conditionings, whatever its memory held."""
-    net = made(positions, options)
+    net = network(positions, options)
     with seeded(1):
         x, conds, times = torch.randn(rows, positions), torch.randn(2, rows, 4), torch.rand(2, 1)
-    (known,) = net.condition(conds[0])
-    kernel = Fused(net.weights(), net._entry(False), known)
+    features = net.condition(conds[0])
+    kernel = Kernel(net.weights(), net.entry(False), features)
     kernel.scratch.fill_(torch.nan)
     for cond, t in zip(conds, times, strict=True):
-        (known,) = net.condition(cond)
-        kernel.take(known)
-        found, expected = kernel(x, net.embed(t)), net(x, net.embed(t), [known])
-        assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
+        features = net.condition(cond)
+        kernel.rebind(features)
+        answer, expected = kernel(x, net.embed(t)), net(x, net.embed(t), features)
+        assert (answer - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
 @torch.no_grad()
 def test_rows_are_apart(triton):
     """What is not a number stays in its row."""
-    net = made(8, {})
+    net = network(8, {})
     x, cond, t = torch.randn(40, 8), torch.randn(40, 4), torch.rand(1)
-    (known,) = net.condition(cond)
-    kernel = Fused(net.weights(), net._entry(False), known)
-    kernel.take(known)
+    features = net.condition(cond)
+    kernel = Kernel(net.weights(), net.entry(False), features)
+    kernel.rebind(features)
     before = kernel(x, net.embed(t))
     x[3, 2] = torch.nan
     after = kernel(x, net.embed(t))
@@ -69,52 +69,59 @@ def test_rows_are_apart(triton):
 
 @pytest.mark.parametrize("wrong", [False, True])
 @torch.no_grad()
-def test_a_kernel_is_used_if_it_is_right(wrong, triton, monkeypatch):
-    """Else a warning says so, once, and the rest goes on; masks are none of its business.
-
-    Untrained networks, whose answers are zero, tell nothing of it.
-    """
-    monkeypatch.setattr(module, "usable", lambda device: True)
-    monkeypatch.setattr(module, "_found", {})
+def test_the_kernel_is_compared_with_the_definition_first(wrong, triton, monkeypatch):
+    """Weights of an untrained network, whose answers are zero, would tell nothing of it."""
     monkeypatch.setattr(
         torch.Tensor, "new_empty", lambda like, *size, **how: like.new_full(size, 7.0, **how)
     )
-    asked = []
-    call = Fused.__call__
-
-    def answer(self, x, time):
-        asked.append(len(x))
-        return call(self, x, time) * (0 if wrong else 1)
-
-    monkeypatch.setattr(Fused, "__call__", answer)
-    fresh = DilatedResidualNet((8,), (4,))
-    x, conds, t = torch.randn(5, 8), torch.randn(3, 5, 4), torch.rand(1)
+    call = Kernel.__call__
+    monkeypatch.setattr(
+        Kernel, "__call__", lambda self, x, time: call(self, x, time) * (0 if wrong else 1)
+    )
+    net = DilatedResidualNet((8,), (4,))
+    case = net.weights(), net.entry(False), net.condition(torch.randn(5, 4))
     if wrong:
-        with pytest.warns(UserWarning, match="without the fused kernel: it differs"):
-            fresh.prepare(fresh.condition(conds[0]))
+        with pytest.raises(RuntimeError, match="differs"):
+            TritonEvaluator(*case)
     else:
-        fresh.prepare(fresh.condition(conds[0]))
-    assert asked == [5]
-    net = made(8, {})
-    seen = (torch.rand(5, 8) < 0.5).float()
-    for observed in (None, seen, None):
-        predict = net.prepare(net.condition(conds[0]))
-        assert (predict.fused is None) == wrong
+        TritonEvaluator(*case)
+
+
+@torch.no_grad()
+def test_the_backend_is_forced_and_masks_run_in_pieces(triton, monkeypatch):
+    """Within the context every evaluation of a fitting case asks the kernel."""
+    monkeypatch.setattr("tsgen.nets.residual.backends.on_gpu", lambda case: None)
+    monkeypatch.setattr(
+        "tsgen.nets.residual.backends.CONSTRAINTS",
+        {"reference": (), "pieces": (), "triton": ()},
+    )
+    rows = []
+    call = Kernel.__call__
+    monkeypatch.setattr(
+        Kernel, "__call__", lambda self, x, time: rows.append(len(x)) or call(self, x, time)
+    )
+    net, t = network(8, {}), torch.rand(1)
+    x, conds = torch.randn(5, 8), torch.randn(3, 5, 4)
+    mask = (torch.rand(5, 8) < 0.5).float()
+    for observed in (None, mask):
+        with backend("triton"):
+            predict = net.evaluator(conds[0])
+        rows.clear()
         for number, cond in enumerate(conds):
             if number:
-                predict.take(net.condition(cond))
+                predict.rebind(cond)
             expected = net(x, net.embed(t), net.condition(cond), observed)
-            found = predict(x, net.embed(t), observed)
-            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    assert asked == ([5] if wrong else [5] * 7)
+            answer = predict(x, net.embed(t), observed)
+            torch.testing.assert_close(answer, expected, rtol=1e-4, atol=1e-5)
+        assert rows == ([] if observed is not None else [5] * 3)
 
 
 @torch.no_grad()
 def test_rows_must_be_as_many(triton):
     """The kernel would read beyond the conditioning."""
-    net = made(8, {})
-    (known,) = net.condition(torch.randn(5, 4))
-    kernel = Fused(net.weights(), net._entry(False), known)
+    net = network(8, {})
+    features = net.condition(torch.randn(5, 4))
+    kernel = Kernel(net.weights(), net.entry(False), features)
     with pytest.raises(ValueError, match=r"x has shape \(6, 8\), expected \(5, 8\)"):
         kernel(torch.randn(6, 8), net.embed(torch.rand(1)))
 
@@ -122,11 +129,11 @@ def test_rows_must_be_as_many(triton):
 @pytest.mark.parametrize("positions", [1, 8, 370, 2000, 20_000])
 def test_scratch_memory_stays_in_the_caches(positions, triton):
     """Some dozens of megabytes, however many rows there are, unless a row alone is large."""
-    from tsgen.nets.fused_kernel import plan
+    from tsgen.nets.residual.triton_kernel import divide
 
     for rows in (1, 700, 14_900):
         for channels in (8, 32):
-            how = plan(rows, positions, channels, 132)
+            how = divide(rows, positions, channels, 132)
             assert how.group * how.programs * -(-rows // (how.group * how.programs)) >= rows
             assert how.pitch >= how.group * positions
             slot = 4 * how.scratch_size(channels) / how.programs
@@ -143,11 +150,18 @@ def test_what_does_not_fit_is_left_alone():
         net = DilatedResidualNet(event, (4,), **options)
         net = net.double() if double else net
         like = net.input.weight
-        (known,) = net.condition(torch.randn(5, 4).to(like))
-        assert fits(net.weights(), net._entry(False), known) == right, (event, options, double)
+        features = net.condition(torch.randn(5, 4).to(like))
+        case = Case(net.weights(), net.entry(False), features)
+        reasons = [r for r in unmet("triton", case) if "CUDA" not in r and "Triton" not in r]
+        assert (not reasons) == right, (event, options, double)
 
 
-def test_a_cpu_does_without():
-    """Nothing is built, and Triton is not looked for."""
-    net = made(8, {})
-    assert net.prepare(net.condition(torch.randn(5, 4))).fused is None
+def test_it_is_off_by_default_and_says_what_it_needs():
+    """On a CPU nothing is built, and whoever forces it is told why it cannot be."""
+    net, cond = network(8, {}), torch.randn(5, 4)
+    with torch.no_grad():
+        assert net.evaluator(cond).backend == "pieces"
+        with backend("triton"), pytest.raises(ValueError, match="it needs a CUDA device"):
+            net.evaluator(cond)
+    with pytest.raises(ValueError, match="backend 'fast' does not exist; there are reference"):
+        backend("fast").__enter__()

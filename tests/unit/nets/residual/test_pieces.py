@@ -1,4 +1,4 @@
-"""The residual network against its definition by torch's convolutions, however it is computed."""
+"""The residual network against the definition by torch's convolutions, by each CPU backend."""
 
 import itertools
 import math
@@ -9,13 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from tsgen.nets.stack import Workspace, plain_stack
-from tsgen.nets.stack_gradient import Tape, run_stack
 
 from tsgen.core import seeded
 from tsgen.diffusion import Ancestral, DPMSolverPP
 from tsgen.models import DDPM
-from tsgen.nets import DilatedResidualNet, threads
+from tsgen.nets import DilatedResidualNet, backend
+from tsgen.nets.parallel import rows_in_parallel, threads
+from tsgen.nets.residual.gradient import BackwardWorkspace, residual_blocks
+from tsgen.nets.residual.pieces import Workspace
+from tsgen.nets.residual.reference import reference_blocks
 
 CASES = [
     ((8,), (5,), {}),
@@ -28,7 +30,7 @@ CASES = [
 ROWS = 11
 
 
-def made(
+def network(
     event: tuple[int, ...], cond: tuple[int, ...], options: dict
 ) -> tuple[DilatedResidualNet, dict[str, Tensor]]:
     """A network in float64 with random weights everywhere, and inputs."""
@@ -48,7 +50,7 @@ def three_threads() -> Iterator[None]:
     """Rows are divided among them."""
     before = torch.get_num_threads()
     torch.set_num_threads(3)
-    with threads.rows_divided():
+    with rows_in_parallel():
         yield
     torch.set_num_threads(before)
 
@@ -74,15 +76,18 @@ def by_convolutions(
         return array[:, None] if array.dim() == 2 else array.transpose(1, 2)
 
     arrays = [x * observed, observed, *([] if extra is None else extra)]
-    seen = torch.cat([lay(array) for array in arrays], 1)
-    hidden = F.leaky_relu(F.conv1d(seen, net.input.weight[..., None], net.input.bias), 0.4)
+    stacked = torch.cat([lay(array) for array in arrays], 1)
+    hidden = F.leaky_relu(F.conv1d(stacked, net.input.weight[..., None], net.input.bias), 0.4)
     lifted = net.upsample(cond)
     lifted = lifted if net.per_step else lifted.view(len(x), net.positions, -1)
-    told = net.cond_projection(lifted).transpose(1, 2).chunk(net.layers, 1)
+    conditioning = net.cond_projection(lifted).transpose(1, 2).chunk(net.layers, 1)
     times = net.time_projection(net.time_embedding(t)).chunk(net.layers, 1)
     skips = torch.zeros_like(hidden)
     for i, (convolution, output) in enumerate(zip(net.convolutions, net.outputs, strict=True)):
-        y = convolve(convolution, hidden + times[i][..., None], convolution.dilation) + told[i]
+        y = (
+            convolve(convolution, hidden + times[i][..., None], convolution.dilation)
+            + conditioning[i]
+        )
         gate, value = y.chunk(2, 1)
         out = F.conv1d(gate.sigmoid() * value.tanh(), output.weight[..., None], output.bias)
         out = F.leaky_relu(out, 0.4)
@@ -99,8 +104,8 @@ def test_it_is_the_network_of_the_papers(
     event: tuple[int, ...], cond: tuple[int, ...], options: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Values and gradients, at one time and at one of each row, whole, in pieces, by threads."""
-    monkeypatch.setattr(threads, "SMALLEST", 1)
-    net, inputs = made(event, cond, options)
+    monkeypatch.setattr(threads, "MIN_COLUMNS", 1)
+    net, inputs = network(event, cond, options)
     x, c = (inputs[name].requires_grad_() for name in ("x", "cond"))
     others = {k: v for k, v in inputs.items() if k not in ("x", "cond")}
     wanted = [x, c, *net.parameters()]
@@ -108,30 +113,37 @@ def test_it_is_the_network_of_the_papers(
         (2**30, 300), (nullcontext, three_threads), (torch.rand(ROWS), torch.rand(1))
     ):
         monkeypatch.setattr(Workspace, "limit", limit)
-        monkeypatch.setattr(Tape, "limit", 10 * limit)
+        monkeypatch.setattr(BackwardWorkspace, "limit", 10 * limit)
         with divided():
-            found = net(x, net.embed(t), net.condition(c), **others)
+            output = net(x, net.embed(t), net.condition(c), **others)
             expected = by_convolutions(net, x, t.expand(ROWS), c, **others)
-            torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
-            by = torch.randn_like(found)
+            torch.testing.assert_close(output, expected, rtol=1e-10, atol=1e-12)
+            by = torch.randn_like(output)
             for one, other in zip(
-                torch.autograd.grad(found, wanted, by),
+                torch.autograd.grad(output, wanted, by),
                 torch.autograd.grad(expected, wanted, by), strict=True,
             ):  # fmt: skip
                 torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-10)
             if len(t) == 1:
-                prepared = net.prepare(net.condition(c))(x, net.embed(t), **others)
-                torch.testing.assert_close(prepared, expected, rtol=1e-10, atol=1e-12)
+                with torch.no_grad():
+                    evaluated = net.evaluator(c)(x, net.embed(t), **others)
+                torch.testing.assert_close(evaluated, expected, rtol=1e-10, atol=1e-12)
+    with backend("reference"):
+        output = net(x, net.embed(t), net.condition(c), **others)
+        torch.testing.assert_close(output, expected, rtol=1e-10, atol=1e-12)
+        with torch.no_grad():
+            evaluated = net.evaluator(c)(x, net.embed(t), **others)
+        torch.testing.assert_close(evaluated, expected, rtol=1e-10, atol=1e-12)
 
 
 def test_the_gradients_gradient_is_right() -> None:
     """Guidance and distillation ask for it."""
-    net, inputs = made((4,), (3,), {"layers": 2, "channels": 3})
-    known = net.condition(inputs["cond"])[0].detach()
+    net, inputs = network((4,), (3,), {"layers": 2, "channels": 3})
+    conditioning = net.condition(inputs["cond"]).detach()
     weights = net.weights()
     arguments = [
         value.detach().requires_grad_()
-        for value in (torch.randn(3, 4, ROWS).double(), known, net.embed(torch.rand(ROWS)))
+        for value in (torch.randn(3, 4, ROWS).double(), conditioning, net.embed(torch.rand(ROWS)))
     ]
 
     def of(function: object) -> tuple[Tensor, ...]:
@@ -139,22 +151,22 @@ def test_the_gradients_gradient_is_right() -> None:
         slopes = torch.autograd.grad((result**2).sum(), arguments, create_graph=True)
         return torch.autograd.grad(sum((s**2).sum() for s in slopes), arguments)
 
-    for one, other in zip(of(run_stack), of(plain_stack), strict=True):
+    for one, other in zip(of(residual_blocks), of(reference_blocks), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
 
 
-def test_a_prepared_network_keeps_no_answer_and_no_time() -> None:
+@torch.no_grad()
+def test_an_evaluator_keeps_no_answer_and_no_time() -> None:
     """An answer stays as it was when others follow; without a mask all is seen."""
-    net, inputs = made((8,), (5,), {})
+    net, inputs = network((8,), (5,), {})
     x, times = inputs["x"], net.embed(torch.rand(2)).split(1, 2)
-    predict = net.prepare(net.condition(inputs["cond"]))
+    predict = net.evaluator(inputs["cond"])
     first = predict(x, times[0])
-    kept = first.clone()
-    assert not torch.equal(predict(-x, times[1]), kept)
-    assert torch.equal(first, kept)
-    torch.testing.assert_close(predict(x, times[0]), kept)
-    torch.testing.assert_close(predict(x, times[0], observed=torch.ones_like(x)), kept)
-    assert not kept.requires_grad
+    answer = first.clone()
+    assert not torch.equal(predict(-x, times[1]), answer)
+    assert torch.equal(first, answer)
+    torch.testing.assert_close(predict(x, times[0]), answer)
+    torch.testing.assert_close(predict(x, times[0], observed=torch.ones_like(x)), answer)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-3)])
@@ -176,24 +188,24 @@ def test_samples_are_those_of_the_plain_loop(dtype: torch.dtype, tolerance: floa
 
 def test_it_learns_in_mixed_precision() -> None:
     """Under autocast some inputs come in half precision; the blocks stay in that of the weights."""
-    net, inputs = made((8,), (5,), {})
+    net, inputs = network((8,), (5,), {})
     net, x, cond = net.float(), inputs["x"].float(), inputs["cond"].float()
     t = torch.rand(ROWS)
     exact = net(x, net.embed(t), net.condition(cond)).detach()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = net(x, net.embed(t), net.condition(cond))
         with torch.no_grad():
-            prepared = net.prepare(net.condition(cond))(x, net.embed(t[:1]))
+            evaluated = net.evaluator(cond)(x, net.embed(t[:1]))
     assert (mixed - exact).abs().max() < 0.05 * exact.std()
-    assert prepared.isfinite().all()
+    assert evaluated.isfinite().all()
     (mixed**2).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
 
 
 def test_no_rows_are_no_trouble() -> None:
     """An empty batch has an empty answer."""
-    net, inputs = made((4,), (3,), {})
+    net, inputs = network((4,), (3,), {})
     x, cond, t = inputs["x"][:0], inputs["cond"][:0], torch.rand(1)
     assert net(x, net.embed(t), net.condition(cond)).shape == (0, 4)
     with torch.no_grad():
-        assert net.prepare(net.condition(cond))(x, net.embed(t)).shape == (0, 4)
+        assert net.evaluator(cond)(x, net.embed(t)).shape == (0, 4)
