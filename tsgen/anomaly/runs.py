@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tsgen.anomaly.log import Data, Log, read_runs, settled
-from tsgen.anomaly.readout import carry_forward
 from tsgen.core import Options
+from tsgen.data.running import Moments, carry_forward
 
 _CHUNK = 2**21  # numbers of a log that are worked on at a time
 
@@ -59,14 +59,13 @@ class RunReader(Options, ABC):
         self.names_ = logs[0].names
         periods = [log.period for log in logs if log.period is not None]
         self.period_ = float(np.median(periods)) if periods else None
-        runs = [log.values for log in logs]
-        count = sum(np.isfinite(values).sum(0) for values in runs)
-        if not np.all(count):
-            name = self.names_[int(np.argmin(count))]
+        moments = Moments()
+        for log in logs:
+            moments.add(log.values.T, np.isfinite(log.values.T))
+        if not moments.count.all():
+            name = self.names_[int(moments.count.argmin())]
             raise ValueError(f"column {name!r} holds no value at all: leave it out")
-        self.center_ = sum(np.nansum(values, 0) for values in runs) / count
-        squares = sum(np.nansum((values - self.center_) ** 2, 0) for values in runs)
-        spread = np.sqrt(squares / count)
+        self.center_, spread = moments.mean, np.sqrt(moments.variance)
         still = spread <= 1e-9 * np.maximum(1.0, np.abs(self.center_))
         whole = np.isclose(self.center_, np.round(self.center_), rtol=1e-9, atol=1e-9)
         least = np.where(whole, 1.0, 0.01 * np.abs(self.center_))
@@ -78,7 +77,11 @@ class RunReader(Options, ABC):
         values = np.full((int(rows[-1]) + 1, log.values.shape[1]), np.nan)
         values[rows] = (log.values - self.center_) / self.scale_
         observed = np.isfinite(values)
-        return Run(carry_forward(values, observed), observed), rows
+        width = max(1, _CHUNK // len(values))
+        for first in range(0, values.shape[1], width):
+            part = slice(first, first + width)
+            values[:, part] = carry_forward(values[:, part], observed[:, part], 0, before=0.0)
+        return Run(values, observed), rows
 
     def _settled(self, run: Run) -> np.ndarray:
         """Which rows of a run follow enough rows in which something was recorded, (T,)."""

@@ -96,11 +96,11 @@ class TFDPMEstimator(GenerativeEstimator):
             )
         return super().advice(option, value)
 
-    def build_encoder(self, layout: InputLayout) -> HistoryEncoder:
+    def build_encoder(self, layout: InputLayout, input_size: int) -> HistoryEncoder:
         """The pattern encoder."""
         parts = self.patterns
         return PatternEncoder(
-            layout.input_size, layout.num_channels, len(layout.lags), parts.temporal, parts.graph,
+            input_size, layout.num_channels, len(layout.lags), parts.temporal, parts.graph,
             parts.neighbours, parts.adjacency, parts.hidden_size, parts.features,
         )  # fmt: skip
 

@@ -30,10 +30,13 @@ from tsgen.forecasting.data.source import TrainingSource
 from tsgen.forecasting.data.spec import DataSpec, infer_spec, read_again, with_target_statistics
 from tsgen.forecasting.foreign import REPLACED, moved_option
 from tsgen.forecasting.network.forecaster import Forecaster
-from tsgen.forecasting.network.inputs import InputLayout
+from tsgen.forecasting.network.inputs import InputLayout, Inputs
+from tsgen.forecasting.network.lagged_inputs import LaggedInputs
 from tsgen.forecasting.predictor import GenerativePredictor
+from tsgen.forecasting.target.anchors import Anchor, LastValue
 from tsgen.forecasting.target.links import Link, Support
 from tsgen.forecasting.target.statistics import Scaling
+from tsgen.forecasting.target.target import TargetMap
 from tsgen.forecasting.training.fit import fingerprint, fit
 from tsgen.forecasting.training.options import Training
 from tsgen.forecasting.training.run import TrainingRun
@@ -187,9 +190,13 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
                 name, "sampler", sampler, f"one for {schedule!r}", str(error)
             ) from None
 
-    def build_encoder(self, layout: InputLayout) -> HistoryEncoder:
-        """From the inputs of a layout to conditioning."""
-        return encoders.build(self.encoder, layout.input_size)
+    def build_inputs(self, layout: InputLayout) -> Inputs:
+        """From windows to the encoder's inputs."""
+        return LaggedInputs(layout)
+
+    def build_encoder(self, layout: InputLayout, input_size: int) -> HistoryEncoder:
+        """From inputs to conditioning."""
+        return encoders.build(self.encoder, input_size)
 
     def link(self, spec: DataSpec) -> Link:
         """The bijection between the data's support and the real line."""
@@ -200,6 +207,19 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     ) -> Flow | None:
         """What draws the noise of whole numbers; ``None`` is the uniform law."""
         return None
+
+    def build_anchor(self, spec: DataSpec) -> Anchor | None:
+        """What forecasts the location of events; ``None`` takes running statistics."""
+        return LastValue() if self.scaling == "anchored" else None
+
+    def build_target(
+        self, layout: InputLayout, anchor: Anchor | None, model: GenerativeModel
+    ) -> TargetMap:
+        """The map between the target's values and the model's events."""
+        event, cond = tuple(model.event_shape), tuple(model.cond_shape)
+        quantised, seen = layout.link.is_quantised, (*cond[:-1], cond[-1] + event[-1])
+        dequantiser = self.build_dequantiser(event, seen) if quantised else None
+        return TargetMap(layout.link, len(event), anchor, dequantiser)
 
     def train(
         self,

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from tsgen.core import Count, OptionError, Options
 from tsgen.nets.axial import AxialTransformer
-from tsgen.nets.denoiser import DenseDenoiser, EnergyDenoiser
+from tsgen.nets.dense import DenseDenoiser, EnergyDenoiser
 from tsgen.nets.residual import DilatedResidualNet
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from tsgen.anomaly.readout import Readout, carry_forward, channel_shares
+from tsgen.anomaly.readout import Readout, channel_shares
 
 ERRORS = np.random.default_rng(0).gamma(2.0, 1.0, (200, 3))
 ERRORS[np.random.default_rng(1).random(ERRORS.shape) < 0.1] = np.nan
@@ -83,14 +83,6 @@ def test_joins():
 def test_numbers_out_of_range(field):
     with pytest.raises(ValueError, match=f"{field}=0 must be at least 1"):
         Readout(**{field: 0})
-
-
-def test_gaps_are_carried_forward():
-    values = np.array([[np.nan, 1], [2, np.nan], [np.nan, 3]])
-    filled = carry_forward(values, np.isfinite(values))
-    assert filled.tolist() == [[0, 1], [2, 1], [2, 3]]
-    filled = carry_forward(values, np.isfinite(values), np.array([7.0, 8.0]))
-    assert filled.tolist() == [[7, 1], [2, 1], [2, 3]]
 
 
 def test_shares_add_up():

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tsgen.nets.threads import num_shares, rows_divided, side_by_side
 
 from tsgen import GaussianEstimator, TimeGradEstimator
 from tsgen.anomaly import ForecastDetector
 from tsgen.anomaly.scorers import DenoisingError
 from tsgen.diffusion import LinearSchedule
 from tsgen.nets import Axial, threads
-from tsgen.nets.threads import num_shares, rows_divided, side_by_side
 
 CPU = torch.device("cpu")
 

@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+from tsgen.data.running import carry_forward
+
 
 def fill_gaps(values: np.ndarray, season: int = 1) -> np.ndarray:
     """Replace each NaN of (T, C) with the value a season before it.
@@ -13,17 +15,10 @@ def fill_gaps(values: np.ndarray, season: int = 1) -> np.ndarray:
         rest = -len(values) % season
         padded = np.pad(values, ((rest, 0), (0, 0)), constant_values=np.nan)
         cycles = padded.reshape(len(padded) // season, -1)
-        values = _carried(cycles).reshape(padded.shape)[rest:]
-    values = _carried(values)
+        values = carry_forward(cycles, np.isfinite(cycles), 0).reshape(padded.shape)[rest:]
+    values = carry_forward(values, np.isfinite(values), 0)
     first = np.isfinite(values).argmax(0)
     return np.where(np.isfinite(values), values, np.take_along_axis(values, first[None], 0))
-
-
-def _carried(values: np.ndarray) -> np.ndarray:
-    """Each NaN of (T, C) replaced by the last value before it, if there is one."""
-    steps = np.arange(len(values))[:, None]
-    last = np.maximum.accumulate(np.where(np.isfinite(values), steps, 0), axis=0)
-    return np.take_along_axis(values, last, 0)
 
 
 def hot_deck(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
