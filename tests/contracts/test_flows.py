@@ -143,8 +143,9 @@ def test_iaf_is_maf_turned_round():
         iaf = flows["iaf"]((4,), (3,), location_scale=False).double()
     c, x = torch.randn(5, 3).double(), torch.randn(5, 4).double()
     assert torch.allclose(iaf.to_noise(c).inv(x), maf.to_noise(c)(x))
-    assert maf.one_pass == "density" and iaf.one_pass == "sampling"
-    assert flows["realnvp"]((4,), (3,)).one_pass == "both"
+    assert (maf.direction, iaf.direction) == ("density", "sampling")
+    assert maf.inversion == iaf.inversion == "one step per element"
+    assert flows["realnvp"]((4,), (3,)).inversion == "one pass"
 
 
 def test_log_density_of_its_own_samples():

@@ -147,11 +147,12 @@ class NegativeLogLikelihood(Scorer):
     num_samples: int = 64
 
     def check(self, model: GenerativeModel) -> None:
-        """The model needs a density."""
-        if model.has_log_prob == "none":
+        """The model needs a density whose constant is the same for every conditioning."""
+        if model.has_log_prob not in ("exact", "bound"):
+            has = "none" if model.has_log_prob == "none" else "one up to a constant only"
             raise ValueError(
-                f"scorer NegativeLogLikelihood needs a density; {type(model).__name__} has none: "
-                "use SampleScore or DenoisingError"
+                f"scorer NegativeLogLikelihood needs a density; {type(model).__name__} has {has}: "
+                "use SampleScore, DenoisingError or Energy"
             )
 
     def errors(self, model: GenerativeModel, x: Tensor, cond: Tensor, observed: Tensor) -> Tensor:

@@ -122,7 +122,7 @@ def backtest(
         shifted = seed if seed is None or not number else seed + 1_000_003 * number
         forecasts += predict(predictor, group, horizon, num_samples, shifted)
         seconds["forecast"] += time.perf_counter() - begun
-        if getattr(predictor, "has_log_prob", "none") != "none":
+        if getattr(predictor, "has_log_prob", "none") in ("exact", "bound"):
             log_probs.append(predictor.log_prob(group))
     assert predictor is not None
     targets = [np.atleast_2d(np.asarray(entry["target"], dtype=float)) for entry in entries]

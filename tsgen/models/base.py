@@ -25,8 +25,9 @@ class Player(NamedTuple):
     """The player takes a step at every so many batches."""
     lr: float = 1.0
     """Factor of the learning rate."""
-    betas: tuple[float, float] = (0.9, 0.999)
-    """Adam's decay rates."""
+    betas: tuple[float, float] | None = None
+    """Adam's decay rates, which then stay; ``None``: (0.9, 0.999), of which the one-cycle schedule
+    varies the first."""
     encoder: bool = True
     """Whether the player also trains what lies before the model: encoder and embeddings."""
 

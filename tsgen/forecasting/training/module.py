@@ -75,7 +75,7 @@ class ForecastModule(pl.LightningModule):
         fused = True if self.device.type in ("cpu", "cuda") else None  # one call for all weights
         optimisers = [
             torch.optim.Adam(
-                self._by_rate(player), lr=self.lr * player.lr, betas=player.betas,
+                self._by_rate(player), lr=self.lr * player.lr, betas=player.betas or (0.9, 0.999),
                 weight_decay=cast(float, self.recipe.weight_decay), fused=fused,
             )
             for player in self._players
@@ -88,6 +88,7 @@ class ForecastModule(pl.LightningModule):
                 optimiser,
                 max_lr=[group["lr"] for group in optimiser.param_groups],
                 total_steps=-(-batches // player.every),
+                cycle_momentum=player.betas is None,  # it would write over a player's own rate
             )
             for optimiser, player in zip(optimisers, self._players, strict=True)
         ]

@@ -47,4 +47,27 @@ flows: Registry[Flow] = Registry(
 )
 """Every flow by name."""
 
-__all__ = ["Flow", "LayeredFlow", "RealNVP", "flows"]
+__all__ = [
+    "BNAF",
+    "BPF",
+    "IAF",
+    "MAF",
+    "NAF",
+    "NICE",
+    "NSF",
+    "SOSPF",
+    "CNFFlow",
+    "FFJORDFlow",
+    "Flow",
+    "FlowPP",
+    "Glow",
+    "LayeredFlow",
+    "PlanarFlow",
+    "QuadraticSplineFlow",
+    "RadialFlow",
+    "RealNVP",
+    "ResidualFlow",
+    "SylvesterFlow",
+    "UMNNFlow",
+    "flows",
+]

@@ -97,11 +97,6 @@ class LayeredFlow(Flow):
         self.compose(*layers, location_scale=location_scale)
 
     @property
-    def one_pass(self) -> str:
-        """What takes a single pass: "both", "density" or "sampling"."""
-        return "both" if self.inversion == "one pass" else self.direction
-
-    @property
     def working_size(self) -> int:
         """Numbers held per sample: a block's hidden units and its functions' parameters."""
         return super().working_size + self.held

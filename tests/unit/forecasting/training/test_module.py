@@ -123,6 +123,20 @@ def test_players_have_a_rhythm_and_an_optimiser_of_their_own():
     assert moves == [rates[player] for player in players]
 
 
+def test_one_cycle_leaves_the_betas_that_a_player_chose():
+    betas = []
+    hook = register_optimizer_step_pre_hook(
+        lambda optimiser, *_: betas.append(optimiser.param_groups[0]["betas"][0])
+    )
+    try:
+        ComposedEstimator(2, model=RareGAN, **QUICK).train(data(), seed=0)
+    finally:
+        hook.remove()
+    critic, generator = betas[::3], betas[1::3] + betas[2::3]
+    assert critic == [0.5] * 4
+    assert len(generator) == 8 and max(generator) > 0.94 and min(generator) < 0.86
+
+
 def test_validation_of_several_players_watches_a_proper_score():
     """Not a loss: the energy score of two draws, which a better generator lowers."""
     model = TinyGAN((2,), (3,))
