@@ -23,8 +23,8 @@ def data_of(series: Series) -> Any:
     """The data as the harness has them."""
     freq = OLD_NAMES.get(series.freq, series.freq)
     start = pd.Period(series.start, freq=freq)
-    kept = importlib.import_module("data_sets").MultiSet
-    return kept(
+    data_set = importlib.import_module("data_sets").MultiSet
+    return data_set(
         "speed", freq, series.horizon, len(series.train),
         [{"target": series.train, "start": start}],
         [{"target": target, "start": start} for target in series.histories],
@@ -77,18 +77,18 @@ def training(options: dict[str, Any], data: Any) -> Work:
     """Train for an epoch of some batches: by its own ``train``, or on batches made beforehand."""
     bench = importlib.import_module("peer_bench")
     device = options["device"]
-    kept: list[Any] = []
+    cached: list[Any] = []
     if options["way"] == "cached":
         estimator = build(options, data, 1)
         network = estimator.create_training_network(torch.device(device))
         loader = bench.window_loader(estimator, network, data)
-        kept = list(itertools.islice(iter(loader), min(10, options["batches"])))
+        cached = list(itertools.islice(iter(loader), min(10, options["batches"])))
 
     def train(batches: int) -> Answer:
         estimator, clock = build(options, data, batches), bench.Clock()
-        if kept:
+        if cached:
             network = estimator.create_training_network(estimator.trainer.device)
-            estimator.trainer(net=network, train_iter=clock.wrap(bench._Cycle(kept)))
+            estimator.trainer(net=network, train_iter=clock.wrap(bench._Cycle(cached)))
         else:
             bench.own_train(estimator, data, clock, 0)
         synchronise(device)

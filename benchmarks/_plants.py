@@ -86,19 +86,19 @@ AVERAGED = ("smd", "smap", "msl")
 def _plants(name: str, targets: bool = True) -> list[Plant]:
     if os.environ.get("TSGEN_DATA") is None:
         raise SystemExit("TSGEN_DATA names no folder with the data; see datasets/README.md")
-    found = []
+    plants = []
     for site in load_plant(name).sites():
         (train,) = site.train
         check = _labelled(site, site.check, targets) if site.check else None
-        found.append(Plant(train.frame, _labelled(site, site.test, targets), check))
-    return found
+        plants.append(Plant(train.frame, _labelled(site, site.test, targets), check))
+    return plants
 
 
 def _labelled(site: PlantData, logs: list[PlantLog], targets: bool) -> Labelled:
     labels = [log.labels for log in logs if log.labels is not None]
-    known = None
+    targets_of_events = None
     if targets and site.attacks is not None:
         tags = list(logs[0].tags)
         events = pd.concat([site.attacks_in(log.name) for log in logs])
-        known = [[tags.index(tag) for tag in event] for event in events["targets"]]
-    return Labelled([log.frame for log in logs], np.concatenate(labels), known)
+        targets_of_events = [[tags.index(tag) for tag in event] for event in events["targets"]]
+    return Labelled([log.frame for log in logs], np.concatenate(labels), targets_of_events)

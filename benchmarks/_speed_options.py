@@ -43,8 +43,8 @@ def read_options(description: str, arguments: list[str] | None = None) -> argpar
     for name in ("sizes", "windows", "steps", "batches"):
         value = getattr(args, name)
         if args.grow and value is not None:
-            told = " ".join(value) if name == "sizes" else value
-            parser.error(f"--{name} {told}: expected nothing, for --grow sets its own")
+            text = " ".join(value) if name == "sizes" else value
+            parser.error(f"--{name} {text}: expected nothing, for --grow sets its own")
     if args.grow and all(TASKS[name].trains for name in args.tasks):
         parser.error(f"--tasks {' '.join(args.tasks)}: expected one that samples, for --grow")
     for name, usual in (QUICK if args.quick else USUAL).items():
@@ -78,8 +78,8 @@ def has_peer(args: argparse.Namespace) -> bool:
     for option, (value, files, expected) in wanted.items():
         lacking = value is None or not all((Path(value) / file).exists() for file in files)
         if lacking and not args.plot:
-            given = "is not given" if value is None else f"{value}"
-            print(f"{option} {given}: expected {expected}; tsgen is measured alone", flush=True)
+            state = "is not given" if value is None else f"{value}"
+            print(f"{option} {state}: expected {expected}; tsgen is measured alone", flush=True)
         if lacking:
             return False
     args.peers, args.pts_root = str(Path(args.peers).resolve()), str(Path(args.pts_root).resolve())

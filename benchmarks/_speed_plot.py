@@ -81,18 +81,18 @@ def ratios(axis: Any, rows: pd.DataFrame) -> None:
     for k, size in enumerate(sizes):
         part = rows[rows["size"] == size].set_index("task")
         channels = int(part["channels"].iloc[0])
-        found = [(i, part.loc[name]) for i, name in enumerate(names) if name in part.index]
-        places = [i + (k - (len(sizes) - 1) / 2) * width for i, _ in found]
-        ratio = [row["ratio"] for _, row in found]
+        measured = [(i, part.loc[name]) for i, name in enumerate(names) if name in part.index]
+        places = [i + (k - (len(sizes) - 1) / 2) * width for i, _ in measured]
+        ratio = [row["ratio"] for _, row in measured]
         spread = [
-            [row["ratio"] - row["ratio_min"] for _, row in found],
-            [row["ratio_max"] - row["ratio"] for _, row in found],
+            [row["ratio"] - row["ratio_min"] for _, row in measured],
+            [row["ratio_max"] - row["ratio"] for _, row in measured],
         ]
         axis.bar(
             places, ratio, width * 0.9, yerr=spread, capsize=2.5, color=COLORS[size],
             error_kw={"linewidth": 1}, label=f"{size} ({channels} channels)",
         )  # fmt: skip
-        for place, (_, row) in zip(places, found, strict=True):
+        for place, (_, row) in zip(places, measured, strict=True):
             if pd.notna(row["must"]):
                 axis.plot(
                     [place - width / 2, place + width / 2], [row["must"]] * 2, color="black",

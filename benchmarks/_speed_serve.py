@@ -88,7 +88,7 @@ def rates(device: str) -> Answer:
         for _ in range(copies):
             target.copy_(source)
 
-    found = {}
+    speeds = {}
     for name, function, amount in (
         ("flop_rate", multiply, 2 * SIDE**3), ("byte_rate", copy, 2 * source.nbytes),
     ):  # fmt: skip
@@ -96,8 +96,8 @@ def rates(device: str) -> Answer:
         spent = [timed(function, device) for _ in range(5)]
         # of one thread CPU seconds, which other work on the machine does not lengthen
         best = min(min(s.values()) if device == "cpu" else s["wall"] for s in spent)
-        found[name] = copies * amount / best
-    return found
+        speeds[name] = copies * amount / best
+    return speeds
 
 
 def forget_peaks(device: str) -> None:
@@ -129,10 +129,10 @@ def serve(set_up: Callable[[dict[str, Any]], Work]) -> None:
 
     def answer(make: Callable[[], Answer]) -> None:
         try:
-            made = make()
+            result = make()
         except Exception as error:
-            made = {"error": f"{type(error).__name__}: {error}"}
-        answers.write(json.dumps(made) + "\n")
+            result = {"error": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(result) + "\n")
         answers.flush()
 
     work: list[Work] = []

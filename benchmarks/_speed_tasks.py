@@ -62,10 +62,10 @@ Member = tuple[str, str]
 
 def groups(names: list[str]) -> list[list[str]]:
     """Tasks that are measured together, because one side does the same in them."""
-    found: dict[tuple[str, bool], list[str]] = {}
+    by_model: dict[tuple[str, bool], list[str]] = {}
     for name in names:
-        found.setdefault((TASKS[name].model, TASKS[name].trains), []).append(name)
-    return list(found.values())
+        by_model.setdefault((TASKS[name].model, TASKS[name].trains), []).append(name)
+    return list(by_model.values())
 
 
 def turns(names: list[str]) -> list[Member]:

@@ -10,6 +10,8 @@ import lightning.pytorch as pl
 import pandas as pd
 from _speed_serve import BATCH, Answer, Series, Work, synchronise
 
+from tsgen import Training
+from tsgen.nets import Residual
 from tsgen.diffusion import Ancestral, LinearSchedule
 from tsgen.encoders.recurrent import GRUEncoder
 from tsgen.estimators.tempflow import TempFlowEstimator
@@ -17,7 +19,9 @@ from tsgen.estimators.timegrad import TimeGradEstimator
 from tsgen.forecasting.estimator import GenerativeEstimator
 from tsgen.models.flows import flows
 
-BRIEFLY = {"batch_size": 1, "num_batches_per_epoch": 1, "lr_schedule": "constant"}
+BRIEFLY = {
+    "batch_size": 1, "num_batches_per_epoch": 1, "training": Training(lr_schedule="constant"),
+}  # fmt: skip
 
 
 def build(options: dict[str, Any], series: Series, **further: Any) -> GenerativeEstimator:
@@ -35,8 +39,8 @@ def build(options: dict[str, Any], series: Series, **further: Any) -> Generative
     if options["way"] == "equal":
         common["sampler"] = Ancestral()
     return TimeGradEstimator(
-        schedule=LinearSchedule(100, beta_end=0.1), residual_layers=8, residual_channels=8,
-        dilation_cycle=2, **common,
+        schedule=LinearSchedule(100, beta_end=0.1), network=Residual(8, 8, dilation_cycle=2),
+        **common,
     )  # fmt: skip
 
 
@@ -51,7 +55,7 @@ class _Watch(pl.Callback):
     """Times a training: the data are ready, nothing else is left out."""
 
     def __init__(self, device: str) -> None:
-        self.device, self.found = device, {"wall": 0.0, "cpu": 0.0}
+        self.device, self.spent = device, {"wall": 0.0, "cpu": 0.0}
         self.begun: Answer = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -61,7 +65,7 @@ class _Watch(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         synchronise(self.device)
         now = self._now()
-        self.found = {name: now[name] - self.begun[name] for name in now}
+        self.spent = {name: now[name] - self.begun[name] for name in now}
 
     @staticmethod
     def _now() -> Answer:
@@ -80,6 +84,6 @@ def training(options: dict[str, Any], series: Series) -> Work:
             num_batches_per_epoch=batches, trainer_kwargs={"callbacks": [watch]},
         )  # fmt: skip
         estimator.train(data)
-        return watch.found | {"steps": batches, "rows": BATCH}
+        return watch.spent | {"steps": batches, "rows": BATCH}
 
     return Work(lambda: train(options["batches"]), lambda: train(2), {})

@@ -65,27 +65,27 @@ def main() -> None:
         f"({time.perf_counter() - begun:.0f} s to simulate)",
         flush=True,
     )
-    found: dict[str, Detector] = {}
+    trained: dict[str, Detector] = {}
     print(f"\n{'':<14}" + "".join(f"{head:>20}" for head in (*SHOWN.values(), "training, s")))
     for name in ("windowed_pca", "tfdpm"):
         options = {"scorer": SCORER} if name == "tfdpm" else {}
-        made = build(name, args.seed, options, args.epochs if name == "tfdpm" else None)
+        detector = build(name, args.seed, options, args.epochs if name == "tfdpm" else None)
         since = time.perf_counter()
-        row = measure(made, parts, BUDGET)
+        row = measure(detector, parts, BUDGET)
         spent = time.perf_counter() - since
         figures = "".join(f"{row[key]:>20.3f}" for key in SHOWN)
         print(f"{name:<14}{figures}{spent:>20.0f}", flush=True)
-        found[name] = made
+        trained[name] = detector
     learn, held = hold_out([parts.normal], HELD)
     plain = plain_pca().fit(learn)
     plain.calibrate(held, false_alarms_per_day=BUDGET)
     names = list(parts.attacked.columns)
-    made = found["tfdpm"]
+    detector = trained["tfdpm"]
     path = write_plant_report(
         args.out,
-        made,
+        detector,
         parts.attacked,
-        made.scored(parts.attacked),
+        detector.scored(parts.attacked),
         title="A water plant under attack",
         about=f"{ATTACKED} days of a simulated plant, seed {args.seed}; the detector learnt from "
         f"{NORMAL} days without attacks.",

@@ -50,13 +50,20 @@ def main() -> None:
         for name in wanted:
             drawn = hasattr(detectors.build(name), "seed")
             for seed in range(args.first, args.first + args.seeds if drawn else args.first + 1):
-                given = options.get(name, {}) | ({"seed": seed} if drawn else {})
-                made = detectors.build(name, **given)
-                if args.epochs is not None and isinstance(made, ForecastDetector):
-                    made = made.replace(estimator=made.prepared.replace(max_epochs=args.epochs))
-                    given |= {"epochs": args.epochs}
-                row = {"dataset": data, "detector": name, "options": described(given), "seed": seed}
-                append("detection.csv", row | measure(data, sites, made, args.budget))
+                chosen = options.get(name, {}) | ({"seed": seed} if drawn else {})
+                detector = detectors.build(name, **chosen)
+                if args.epochs is not None and isinstance(detector, ForecastDetector):
+                    detector = detector.replace(
+                        estimator=detector.inner_estimator.replace(max_epochs=args.epochs)
+                    )
+                    chosen |= {"epochs": args.epochs}
+                row = {
+                    "dataset": data,
+                    "detector": name,
+                    "options": described(chosen),
+                    "seed": seed,
+                }
+                append("detection.csv", row | measure(data, sites, detector, args.budget))
 
 
 def references(data: str, sites: list[Plant]) -> None:
@@ -75,7 +82,7 @@ def references(data: str, sites: list[Plant]) -> None:
     for site in sites:
         raw.append(deviations(site, site.test))
         checks.append(None if site.check is None else deviations(site, site.check))
-    row = figures(data, sites, [found.mean(axis=1) for found in raw])
+    row = figures(data, sites, [scores.mean(axis=1) for scores in raw])
     row |= attribution(sites, raw, checks)
     append("detection.csv", {"dataset": data, "detector": "mean |z|"} | row)
 
@@ -86,9 +93,9 @@ def deviations(site: Plant, log: Labelled) -> np.ndarray:
     return ((pd.concat(log.runs) - site.train.mean()) / scale).abs().to_numpy()
 
 
-def described(given: dict[str, Any]) -> str:
+def described(options: dict[str, Any]) -> str:
     """Options as text."""
-    return " ".join(f"{k}={v}" for k, v in given.items() if k != "seed")
+    return " ".join(f"{k}={v}" for k, v in options.items() if k != "seed")
 
 
 def measure(data: str, sites: list[Plant], detector: Detector, budget: float) -> dict[str, Any]:
@@ -107,8 +114,8 @@ def measure(data: str, sites: list[Plant], detector: Detector, budget: float) ->
         channels.append(detector.attribution(site.test.runs))
         checked.append(None if site.check is None else detector.attribution(site.check.runs))
         if site.check is not None:
-            found = detector.decision_function(site.check.runs)
-            checks.append(metrics.auc_pr(site.check.labels, found))
+            check_scores = detector.decision_function(site.check.runs)
+            checks.append(metrics.auc_pr(site.check.labels, check_scores))
             detector.calibrate(normal_parts(detector, site.check), false_alarms_per_day=budget)
         flagged.append(detector.predict(site.test.runs))
         period = detector.period_
@@ -150,12 +157,12 @@ def attribution(
     """Of all attacks with known targets, those of the check log included."""
     top, rates, counts = [], [], []
     for site, of_test, of_check in zip(sites, channels, checked, strict=True):
-        for log, found in ((site.test, of_test), (site.check, of_check)):
+        for log, shares in ((site.test, of_test), (site.check, of_check)):
             if log is None or log.targets is None:
                 continue
             events = metrics.segments(log.labels, log.boundaries)
-            top.append(metrics.rc_top_k(found, events, log.targets, 3))
-            rates.append(metrics.hit_rate(found, events, log.targets))
+            top.append(metrics.rc_top_k(shares, events, log.targets, 3))
+            rates.append(metrics.hit_rate(shares, events, log.targets))
             counts.append(len(events))
     if not counts:
         return {}

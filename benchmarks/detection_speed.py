@@ -59,15 +59,15 @@ def main() -> None:
 def measure(name: str, log: pd.DataFrame, args: argparse.Namespace) -> dict[str, object]:
     """Fit, score and follow."""
     begun = time.perf_counter()
-    made = build(name, args.device).fit(log)
+    detector = build(name, args.device).fit(log)
     fitted = time.perf_counter()
-    made.decision_function(log)
+    detector.decision_function(log)
     scored = time.perf_counter()
     taken = []
     for i in range(args.updates):
         row = log.iloc[i].to_numpy()
         before = time.perf_counter()
-        made.update(row, log.index[i])
+        detector.update(row, log.index[i])
         taken.append(time.perf_counter() - before)
     return {
         "device": args.device, "fit_s": fitted - begun, "rows_per_s": len(log) / (scored - fitted),

@@ -36,20 +36,20 @@ def main() -> None:
     assert site.check is not None
     for seed in range(args.seeds):
         estimator = TFDPMEstimator(1, max_epochs=args.epochs, verbose=False)
-        made = TFDPMDetector(
+        detector = TFDPMDetector(
             estimator=estimator, seed=seed, scorer=SampleScore("crps", args.samples),
             readout=Readout(smooth=8),
         ).fit(site.train)  # fmt: skip
-        found = made.learn_steps(site.train, most=6)
-        few = len(found.levels)
+        learnt = detector.learn_steps(site.train, most=6)
+        few = len(learnt.levels)
         for name, sampler in {
-            "DPM-Solver++": DPMSolverPP(20), "DDIM": DDIM(20), "learnt": found,
+            "DPM-Solver++": DPMSolverPP(20), "DDIM": DDIM(20), "learnt": learnt,
             "DDIM, few": DDIM(few), "DPM-Solver++, few": DPMSolverPP(few),
         }.items():  # fmt: skip
-            made.model_.use_sampler(sampler)
+            detector.model_.use_sampler(sampler)
             begun = time.perf_counter()
             check, test = (
-                metrics.auc_pr(log.labels, made.decision_function(log.runs))
+                metrics.auc_pr(log.labels, detector.decision_function(log.runs))
                 for log in (site.check, site.test)
             )
             row = {"sampler": name, "steps": few if sampler.num_steps != 20 else 20, "seed": seed}

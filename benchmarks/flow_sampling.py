@@ -61,13 +61,13 @@ def main() -> None:
         with seeded(0):
             cond = torch.randn(args.rows, 100, device=device)
             x = torch.randn(args.rows, channels, device=device)
-            made = {name: flows[name]((channels,), (100,)).to(device).eval() for name in NAMES}
+            models = {name: flows[name]((channels,), (100,)).to(device).eval() for name in NAMES}
         work: dict[str, Callable[[], Any]] = {}
-        for name, model in made.items():
+        for name, model in models.items():
             work[f"{name}_sample"] = partial(model.sample, cond)
             work[f"{name}_density"] = partial(model.log_prob, x, cond)
-        work["maf_passes"] = partial(by_passes, made["maf"], cond, x)
-        measure(work, made["maf"], cond, x, channels, args)
+        work["maf_passes"] = partial(by_passes, models["maf"], cond, x)
+        measure(work, models["maf"], cond, x, channels, args)
 
 
 def measure(

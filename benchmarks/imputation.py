@@ -21,8 +21,9 @@ import pandas as pd
 from _record import append
 
 from tsgen.diffusion import DDIM, Ancestral, DPMSolverPP, QuadraticSchedule
-from tsgen.estimators import TimeGradEstimator
+from tsgen.estimators import Given, TimeGradEstimator
 from tsgen.forecasting.predictor import GenerativePredictor
+from tsgen.nets import Axial
 
 HOURS, SEED = 48, 1
 PARAMETERS = (
@@ -41,10 +42,12 @@ def stays() -> np.ndarray:
     patient = np.unique(frame["record_id"], return_inverse=True)[1]
     hour = frame["minute"].to_numpy() // 60
     place = frame["parameter"].map({name: i for i, name in enumerate(PARAMETERS)}).to_numpy()
-    kept = ~np.isnan(place) & (hour < HOURS)
+    complete = ~np.isnan(place) & (hour < HOURS)
     values = np.full((patient.max() + 1, HOURS, len(PARAMETERS)), np.nan)
     # of several values of an hour the last one in the file is kept
-    values[patient[kept], hour[kept], place[kept].astype(int)] = frame["value"].to_numpy()[kept]
+    values[patient[complete], hour[complete], place[complete].astype(int)] = frame[
+        "value"
+    ].to_numpy()[complete]
     return (values - np.nanmean(values, (0, 1))) / np.nanstd(values, (0, 1))
 
 
@@ -62,8 +65,8 @@ def hide(values: np.ndarray, share: float) -> np.ndarray:
     generator = np.random.RandomState(SEED)
     hidden = np.zeros(values.shape, dtype=bool)
     for stay, mask in zip(values, hidden, strict=True):
-        seen = np.flatnonzero(~np.isnan(stay))
-        mask.flat[generator.choice(seen, int(len(seen) * share), replace=False)] = True
+        present = np.flatnonzero(~np.isnan(stay))
+        mask.flat[generator.choice(present, int(len(present) * share), replace=False)] = True
     return hidden
 
 
@@ -78,8 +81,8 @@ def train(options: argparse.Namespace) -> None:
     values = stays()
     estimator = TimeGradEstimator(
         HOURS, context_length=1, lags_seq=(1,), time_features=(), min_history=0, scaling="global",
-        decoding="horizon", network="axial", residual_layers=4, residual_channels=64,
-        schedule=QuadraticSchedule(50, beta_end=0.5), given_rate=1.0, given_patterns=("cells",),
+        decoding="horizon", network=Axial(),
+        schedule=QuadraticSchedule(50, beta_end=0.5), given=Given(1.0, ("cells",)),
         batch_size=16, lr=1e-3, max_epochs=options.batches // 100,
         checkpoint_dir=str(options.folder / "checkpoints"),
     )  # fmt: skip

@@ -21,6 +21,7 @@ from tsgen.data.synthetic import laws
 from tsgen.diffusion import Ancestral, DPMSolverPP, Sampler
 from tsgen.estimators.registry import estimators
 from tsgen.evaluation import compare
+from tsgen.nets import Residual
 
 LAW_OPTIONS: dict[str, dict[str, Any]] = {
     "cir": {"support": "positive"},
@@ -29,7 +30,7 @@ LAW_OPTIONS: dict[str, dict[str, Any]] = {
 OPTIONS: dict[str, dict[str, Any]] = {
     "gaussian": {"covariance": "full"},
     "student_t": {"covariance": "full"},
-    "timegrad": {"cond_channels": 8},
+    "timegrad": {"network": Residual(cond_channels=8)},
 }
 SAMPLERS: dict[str, Sampler] = {
     "Ancestral": Ancestral(),

@@ -64,9 +64,9 @@ def main() -> None:
                         num_batches_per_epoch=options.batches, verbose=False,
                     )  # fmt: skip
                     predictor = estimator.train(past, seed=seed)
-                    made = predictor.predict(past[:LATE], num_samples=200, seed=seed)
+                    forecasts = predictor.predict(past[:LATE], num_samples=200, seed=seed)
                     errors = []
-                    for forecast, entry in zip(made, entries, strict=False):
+                    for forecast, entry in zip(forecasts, entries, strict=False):
                         truth = entry["target"][None, -HORIZON:, None]
                         crps = fair_crps(forecast.samples[None, ..., None], truth).mean()
                         errors.append(crps / np.abs(truth).mean())

@@ -68,29 +68,31 @@ def build(
     """A detector by name; alarms within three hours of each other are one."""
     if name == "realnvp":
         flow = TempFlowEstimator(1, flow="realnvp", context_length=24, verbose=False)
-        made: Detector = ForecastDetector(estimator=flow, readout=Readout(smooth=6))
+        detector: Detector = ForecastDetector(estimator=flow, readout=Readout(smooth=6))
     else:
-        made = detectors.build(name, **(options or {}))
-    made = made.replace(policy=AlarmPolicy(merge_gap=MERGED))
-    if isinstance(made, ForecastDetector):
-        made = made.replace(seed=seed)
+        detector = detectors.build(name, **(options or {}))
+    detector = detector.replace(policy=AlarmPolicy(merge_gap=MERGED))
+    if isinstance(detector, ForecastDetector):
+        detector = detector.replace(seed=seed)
         if epochs is not None:
-            made = made.replace(estimator=made.prepared.replace(max_epochs=epochs))
-    return made
+            detector = detector.replace(
+                estimator=detector.inner_estimator.replace(max_epochs=epochs)
+            )
+    return detector
 
 
-def measure(made: Detector, parts: Parts, budget: float) -> dict[str, float]:
+def measure(detector: Detector, parts: Parts, budget: float) -> dict[str, float]:
     """Fit, set the threshold, and score."""
     learn, held = hold_out([parts.normal], HELD)
-    made.fit(learn)
-    made.calibrate(held, false_alarms_per_day=budget)
-    found = made.scored(parts.attacked)
+    detector.fit(learn)
+    detector.calibrate(held, false_alarms_per_day=budget)
+    scored = detector.scored(parts.attacked)
     row = metrics.measures(
-        parts.labels, found.scores, found.flagged, rows_per_day=86400 / (made.period_ or 1),
-        channels=found.attribution, targets=parts.targets,
+        parts.labels, scored.scores, scored.flagged, rows_per_day=86400 / (detector.period_ or 1),
+        channels=scored.attribution, targets=parts.targets,
     )  # fmt: skip
-    alarms = len(made.detect(parts.quiet))
-    days = len(parts.quiet) * (made.period_ or 1) / 86400
+    alarms = len(detector.detect(parts.quiet))
+    days = len(parts.quiet) * (detector.period_ or 1) / 86400
     low, high = poisson.interval(0.95, budget * days)
     return row | {"quiet_alarms": alarms, "quiet_low": low, "quiet_high": high}
 
@@ -129,12 +131,12 @@ def main() -> None:
         about = {"network": args.network, "step": args.step, "seed": seed}
         append("plant.csv", about | {"detector": "random"} | random_row(parts))
         for name in args.detectors.split(","):
-            given = options.get(name, {})
-            made = build(name, seed, given, args.epochs)
-            told = " ".join(f"{k}={v}" for k, v in given.items())
-            row = about | {"detector": name, "options": told, "budget": args.budget}
+            chosen = options.get(name, {})
+            detector = build(name, seed, chosen, args.epochs)
+            text = " ".join(f"{k}={v}" for k, v in chosen.items())
+            row = about | {"detector": name, "options": text, "budget": args.budget}
             row |= {} if args.epochs is None else {"epochs": args.epochs}
-            append("plant.csv", row | measure(made, parts, args.budget))
+            append("plant.csv", row | measure(detector, parts, args.budget))
 
 
 if __name__ == "__main__":

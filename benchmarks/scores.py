@@ -29,7 +29,7 @@ from tsgen.evaluation import evaluate, quantile_levels, seasonal_error
 HORIZON, HISTORY, SEASON = 24, 5833, 24
 
 
-def made(windows: int, samples: int, channels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def drawn(windows: int, samples: int, channels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Samples, truth and history of positive values."""
     rng = np.random.default_rng(0)
     return (
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", action="store_true", help="score once and print peak megabytes")
     args = parser.parse_args()
-    data = made(args.windows, args.samples, args.channels)
+    data = drawn(args.windows, args.samples, args.channels)
     if args.memory:
         ours(*data)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -76,8 +76,8 @@ def measure(names: list[str], case: Case, args: argparse.Namespace) -> list[dict
         if not any(side == "ours" for side, _ in workers):
             return []
         for _ in range(args.rounds):
-            found = measuring.ask("rates")
-            machine = {k: max(v, machine.get(k, 0.0)) for k, v in found.items()}
+            rates = measuring.ask("rates")
+            machine = {k: max(v, machine.get(k, 0.0)) for k, v in rates.items()}
             for member, worker in list(workers.items()):
                 try:
                     answers[member].append(worker.ask("run"))
@@ -100,45 +100,45 @@ def row(
     task = TASKS[name]
     clock = "cpu" if args.kind == "cpu" and args.threads == 1 else "wall"
     scale = 100 / case.batches if task.trains else 1.0
-    found: dict[str, Any] = {
+    columns: dict[str, Any] = {
         "task": name, "size": case.size, "device": args.kind, "channels": case.channels,
         "horizon": case.horizon, "rounds": args.rounds, "seconds": clock,
     }  # fmt: skip
     if task.trains:
-        found |= {"batches": case.batches, "per": "100 batches of 64"}
+        columns |= {"batches": case.batches, "per": "100 batches of 64"}
     else:
         rows = {"windows": case.windows, "samples": case.samples, "steps": case.steps}
-        found |= rows | {"per": "all windows"}
+        columns |= rows | {"per": "all windows"}
     seconds: dict[str, np.ndarray] = {}
     for side, way in (("ours", task.ours), ("peer", task.peer)):
         runs = answers.get((side, way))
         if not runs:
             continue
         seconds[side] = scale * np.array([run[clock] for run in runs])
-        found |= {
+        columns |= {
             f"{side}_s": float(np.median(seconds[side])), f"{side}_s_min": seconds[side].min(),
             f"{side}_s_max": seconds[side].max(),
             f"{side}_rss_gib": max(run["rss_gib"] for run in runs),
         }  # fmt: skip
         if args.kind != "cpu":
-            found[f"{side}_cuda_gib"] = max(run["cuda_gib"] for run in runs)
+            columns[f"{side}_cuda_gib"] = max(run["cuda_gib"] for run in runs)
             if "fused" in runs[-1]:
-                found["fused"] = runs[-1]["fused"]
+                columns["fused"] = runs[-1]["fused"]
     if len(seconds) == 2:
         ratio = seconds["peer"] / seconds["ours"]
-        found |= {
+        columns |= {
             "ratio": float(np.median(ratio)), "ratio_min": ratio.min(), "ratio_max": ratio.max(),
             "must": task.must_at(case.size),
             "peer_torch": about["peer", task.peer]["torch"],
             "peer_numpy": about["peer", task.peer]["numpy"],
         }  # fmt: skip
-    found |= {"sgemm_gflops": machine["flop_rate"] / 1e9, "copy_gb_s": machine["byte_rate"] / 1e9}
-    found |= floor_columns(case, about["ours", task.ours], machine, args.kind)
-    if "floor_s" in found:
-        found["ours_of_floor"] = found["floor_s"] / found["ours_s"]
+    columns |= {"sgemm_gflops": machine["flop_rate"] / 1e9, "copy_gb_s": machine["byte_rate"] / 1e9}
+    columns |= floor_columns(case, about["ours", task.ours], machine, args.kind)
+    if "floor_s" in columns:
+        columns["ours_of_floor"] = columns["floor_s"] / columns["ours_s"]
         if "peer" in seconds:
-            found["peer_of_floor"] = found["floor_s"] / found["peer_s"]
-    return found
+            columns["peer_of_floor"] = columns["floor_s"] / columns["peer_s"]
+    return columns
 
 
 def record(table: str, figures: dict[str, Any], args: argparse.Namespace) -> None:
@@ -182,7 +182,7 @@ def main() -> None:
 
 def compare(folder: Path, args: argparse.Namespace) -> None:
     """All tasks at all sizes."""
-    told: list[str] = []
+    verdicts: list[str] = []
     for size in args.sizes:
         try:
             case = prepare(size, SIZES[size], folder, args.windows, args.samples)
@@ -197,8 +197,8 @@ def compare(folder: Path, args: argparse.Namespace) -> None:
                 continue
             for figures in measure(group, on(case, TASKS[group[0]], args), args):
                 record("speed.csv", figures, args)
-                told.append(verdict(figures))
-    print("\n".join(told), flush=True)
+                verdicts.append(verdict(figures))
+    print("\n".join(verdicts), flush=True)
 
 
 def verdict(figures: dict[str, Any]) -> str:
@@ -207,11 +207,11 @@ def verdict(figures: dict[str, Any]) -> str:
     if "ratio" not in figures:
         return f"{begun}; not compared"
     range_ = f"{figures['ratio_min']:.3g} to {figures['ratio_max']:.3g}"
-    told = f"{begun}, {figures['ratio']:.3g} times as fast as pytorch-ts ({range_})"
+    sentence = f"{begun}, {figures['ratio']:.3g} times as fast as pytorch-ts ({range_})"
     if figures["must"] is None:
-        return told
+        return sentence
     reached = "reached" if figures["ratio"] >= figures["must"] else "NOT reached"
-    return f"{told}; {figures['must']:g} is {reached}"
+    return f"{sentence}; {figures['must']:g} is {reached}"
 
 
 if __name__ == "__main__":

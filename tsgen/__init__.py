@@ -6,6 +6,7 @@ from typing import Any
 from tsgen._version import __version__
 
 _LAZY = {
+    "CLDEstimator": "tsgen.estimators",
     "ComposedEstimator": "tsgen.estimators",
     "GaussianEstimator": "tsgen.estimators",
     "GenerativeEstimator": "tsgen.forecasting.estimator",
@@ -13,6 +14,7 @@ _LAZY = {
     "StudentTEstimator": "tsgen.estimators",
     "TFDPMEstimator": "tsgen.estimators",
     "TempFlowEstimator": "tsgen.estimators",
+    "Training": "tsgen.forecasting.training.options",
     "TimeGradEstimator": "tsgen.estimators",
     "allow": "tsgen.storage",
     "load": "tsgen.saving",

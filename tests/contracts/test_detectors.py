@@ -28,10 +28,13 @@ from tsgen.anomaly.readout import Readout
 from tsgen.anomaly.scorers import Energy, NegativeLogLikelihood, SampleScore
 from tsgen.anomaly.tfdpm import TFDPMDetector
 from tsgen.encoders import GRUEncoder
+from tsgen.estimators import Patterns
 from tsgen.estimators.tfdpm import TFDPMEstimator
+from tsgen.nets import Dense
 
 NAMES = list("abcd")
 QUICK = {"verbose": False, "max_epochs": 2, "num_batches_per_epoch": 10, "device": "cpu"}
+PATTERNS = Patterns(hidden_size=16, features=4)
 SMALL = functools.partial(GRUEncoder, hidden_size=8, output_size=8)
 GAUSSIAN = GaussianEstimator(1, context_length=4, encoder=SMALL, **QUICK)
 
@@ -60,11 +63,11 @@ MADE = {
         scorer=NegativeLogLikelihood(num_samples=8),
     ),
     "tfdpm": lambda: TFDPMDetector(
-        estimator=TFDPMEstimator(1, window=4, hidden_size=16, layers=1, features=4, **QUICK)
+        estimator=TFDPMEstimator(1, window=4, patterns=PATTERNS, network=Dense(1, 16), **QUICK)
     ),
     "energy": lambda: TFDPMDetector(
         estimator=TFDPMEstimator(
-            1, window=4, hidden_size=16, layers=1, features=4, energy=True, **QUICK
+            1, window=4, patterns=PATTERNS, network=Dense(1, 16, energy=True), **QUICK
         ),
         scorer=Energy((0.5,)),
     ),
@@ -332,7 +335,7 @@ def test_learnt_state(name):
 
 def test_forecasters_keep_what_is_theirs():
     """The detector takes over scaling, calendar and lags, and nothing else."""
-    used = ForecastDetector(estimator=GAUSSIAN.replace(lr=0.02)).prepared
+    used = ForecastDetector(estimator=GAUSSIAN.replace(lr=0.02)).inner_estimator
     assert (used.scaling, used.time_features, used.lags_seq) == ("none", (), (1,))
     assert (used.lr, used.context_length, used.prediction_length) == (0.02, 4, 1)
 

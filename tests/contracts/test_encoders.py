@@ -5,10 +5,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from tests.support.encoders import Penalised, Relaxing, Whole
 from tsgen.core import seeded
 from tsgen.encoders import (
     GRUEncoder,
-    HistoryEncoder,
     LSTMEncoder,
     PatternEncoder,
     TransformerEncoder,
@@ -48,9 +48,9 @@ def test_single_steps_are_the_same_without_gradients(dtype, limit):
     other = state.clone()
     for row in inputs:
         kept = other.clone()
-        out, state = encoder.step(row, state)
+        out, state = encoder.step(row, state)[:2]
         with torch.no_grad():
-            plain, after = encoder.step(row, other)
+            plain, after = encoder.step(row, other)[:2]
         assert torch.equal(kept, other) and after.shape == state.shape and after.dtype == dtype
         assert (out - plain).abs().max() < limit and (state - after).abs().max() < limit
         other = after
@@ -106,15 +106,15 @@ def test_transformer_goes_on_from_any_state(window, stretch, monkeypatch):
     """Pieces of every length, single steps among them, equal one pass over all."""
     monkeypatch.setattr(TransformerEncoder, "stretch", stretch)
     encoder, inputs = transformer(window=window), noise(2, 40)
-    outputs, last = encoder(inputs)
+    outputs, last = encoder(inputs)[:2]
     assert outputs.isfinite().all()
     state, pieces = encoder.initial_state(2), []
     for piece in inputs.split([1, 9, 1, 1, 20, 8], 1):
         if piece.shape[1] == 1:
-            one, state = encoder.step(piece[:, 0], state)
+            one, state = encoder.step(piece[:, 0], state)[:2]
             pieces.append(one[:, None])
         else:
-            out, state = encoder(piece, state)
+            out, state = encoder(piece, state)[:2]
             pieces.append(out)
     assert_near(torch.cat(pieces, 1), outputs)
     for one, two in zip(state, last, strict=True):
@@ -136,11 +136,11 @@ def test_transformer_encodes_long_streams_in_bounded_memory():
     length, window = 5000, 50
     encoder, inputs = transformer(window=window, num_layers=1), noise(1, length)
     with LargestTensor() as largest:
-        outputs, last = encoder(inputs)
+        outputs, last = encoder(inputs)[:2]
     assert largest.numbers <= 20 * length, "attention over the whole stream would be length ** 2"
     state, steps = encoder.initial_state(1), []
     for row in inputs.unbind(1):
-        one, state = encoder.step(row, state)
+        one, state = encoder.step(row, state)[:2]
         steps.append(one)
     assert_near(torch.stack(steps, 1), outputs)
     for cache, other in zip(state[1:], last[1:], strict=True):
@@ -152,7 +152,7 @@ def test_transformer_encodes_long_streams_in_bounded_memory():
 @torch.no_grad()
 def test_transformer_depends_on_distances_not_on_positions():
     encoder, inputs = transformer(window=4, num_layers=2), noise(2, 600)
-    outputs, _ = encoder(inputs)
+    outputs, _ = encoder(inputs)[:2]
     reach = 2 * (4 - 1) + 1
     assert_near(encoder(inputs[:, -reach:])[0][:, -1], outputs[:, -1])
     shorter = encoder(inputs[:, 1 - reach :])[0][:, -1]
@@ -161,7 +161,7 @@ def test_transformer_depends_on_distances_not_on_positions():
     for start in (12_345, encoder.circle - 5):  # the second comes round to 0
         state = (count + start, *caches)
         for t in range(10):
-            one, state = encoder.step(inputs[:, t], state)
+            one, state = encoder.step(inputs[:, t], state)[:2]
             assert_near(one, outputs[:, t])
     encoder = transformer(num_layers=1)
     one, two = (encoder(inputs[:, order])[0][:, -1] for order in ([0, 1, 2], [1, 0, 2]))
@@ -172,12 +172,12 @@ def test_transformer_depends_on_distances_not_on_positions():
 @pytest.mark.parametrize("window", [None, 256, 5])
 def test_transformer_looks_no_further_than_in_training(window):
     encoder, inputs = transformer(window=window, num_layers=1), noise(2, 30)
-    everything, _ = encoder(inputs)
+    everything, _ = encoder(inputs)[:2]
     encoder.train()(inputs[:, :8])
     encoder.train()(inputs[:, :6])
     seen = min(8, window or 8)
     for trained in (encoder.eval(), copy.deepcopy(encoder), reload(encoder).double()):
-        outputs, state = trained(inputs)
+        outputs, state = trained(inputs)[:2]
         assert_near(outputs[:, :seen], everything[:, :seen])
         assert_near(outputs[:, -1], trained(inputs[:, -seen:])[0][:, -1])
         assert state[1].shape[-1] == seen - 1
@@ -188,15 +188,15 @@ def test_transformer_looks_no_further_than_in_training(window):
 @torch.no_grad()
 def test_rows_of_a_transformer_state_go_separate_ways():
     encoder, inputs = transformer(window=6), noise(3, 12)
-    outputs, _ = encoder(inputs)
-    _, state = encoder(inputs[:, :10])
+    outputs, _ = encoder(inputs)[:2]
+    _, state = encoder(inputs[:, :10])[:2]
     rows = torch.tensor([2, 0, 2])
     repeated = select_rows(state, rows)
-    other, _ = encoder.step(inputs[rows, 10] + 1, repeated)
-    one, after = encoder.step(inputs[rows, 10], repeated)  # the step before left no trace
+    other, _ = encoder.step(inputs[rows, 10] + 1, repeated)[:2]
+    one, after = encoder.step(inputs[rows, 10], repeated)[:2]  # the step before left no trace
     assert_near(one, outputs[rows, 10])
     assert (other - one).abs().max() > 1e-3
-    two, _ = encoder.step(inputs[rows, 11], after)
+    two, _ = encoder.step(inputs[rows, 11], after)[:2]
     assert_near(two, outputs[rows, 11])
 
 
@@ -278,18 +278,45 @@ def test_bad_options():
         GRUEncoder(0)
 
 
+class Unsaid(Whole):
+    """It looks ahead and does not say so."""
+
+    causal = True
+
+
+@pytest.mark.parametrize("encoder", [Relaxing, Penalised, Whole])
+def test_encoders_with_times_penalties_and_hindsight_conform(encoder):
+    check_encoder(encoder)
+
+
 def test_the_suite_finds_a_look_ahead():
-    class Peeking(HistoryEncoder):
-        def __init__(self, input_size: int) -> None:
-            super().__init__(input_size)
-            self.output_size = 4
-            self.map = torch.nn.Linear(input_size, 4)
-
-        def initial_state(self, batch_size):
-            return torch.zeros(batch_size, 1)
-
-        def forward(self, inputs, state=None, times=None, observed=None):
-            return self.map(inputs) + inputs.mean((1, 2), keepdim=True), torch.zeros(len(inputs), 1)
-
     with pytest.raises(AssertionError, match="depends on later inputs"):
-        check_encoder(Peeking)
+        check_encoder(Unsaid)
+
+
+class Greedy(Penalised):
+    """One penalty for all rows."""
+
+    def forward(self, *args, **others):
+        encoded = super().forward(*args, **others)
+        return encoded._replace(penalty=encoded.penalty.sum())
+
+
+class Late(Relaxing):
+    """An output depends on the time of the next input."""
+
+    def forward(self, inputs, state=None, times=None, observed=None, query=None):
+        encoded = super().forward(inputs, state, times, observed, query)
+        if times is None:
+            return encoded
+        later = torch.cat([times[:, 1:], times[:, -1:]], 1)
+        return encoded._replace(outputs=encoded.outputs + later[..., None])
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [(Greedy, "penalty is not one number for each row"), (Late, "depends on later times")],
+)
+def test_the_suite_finds_penalties_and_times_that_are_wrong(encoder, message):
+    with pytest.raises(AssertionError, match=message):
+        check_encoder(encoder)

@@ -28,10 +28,12 @@ from tsgen.core import seeded
 from tsgen.data.synthetic import ExactPredictor, laws
 from tsgen.diffusion import DDIM, SSCS, DPMSolverPP, LinearSchedule
 from tsgen.encoders import GRUEncoder
+from tsgen.estimators import Given, Patterns
 from tsgen.estimators.registry import baselines, estimators, peers
 from tsgen.estimators.tfdpm import TFDPMEstimator
 from tsgen.evaluation import backtest, calibrate
 from tsgen.forecasting.estimator import GenerativeEstimator
+from tsgen.nets import Axial, Dense, Residual
 
 H = 2
 SEEDS = (0, 1)
@@ -41,13 +43,18 @@ BRIEF: dict[str, Any] = {
     "verbose": False, "device": "cpu",
 }  # fmt: skip
 TINY = {**BRIEF, "context_length": 3, "lags_seq": (1,), "encoder": SMALL}
-STEPS = {"schedule": LinearSchedule(4, beta_end=0.5), "residual_layers": 1}
+STEPS = {"schedule": LinearSchedule(4, beta_end=0.5), "network": Residual(layers=1)}
 OPTIONS: dict[str, dict[str, Any]] = {
     "timegrad": {**TINY, **STEPS},
-    "csdi": {**TINY, **STEPS, "residual_channels": 8, "num_heads": 2},
-    "scoregrad": {**TINY, "sampler": DPMSolverPP(3), "residual_layers": 1},
-    "scoregrad_cld": {**TINY, "sampler": SSCS(3), "residual_layers": 1},
-    "tfdpm": {**BRIEF, "window": 3, "hidden_size": 8, "features": 4, "layers": 1},
+    "csdi": {**TINY, **STEPS, "network": Axial(1, 8, 2)},
+    "scoregrad": {**TINY, "sampler": DPMSolverPP(3), "network": Residual(layers=1)},
+    "scoregrad_cld": {**TINY, "sampler": SSCS(3), "network": Residual(layers=1)},
+    "tfdpm": {
+        **BRIEF,
+        "window": 3,
+        "patterns": Patterns(hidden_size=8, features=4),
+        "network": Dense(1, 8),
+    },
     "transformer_maf": {**TINY, "encoder": "transformer"},
     "transformer_realnvp": {**TINY, "encoder": "transformer"},
 }
@@ -191,8 +198,13 @@ def test_exact_laws(name: str) -> None:
 
 
 def test_partly_known_and_nudged_horizons_and_imputation() -> None:
-    options = {**TINY, "decoding": "horizon", "sampler": DPMSolverPP(3), "residual_layers": 1}
-    options |= {"given_rate": 0.9, "min_history": 0, "scaling": "global"}
+    options = {
+        **TINY,
+        "decoding": "horizon",
+        "sampler": DPMSolverPP(3),
+        "network": Residual(layers=1),
+    }
+    options |= {"given": Given(0.9), "min_history": 0, "scaling": "global"}
     predictor = TimeGradEstimator(H, **options).train(DATA, seed=0)
     given, whole = np.full((2, H), np.nan), np.ones((2, H))
     given[0, 1] = 0.5

@@ -16,6 +16,7 @@ from tsgen import (
 from tsgen.data.synthetic import VAR, CovariateLaw, ornstein_uhlenbeck
 from tsgen.diffusion import DPMSolverPP
 from tsgen.evaluation import compare, fair_crps
+from tsgen.nets import Residual
 
 LAWS = {"var": VAR(), "ou": ornstein_uhlenbeck()}
 COMMON = {
@@ -36,7 +37,8 @@ def student(horizon=HORIZON, **options):
 
 def timegrad(horizon=HORIZON, **options):
     return TimeGradEstimator(
-        horizon, **{**COMMON, "sampler": DPMSolverPP(20), "cond_channels": 8, **options}
+        horizon,
+        **{**COMMON, "sampler": DPMSolverPP(20), "network": Residual(cond_channels=8), **options},
     )
 
 

@@ -13,6 +13,8 @@ import pytest
 
 import tsgen
 from tsgen.diffusion import DPMSolverPP
+from tsgen.estimators import Patterns
+from tsgen.nets import Dense
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -85,7 +87,12 @@ def test_detection(tmp_path, monkeypatch):
     names = {"normal": frame[:1500], "other_normal": frame[1500:4500], "log": log}
     names |= {"row": log.iloc[0], "time": log.index[0]}
     names["quick"] = tsgen.TFDPMEstimator(
-        1, window=2, hidden_size=32, layers=1, max_epochs=10, verbose=False
+        1,
+        window=2,
+        patterns=Patterns(hidden_size=32),
+        network=Dense(layers=1, hidden_size=32),
+        max_epochs=10,
+        verbose=False,
     )
     code = programs()[3].replace("TFDPMDetector(", "TFDPMDetector(estimator=quick, ")
     exec(compile(code, "README.md", "exec"), names)

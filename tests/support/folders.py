@@ -18,9 +18,11 @@ from tsgen.anomaly import Detector, ForecastDetector
 from tsgen.anomaly.baselines import IsolationForestDetector, PCADetector, UAEDetector
 from tsgen.diffusion import Ancestral, LinearSchedule
 from tsgen.encoders import GRUEncoder
+from tsgen.estimators import Given
 from tsgen.estimators.baselines import RidgeEstimator
 from tsgen.estimators.peers import PeerEstimator
 from tsgen.evaluation import calibrate
+from tsgen.nets import Axial, Residual
 from tsgen.storage import MANIFEST, extend_manifest
 
 QUICK = {
@@ -62,12 +64,12 @@ def _calibrated() -> Any:
 MADE = {
     "gaussian": lambda: _train(tsgen.GaussianEstimator(3, **QUICK)),
     "timegrad": lambda: _train(
-        tsgen.TimeGradEstimator(3, schedule=STEPS, residual_layers=2, **QUICK)
+        tsgen.TimeGradEstimator(3, schedule=STEPS, network=Residual(layers=2), **QUICK)
     ),
     "csdi": lambda: _train(
         tsgen.TimeGradEstimator(
-            3, decoding="horizon", network="axial", residual_layers=1, residual_channels=8,
-            num_heads=2, schedule=STEPS, sampler=Ancestral(), given_rate=0.5, **QUICK,
+            3, decoding="horizon", network=Axial(1, 8, 2),
+            schedule=STEPS, sampler=Ancestral(), given=Given(0.5), **QUICK,
         )
     ),
     "flow": lambda: _train(tsgen.TempFlowEstimator(3, flow="realnvp", support="count", **QUICK)),

@@ -7,11 +7,12 @@ import pandas as pd
 import torch
 
 from tests.support.kills import command
-from tsgen import GaussianEstimator
+from tsgen import GaussianEstimator, Training
 
+CONSTANT = Training(lr_schedule="constant")
 OPTIONS = {
     "context_length": 4, "lags_seq": (1,), "num_batches_per_epoch": 2, "batch_size": 8,
-    "lr_schedule": "constant", "verbose": False, "device": "cpu",
+    "training": CONSTANT, "verbose": False, "device": "cpu",
 }  # fmt: skip
 
 
@@ -35,7 +36,8 @@ def train(folder: str) -> None:
     law = {"start": start, "target": generator.normal(5, 1, (2, 60)), "item_id": "a"}
     other = {"start": start, "target": np.linspace([5, 5], [9, 9], 60).T, "item_id": "b"}
     estimator = GaussianEstimator(
-        2, max_epochs=9, lr=0.03, patience=2, scaling="none", **OPTIONS,
+        2, max_epochs=9, lr=0.03, scaling="none",
+        **{**OPTIONS, "training": CONSTANT.replace(patience=2)},
         checkpoint_dir=f"{folder}/run",
     )  # fmt: skip
     predictor = estimator.train([law], [other], seed=1)

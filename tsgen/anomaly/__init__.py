@@ -8,27 +8,23 @@ from tsgen.anomaly.baselines import (
     UAEDetector,
     VARDetector,
 )
-from tsgen.anomaly.detector import Detector, Scored
+from tsgen.anomaly.budget import CalibratedThreshold, calibrate_threshold
+from tsgen.anomaly.detector import Detector
 from tsgen.anomaly.events import AlarmPolicy, Event, find_events
 from tsgen.anomaly.forecast import ForecastDetector
 from tsgen.anomaly.log import hold_out
 from tsgen.anomaly.readout import Readout
+from tsgen.anomaly.scored import Scored
 from tsgen.anomaly.scorers import DenoisingError, Energy, NegativeLogLikelihood, SampleScore, Scorer
 from tsgen.anomaly.stream import Alarm
 from tsgen.anomaly.tfdpm import TFDPMDetector
-from tsgen.anomaly.thresholds import (
-    Calibration,
-    MADThreshold,
-    QuantileThreshold,
-    Threshold,
-    calibrate,
-)
+from tsgen.anomaly.thresholds import MADThreshold, QuantileThreshold, Threshold
 
 __all__ = [
     "AR1Detector",
     "Alarm",
     "AlarmPolicy",
-    "Calibration",
+    "CalibratedThreshold",
     "DenoisingError",
     "Detector",
     "Energy",
@@ -48,7 +44,7 @@ __all__ = [
     "Threshold",
     "UAEDetector",
     "VARDetector",
-    "calibrate",
+    "calibrate_threshold",
     "find_events",
     "hold_out",
 ]

@@ -1,4 +1,4 @@
-"""Actuators: channels with few states, which a model is told rather than asked for."""
+"""Actuators: channels of few states, which are inputs of a model rather than targets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Literal, Self
 
 import numpy as np
 
-_AUTO, _MOST = 10, 50  # states of a channel that is taken for an actuator, or may be named one
+_AUTO, _MOST = 10, 50  # states of a channel that is taken for an actuator, or may be one by name
 
 
 @dataclass(frozen=True)
 class Actuators:
-    """Channels of few states, and these.
+    """The channels of few states, and their states.
 
     Args:
         index: numbers of the channels, (A,).
@@ -38,25 +38,27 @@ class Actuators:
         """
         unknown = [] if wanted == "auto" else [name for name in wanted if name not in names]
         if unknown:
-            raise ValueError(f"actuators: {unknown[0]!r} is no channel; known are {list(names)}")
+            raise ValueError(
+                f"actuators: {unknown[0]!r} is no channel; expected some of {list(names)}"
+            )
         index, states = [], []
         for number, name in enumerate(names):
             if wanted != "auto" and name not in wanted:
                 continue
             runs = zip(values, observed, strict=True)
-            found = np.unique(np.concatenate([x[seen[:, number], number] for x, seen in runs]))
-            if len(found) > (_AUTO if wanted == "auto" else _MOST):
+            levels = np.unique(np.concatenate([x[mask[:, number], number] for x, mask in runs]))
+            if len(levels) > (_AUTO if wanted == "auto" else _MOST):
                 if wanted == "auto":
                     continue
                 raise ValueError(
-                    f"actuators: column {name!r} has {len(found)} values; expected at most {_MOST} "
-                    "states"
+                    f"actuators: column {name!r} has {len(levels)} values; expected at most "
+                    f"{_MOST} states"
                 )
             index.append(number)
-            states.append(found)
+            states.append(levels)
         table = np.full((len(index), max(map(len, states), default=0)), np.nan)
-        for row, found in zip(table, states, strict=True):
-            row[: len(found)] = found
+        for row, levels in zip(table, states, strict=True):
+            row[: len(levels)] = levels
         return cls(np.array(index, dtype=int), table)
 
     def encode(self, values: np.ndarray, lags: Sequence[int]) -> np.ndarray:
@@ -70,9 +72,9 @@ class Actuators:
         """
         columns = [np.zeros((len(values), 0))]
         for channel, states in zip(self.index, self.states, strict=True):
-            known = states[~np.isnan(states)]
-            nearest = np.abs(values[:, channel, None] - known).argmin(1)
-            columns.append((nearest[:, None] == np.arange(1, len(known))).astype(float))
+            levels = states[~np.isnan(states)]
+            nearest = np.abs(values[:, channel, None] - levels).argmin(1)
+            columns.append((nearest[:, None] == np.arange(1, len(levels))).astype(float))
         now = np.concatenate(columns, 1)
         rows = np.arange(len(values))
         return np.concatenate([now[np.maximum(rows - lag, 0)] for lag in lags], 1)

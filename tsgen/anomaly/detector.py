@@ -1,44 +1,31 @@
-"""The face of every detector."""
+"""The interface of every detector: learn, calibrate, score a log or a stream, save and load."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 
-from tsgen.anomaly.events import AlarmPolicy, Event, find_events, flags
-from tsgen.anomaly.files import read_detector, write_detector
-from tsgen.anomaly.log import Data, Log, read_runs
-from tsgen.anomaly.readout import Readout, share
-from tsgen.anomaly.runs import Run, RunReader
+from tsgen.anomaly.budget import CalibratedThreshold, calibrate_threshold
+from tsgen.anomaly.events import AlarmPolicy, AlarmState, Event, find_events, flags
+from tsgen.anomaly.files import LEARNED_FILES, Learned, read_learned, write_learned
+from tsgen.anomaly.fitted import FittedScorer
+from tsgen.anomaly.log import Data, read_runs
+from tsgen.anomaly.readout import channel_shares
+from tsgen.anomaly.runs import Run
+from tsgen.anomaly.scored import Scored, joined, scored_run
 from tsgen.anomaly.stream import Alarm, Stream
-from tsgen.anomaly.thresholds import Calibration, QuantileThreshold, Threshold, calibrate
+from tsgen.anomaly.thresholds import QuantileThreshold, Threshold
+from tsgen.core import usable_device
+from tsgen.storage import damage_told, write_manifest
+
+_COMMON = ("center_", "scale_", "moments_")
+"""Arrays that every detector has."""
 
 
-@dataclass(frozen=True)
-class Scored:
-    """A log that was scored.
-
-    Args:
-        index: times of the rows, or their numbers, (T,).
-        scores: (T,), higher is stranger; NaN where nothing was recorded.
-        attribution: how much stranger each channel is than usual, (T, C).
-        flagged: 1 for the rows of an alarm, (T,).
-        alarms: see :meth:`Detector.detect`.
-    """
-
-    index: pd.Index
-    scores: np.ndarray
-    attribution: np.ndarray
-    flagged: np.ndarray
-    alarms: pd.DataFrame
-
-
-class Detector(RunReader):
+class Detector(FittedScorer):
     """Learns what is normal and scores how strange each row of a log is; **higher is stranger**.
 
     The methods are those of PyOD. (scikit-learn's outlier detectors have the opposite sign.) A
@@ -55,8 +42,7 @@ class Detector(RunReader):
         policy: how scores above the threshold become alarms.
     """
 
-    readout: Readout = Readout()  # noqa: RUF009 (immutable)
-    threshold: Threshold = QuantileThreshold()  # noqa: RUF009
+    threshold: Threshold = QuantileThreshold()  # noqa: RUF009 (immutable)
     policy: AlarmPolicy = AlarmPolicy()  # noqa: RUF009
 
     learned: ClassVar[tuple[str, ...]] = ()
@@ -89,20 +75,21 @@ class Detector(RunReader):
                 f"{type(self).__name__}: the log has {max(len(log.values) for log in logs)} rows; "
                 f"expected at least {needed}"
             )
-        self._measure(logs)
-        runs = [self._prepare(log)[0] for log in logs]
+        self._learn_scale(logs)
+        runs = [self.standardised(log)[0] for log in logs]
         del logs
         self._learn(runs)
         errors = [self._run_errors(run) for run in runs]
         fresh = self._fresh([len(error) for error in errors])
         ends = np.cumsum([len(error) for error in errors])[:-1]
         usual = [e[rows] for e, rows in zip(errors, np.split(fresh, ends), strict=True)]
-        self.moments_ = self.readout.fit(np.concatenate(usual))
+        self._learn_moments(np.concatenate(usual))
         scores = [self.readout.total(self.readout.channels(e, self.moments_)) for e in errors]
         self.decision_scores_ = np.concatenate(scores)
         self.threshold_ = float(self.threshold.fit(self.decision_scores_[fresh]))
-        self.calibration_: Calibration | None = None
+        self.calibration_: CalibratedThreshold | None = None
         self.labels_ = np.concatenate([self._flag(score) for score in scores])
+        self.is_fitted = True
         self.reset()
         return self
 
@@ -114,13 +101,13 @@ class Detector(RunReader):
         method: Literal["pot", "conformal"] = "pot",
         block: int | None = None,
         rows_per_day: float | None = None,
-    ) -> Calibration:
+    ) -> CalibratedThreshold:
         """Set the threshold so that normal data raise so many alarms a day.
 
         Args:
             normal: data without attacks that were not learnt from.
             false_alarms_per_day: alarms, not rows.
-            method: "pot" or "conformal"; see ``calibrate`` in ``tsgen.anomaly.thresholds``.
+            method: "pot" or "conformal"; see :func:`~tsgen.anomaly.budget.calibrate_threshold`.
             block: rows of a block; chosen by the scores' autocorrelation if not given.
             rows_per_day: needed where the data have no times.
         """
@@ -131,7 +118,7 @@ class Detector(RunReader):
             rows_per_day = 86400 / self.period_
         scores = [self.readout.total(part) for part in self._run_channels(self._read(normal))]
         edges = np.cumsum([len(score) for score in scores])[:-1]
-        self.calibration_ = calibrate(
+        self.calibration_ = calibrate_threshold(
             np.concatenate(scores), false_alarms_per_day=false_alarms_per_day,
             rows_per_day=rows_per_day, policy=self.policy, method=method, block=block,
             boundaries=edges.tolist(),
@@ -141,32 +128,6 @@ class Detector(RunReader):
         return self.calibration_
 
     # --- scoring a log ------------------------------------------------------------------------
-
-    @property
-    def reach(self) -> int:
-        """Rows before a row that its score depends on."""
-        return self.memory + self.readout.memory
-
-    def score_channels(self, data: Data) -> np.ndarray:
-        """How strange each channel is, (T, C); NaN where it was not recorded."""
-        return np.concatenate(self._run_channels(self._read(data)))
-
-    def attribution(self, data: Data) -> np.ndarray:
-        """How much stranger each channel is than it usually is, (T, C); NaN where not recorded.
-
-        The channels' scores by their training's mean. A channel that can be predicted well need
-        not be far off to be the one that was attacked: this tells which it was, while the row's
-        score is the mean of :meth:`score_channels`.
-        """
-        return self.score_channels(data) / self.readout.usual(self.moments_)
-
-    def decision_function(self, data: Data) -> np.ndarray:
-        """The score of each row, (T,); **higher is stranger**; NaN where nothing was recorded."""
-        return self.readout.total(self.score_channels(data))
-
-    def score_samples(self, data: Data) -> np.ndarray:
-        """The same as :meth:`decision_function`."""
-        return self.decision_function(data)
 
     def predict(self, data: Data) -> np.ndarray:
         """1 for the rows of an alarm, 0 for others, (T,)."""
@@ -194,29 +155,16 @@ class Detector(RunReader):
             data: the log.
             progress: called with the number of rows that were scored since the last call.
         """
-        found, offset = [], 0
+        parts, offset = [], 0
         logs = self._read(data)
-        scores, relative, index = [], self._run_channels(logs, progress), []
-        for log, channels in zip(logs, relative, strict=True):
+        for log, channels in zip(logs, self._run_channels(logs, progress), strict=True):
             rows = log.times if log.times is not None else offset + np.arange(len(channels))
-            scores.append(self.readout.total(channels))
+            scores = self.readout.total(channels)
             channels /= self.readout.usual(self.moments_)  # in place: a log may be large
-            for event in self._events(scores[-1]):
-                found.append(
-                    {
-                        "start": rows[event.start], "end": rows[event.stop - 1],
-                        "raised": rows[event.raised], "peak": rows[event.peak],
-                        "score": event.score, "p_value": self.p_value(event.sustained),
-                        "channels": share(channels[event.start : event.stop], self.names_),
-                    }
-                )  # fmt: skip
+            events = self._events(scores)
+            parts.append(scored_run(rows, scores, channels, events, self.names_, self.p_value))
             offset += len(channels)
-            index.append(pd.Index(rows))
-        columns = ["start", "end", "raised", "peak", "score", "p_value", "channels"]
-        alarms = pd.DataFrame(found, columns=columns)
-        whole = index[0].append(index[1:])
-        flagged = np.concatenate([self._flag(part) for part in scores]).astype(int)
-        return Scored(whole, np.concatenate(scores), np.concatenate(relative), flagged, alarms)
+        return joined(parts)
 
     def explain(self, data: Data, event: Any, until: Any = None) -> pd.Series:
         """The channels' shares in an event, highest first, from its onset to now.
@@ -229,8 +177,8 @@ class Detector(RunReader):
         logs = self._read(data)
         if len(logs) != 1:
             raise ValueError(f"data holds {len(logs)} runs; expected the one with the event")
-        named = isinstance(event, pd.Series | Mapping)
-        start, end = (event["start"], event["end"]) if named else event
+        is_row = isinstance(event, pd.Series | Mapping)
+        start, end = (event["start"], event["end"]) if is_row else event
         index = logs[0].times if logs[0].times is not None else pd.RangeIndex(len(logs[0].values))
         inside = (index >= start) & (index <= (end if until is None else until))
         if not np.any(inside):
@@ -238,48 +186,7 @@ class Detector(RunReader):
                 f"event {start} to {end} lies outside the data ({index[0]} to {index[-1]})"
             )
         relative = self._run_channels(logs)[0][inside] / self.readout.usual(self.moments_)
-        return pd.Series(share(relative, self.names_), dtype=float)
-
-    def expected(self, data: Data, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
-        """Between what values each channel was expected, in the data's units, each (T, C).
-
-        What the detector has for it: a forecaster's samples given the rows before, the residuals of
-        a linear prediction or of a reconstruction, or else the training's mean and deviation. NaN
-        where it has nothing to say: at the start, after gaps, and of what it is told.
-
-        Args:
-            data: a log; of a long one rather the rows of interest and :attr:`reach` before them.
-            level: probability with which a normal value lies inside.
-
-        Raises:
-            ValueError: for a level outside (0, 1), or data that cannot be read.
-        """
-        if not 0 < level < 1:
-            raise ValueError(f"level={level} must lie in (0, 1)")
-        ends: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-        for log in self._read(data):
-            run, places = self._prepare(log)
-            band = np.full((2, *run.values.shape), np.nan)
-            for rows, values, observed in self._chunks(run):
-                band[:, rows] = self._band(values, observed, level)
-            band[:, ~self._settled(run)] = np.nan
-            for found, end in zip(ends, band, strict=True):
-                found.append(end[places] * self.scale_ + self.center_)
-        return np.concatenate(ends[0]), np.concatenate(ends[1])
-
-    def _band(self, values: np.ndarray, observed: np.ndarray, level: float) -> np.ndarray:
-        """Ends (2, T, C) of what is expected of the last T rows of (memory + T, C)."""
-        middle = self._usual(values)
-        if middle is None:
-            middle, spread = np.zeros_like(values[self.memory :]), np.ones(values.shape[1])
-        else:
-            spread = self.moments_[0] ** 0.5
-        reach = float(ndtri((1 + level) / 2)) * spread
-        return np.stack([middle - reach, middle + reach])
-
-    def _usual(self, values: np.ndarray) -> np.ndarray | None:
-        """What is expected of the last T rows of (memory + T, C), if errors are squares off it."""
-        return None
+        return pd.Series(channel_shares(relative, self.names_), dtype=float)
 
     def p_value(self, score: float) -> float:
         """Probability that a block of normal rows has an alarm at that threshold; NaN before."""
@@ -303,14 +210,20 @@ class Detector(RunReader):
 
     def reset(self) -> None:
         """Forget the stream."""
-        self.stream_ = Stream(self)
+        self.stream_ = Stream(self, AlarmState(self.threshold_, self.policy), self.p_value)
 
     # --- keeping ------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
         """Write the detector and the state of its stream into a folder: JSON and arrays."""
         self._require_fit()
-        write_detector(self, Path(path))
+        path = Path(path)
+        arrays = {name: np.asarray(getattr(self, name)) for name in self._array_names}
+        learned = Learned(self.names_, self.period_, self.threshold_, self.calibration_, arrays)
+        write_learned(path, self, learned)
+        self.stream_.save(path)
+        # the manifest, last, lists all but the stream, which changes while a detector watches
+        write_manifest(path, (*LEARNED_FILES, *self._write_more(path)))
 
     def _write_more(self, path: Path) -> tuple[str, ...]:
         """Write what is neither an option nor an array, and return the names of its files."""
@@ -329,7 +242,39 @@ class Detector(RunReader):
             ValueError: in one line, if the folder holds no detector, is damaged, or names what is
                 no part of this library.
         """
-        return read_detector(Path(path), Detector, device)
+        path = Path(path)
+        if device is not None:
+            usable_device(device)
+        with damage_told(path, "detector"):
+            detector: Detector
+            detector, learned = read_learned(path, Detector)
+            detector._take(learned)
+            detector._restore(path, device)
+            detector.reset()
+            detector.stream_.load(path)
+            detector._check_learned()
+        return detector
+
+    @property
+    def _array_names(self) -> tuple[str, ...]:
+        return _COMMON + self.learned
+
+    def _take(self, learned: Learned) -> None:
+        """Take over what a saved detector had learnt.
+
+        Raises:
+            ValueError: for arrays that are not this detector's, or not of its channels.
+        """
+        arrays, expected = learned.arrays, set(self._array_names)
+        if arrays.keys() != expected:
+            raise ValueError(f"it has the arrays {sorted(arrays)}, not {sorted(expected)}")
+        for name, array in arrays.items():
+            if name in _COMMON and array.shape[-1:] != (len(learned.names),):
+                raise ValueError(f"{name} is {array.shape}, for {len(learned.names)} channels")
+            setattr(self, name, array)
+        self.names_, self.period_ = learned.names, learned.period
+        self.threshold_, self.calibration_ = learned.threshold, learned.calibration
+        self.is_fitted = True
 
     def _restore(self, path: Path, device: str | None) -> None:
         """Rebuild what is not an array; called by :meth:`load` once the arrays are there."""
@@ -337,23 +282,11 @@ class Detector(RunReader):
     def _check_learned(self) -> None:
         """Raise ``ValueError`` if what was loaded cannot score a row."""
         shape = (self.memory + 1, len(self.names_))
-        errors = self._errors(np.zeros(shape), np.ones(shape, dtype=bool))
+        errors = self.errors(np.zeros(shape), np.ones(shape, dtype=bool))
         if errors.shape != (1, shape[1]):
             raise ValueError(f"its errors of a row are {errors.shape}, for {shape[1]} channels")
 
     # --- inside -------------------------------------------------------------------------------
-
-    def _run_channels(
-        self, logs: list[Log], progress: Callable[[int], None] | None = None
-    ) -> list[np.ndarray]:
-        """Channel scores (T, C) of each run."""
-        found = []
-        for log in logs:
-            run, rows = self._prepare(log)
-            found.append(
-                self.readout.channels(self._run_errors(run, progress), self.moments_)[rows]
-            )
-        return found
 
     def _events(self, scores: np.ndarray) -> list[Event]:
         return find_events(scores, self.threshold_, self.policy)

@@ -137,8 +137,8 @@ class AlarmState:
     def state_dict(self) -> dict[str, Any]:
         """Plain values from which :meth:`load_state_dict` goes on."""
         left_out = ("threshold", "policy", "release", "ended")
-        kept = {k: v for k, v in vars(self).items() if k not in left_out}
-        return {k: None if k in _HIGHEST and np.isinf(v) else v for k, v in kept.items()}
+        state = {k: v for k, v in vars(self).items() if k not in left_out}
+        return {k: None if k in _HIGHEST and np.isinf(v) else v for k, v in state.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state.
@@ -171,14 +171,14 @@ def find_events(
     """
     scores = np.asarray(scores, dtype=float)
     edges = [0, *sorted(set(boundaries) - {0, len(scores)}), len(scores)]
-    found: list[Event] = []
+    events: list[Event] = []
     for first, last in zip(edges[:-1], edges[1:], strict=True):
-        found += _events(scores[first:last], first, AlarmState(threshold, policy))
-    return found
+        events += _events(scores[first:last], first, AlarmState(threshold, policy))
+    return events
 
 
 def _events(scores: np.ndarray, offset: int, state: AlarmState) -> list[Event]:
-    found: list[Event] = []
+    events: list[Event] = []
     begins = np.flatnonzero(scores >= state.threshold)
     row = 0
     while row < len(scores):
@@ -190,11 +190,11 @@ def _events(scores: np.ndarray, offset: int, state: AlarmState) -> list[Event]:
             if row == len(scores):
                 break
         if state.update(scores[row]) == "ended" and state.ended is not None:
-            found.append(state.ended)
+            events.append(state.ended)
         row += 1
     if state.event is not None:
-        found.append(state.event)
-    return [_later(event, offset) for event in found]
+        events.append(state.event)
+    return [_later(event, offset) for event in events]
 
 
 def _later(event: Event, rows: int) -> Event:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 import torch
+from typing_extensions import override
 
 from tsgen.anomaly.actuators import Actuators
 from tsgen.anomaly.detector import Detector
@@ -42,14 +43,14 @@ class ForecastDetector(Detector):
         scorer: what is measured.
         seed: of the training.
         holdout: share of the log that is not trained on, the ends of ten pieces of it: the epoch
-            that does best there is kept, and errors there tell what is usual. A network knows the
+            that does best there is taken, and errors there tell what is usual. A network knows the
             rest by heart.
         actuators: channels that are switched rather than measured, by name, or "auto" for those of
-            at most ten states: the model is told their states, now and in the last rows, as
-            discrete inputs. Their own error is the squared distance from the nearest state known:
-            an attack on one shows in what it drives.
+            at most ten states: their states, now and in the last rows, are discrete inputs of
+            the model. Their own error is the squared distance from the nearest state that was
+            learnt: an attack on one shows in what it drives.
         predict_actuators: whether they are predicted like other channels all the same (then the
-            model is not told the present state).
+            present state is no input).
     """
 
     estimator: GenerativeEstimator | None = None
@@ -76,71 +77,78 @@ class ForecastDetector(Detector):
         return self.estimator
 
     @functools.cached_property
-    def prepared(self) -> GenerativeEstimator:
+    def inner_estimator(self) -> GenerativeEstimator:
         """The estimator with what the detector takes over."""
         estimator = self._base()
         assert estimator is not None
         context = estimator.context_length or estimator.prediction_length
         horizon = 1 if estimator.decoding == "step" else estimator.prediction_length
-        return estimator.replace(
-            scaling="none", time_features=(), lags_seq=estimator.lags_seq or (1,),
-            context_length=context, prediction_length=horizon,
-        )  # fmt: skip
+        changes: dict[str, Any] = {
+            "scaling": "none", "time_features": (), "lags_seq": estimator.lags_seq or (1,),
+            "context_length": context, "prediction_length": horizon,
+        }  # fmt: skip
+        options = estimator.__init_args__  # some families set context and lags by other options
+        return estimator.replace(**{k: v for k, v in changes.items() if k in options})
 
     @property
+    @override
     def memory(self) -> int:
         """The context, the longest lag, and the event's rows but the last."""
-        used = self.prepared
+        used = self.inner_estimator
         assert used.context_length is not None and used.lags_seq is not None
         return used.context_length + max(used.lags_seq) + used.prediction_length - 1
 
+    @override
     def _learn(self, runs: list[Run]) -> None:
-        found = Actuators.find(
+        actuators = Actuators.find(
             [run.values for run in runs],
             [run.observed for run in runs],
             self.names_,
             self.actuators,
         )
-        self.actuators_, self.states_ = found.index, found.states
+        self.actuators_, self.states_ = actuators.index, actuators.states
         if not len(self.predicted_):
             raise ValueError(
                 f"{type(self).__name__}: all {len(self.names_)} channels are actuators; nothing is "
                 "left to predict: set predict_actuators=True"
             )
-        used = self.prepared
+        used = self.inner_estimator
         lead = () if used.decoding == "step" else (used.prediction_length,)
         with seeded(0):
             self.scorer.check(used.build_model((*lead, len(self.predicted_)), (*lead, 4)))
         pieces = [(run, *piece) for run in runs for piece in self._pieces(len(run.values))]
-        known = self._entry([(run, first, middle) for run, first, middle, _ in pieces])
+        training = self._entry([(run, first, middle) for run, first, middle, _ in pieces])
         held = self._entry([(run, middle, last) for run, _, middle, last in pieces])
         self.predictor_: GenerativePredictor = used.train(
-            [{**known, "item_id": "known"}], [{**held, "item_id": "held"}], seed=self.seed
+            [{**training, "item_id": "known"}], [{**held, "item_id": "held"}], seed=self.seed
         )
         gc.collect()  # what the training held is a circle of references, as large as the log
 
     def _entry(self, pieces: list[tuple[Run, int, int]]) -> dict[str, Any]:
         """One long series of rows of runs; between them, nothing for as long as it matters.
 
-        With what the model is told of actuators as known covariates.
+        The actuators' states are covariates that are known ahead.
         """
         gap = self.memory + 1
         length = sum(last - first + gap for _, first, last in pieces) - gap
         target = np.full((len(self.predicted_), length), np.nan)
-        told, start = None, 0
+        features, start = None, 0
         for run, first, last in pieces:
             stop = start + last - first
-            seen = run.observed[first:last, self.predicted_]
-            np.copyto(target.T[start:stop], run.values[first:last, self.predicted_], where=seen)
+            mask = run.observed[first:last, self.predicted_]
+            np.copyto(target.T[start:stop], run.values[first:last, self.predicted_], where=mask)
             if len(self.actuators_):
                 before = np.zeros((max(self.memory - first, 0), run.values.shape[1]))
                 past = run.values[max(first - self.memory, 0) : last]
-                states = self._told(np.concatenate([before, past]))[self.memory :]
-                told = np.zeros((states.shape[1], length)) if told is None else told
-                told[:, start:stop] = states.T
+                states = self.actuator_features(np.concatenate([before, past]))[self.memory :]
+                if features is None:
+                    features = np.zeros((states.shape[1], length))
+                features[:, start:stop] = states.T
             start = stop + gap
         entry = {"start": pd.Period("2000-01-01", freq="s"), "target": target}
-        return entry if told is None or not len(told) else {**entry, "feat_dynamic_real": told}
+        if features is None or not len(features):
+            return entry
+        return {**entry, "feat_dynamic_real": features}
 
     @property
     def predicted_(self) -> np.ndarray:
@@ -148,12 +156,16 @@ class ForecastDetector(Detector):
         every = np.arange(len(self.names_))
         return every if self.predict_actuators else np.setdiff1d(every, self.actuators_)
 
-    def _told(self, values: np.ndarray) -> np.ndarray:
-        """What the model is told of the actuators at each row, (T, K)."""
-        lags = self.prepared.lags_seq or (1,)
+    def actuator_features(self, values: np.ndarray) -> np.ndarray:
+        """The model's inputs of the actuators at each row of values (T, C), (T, K).
+
+        They are the states now, unless actuators are predicted, and as far back as the longest lag.
+        """
+        lags = self.inner_estimator.lags_seq or (1,)
         rows = range(1 if self.predict_actuators else 0, max(lags) + 1)
         return Actuators(self.actuators_, self.states_).encode(values, rows)
 
+    @override
     def _fresh(self, lengths: list[int]) -> np.ndarray:
         fresh = []
         for length in lengths:
@@ -172,10 +184,11 @@ class ForecastDetector(Detector):
         cuts = edges[1:] - np.maximum((self.holdout * np.diff(edges)).astype(int), 1)
         return [(int(a), int(m), int(b)) for a, m, b in zip(edges, cuts, edges[1:], strict=False)]
 
-    def _errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    @override
+    def errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
         with seeded(0), self.predictor_.inference():
-            found = self.scorer.errors(self.model_, *self._pairs(values, observed))
-        errors = found.double().cpu().numpy()
+            scored = self.scorer.errors(self.model_, *self._pairs(values, observed))
+        errors = scored.double().cpu().numpy()
         errors = errors if errors.ndim == 2 else errors.mean(1)
         if self.predict_actuators or not len(self.actuators_):
             return errors
@@ -186,6 +199,7 @@ class ForecastDetector(Detector):
         )
         return every
 
+    @override
     def _band(self, values: np.ndarray, observed: np.ndarray, level: float) -> np.ndarray:
         band = np.full((2, len(values) - self.memory, values.shape[1]), np.nan)
         ends = torch.tensor([(1 - level) / 2, (1 + level) / 2])
@@ -197,8 +211,8 @@ class ForecastDetector(Detector):
                 samples = self.model_.sample(cond, (_PATHS,))
             if samples.dim() == 4:
                 samples = samples[:, :, -1]  # of a horizon, the row itself
-            found = samples.float().cpu().quantile(ends, dim=0)
-            band[:, rows, self.predicted_] = found.double().numpy()
+            quantiles = samples.float().cpu().quantile(ends, dim=0)
+            band[:, rows, self.predicted_] = quantiles.double().numpy()
         return band
 
     @property
@@ -216,22 +230,24 @@ class ForecastDetector(Detector):
         context, past, horizon = shape.context_length, shape.past_length, shape.prediction_length
         count, channels = len(values) - self.memory, len(self.predicted_)
         data = torch.as_tensor(values[:, self.predicted_], dtype=torch.float32, device=device)
-        seen = torch.as_tensor(observed[:, self.predicted_], device=device)
+        recorded = torch.as_tensor(observed[:, self.predicted_], device=device)
         mean, deviation = np.array(predictor.spec.future_mean), np.array(predictor.spec.future_std)
-        told = (self._told(values) - mean) / deviation if len(self.actuators_) else values[:, :0]
-        states = torch.as_tensor(told, dtype=torch.float32, device=device)
+        features = values[:, :0]
+        if len(self.actuators_):
+            features = (self.actuator_features(values) - mean) / deviation
+        states = torch.as_tensor(features, dtype=torch.float32, device=device)
         first = torch.arange(count, device=device)[:, None]
         index = first + torch.arange(past + horizon, device=device)
-        rows, known = data[index], seen[index]
+        rows, mask = data[index], recorded[index]
         recent = states[index[:, past - context :]]
         none = data.new_zeros(count, context, channels)
         ahead = data.new_zeros(count, horizon, channels)
         window = Window(
             Stretch(
-                rows[:, :past], known[:, :past], none, none + 1, recent[:, :context], none[..., :0]
+                rows[:, :past], mask[:, :past], none, none + 1, recent[:, :context], none[..., :0]
             ),
             Stretch(
-                rows[:, past:], known[:, past:], ahead, ahead + 1, recent[:, context:],
+                rows[:, past:], mask[:, past:], ahead, ahead + 1, recent[:, context:],
                 ahead[..., :0],
             ),
             none[:, 0, :0], none[:, 0, :0].long(), none[:, 0].double(),
@@ -243,13 +259,16 @@ class ForecastDetector(Detector):
                 x, cond, mask = x[:, -1], cond[:, -1], mask[:, -1]
         return x, cond, mask
 
+    @override
     def _write_more(self, path: Path) -> tuple[str, ...]:
         self.predictor_.serialize(path / "model")
         return (f"model/{MANIFEST}",)
 
+    @override
     def _restore(self, path: Path, device: str | None) -> None:
         self.predictor_ = GenerativePredictor.deserialize(path / "model", device)
 
+    @override
     def _check_learned(self) -> None:
         channels, indices = len(self.names_), self.actuators_
         if indices.ndim != 1 or not np.isin(indices, np.arange(channels)).all():

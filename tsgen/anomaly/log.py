@@ -53,7 +53,7 @@ def missing_rows(seconds: float, period: float, most: int) -> int:
 
 
 def settled(recorded: np.ndarray, memory: int) -> np.ndarray:
-    """Which of the last T rows of (memory + 1 + T,) follow enough rows of which something is known.
+    """Which of the last T rows of (memory + 1 + T,) follow enough recorded rows.
 
     Of the ``memory`` rows before them, (T,), a sixteenth may be missing. A missing row right after
     a recorded one counts as recorded: its values are carried forward.
@@ -87,15 +87,15 @@ def hold_out(
     total = sum(map(len, runs))
     edges = np.linspace(0, total, pieces + 1)
     cuts = np.stack([edges[1:] - share * np.diff(edges), edges[1:]], 1).round().astype(int).ravel()
-    found: tuple[list[pd.DataFrame], list[pd.DataFrame]] = ([], [])
+    parts: tuple[list[pd.DataFrame], list[pd.DataFrame]] = ([], [])
     start = 0
     for run in runs:
         inner = cuts[(cuts > start) & (cuts < start + len(run))] - start
         for first, last in pairwise([0, *inner.tolist(), len(run)]):
             number = int(np.searchsorted(cuts, start + first, side="right"))
-            found[number % 2].append(run.iloc[first:last])
+            parts[number % 2].append(run.iloc[first:last])
         start += len(run)
-    return found
+    return parts
 
 
 def read_runs(data: Data, names: Sequence[str] | None = None) -> list[Log]:
@@ -167,8 +167,8 @@ def _from_array(values: np.ndarray, names: Sequence[str] | None) -> Log:
         )
     if names is not None and values.shape[1] != len(names):
         raise ValueError(f"data has {values.shape[1]} channels; expected {len(names)}")
-    known = tuple(names or (f"channel_{i}" for i in range(values.shape[1])))
-    return _checked(Log(values.astype(float), known))
+    channels = tuple(names or (f"channel_{i}" for i in range(values.shape[1])))
+    return _checked(Log(values.astype(float), channels))
 
 
 def _from_entry(entry: dict, names: Sequence[str] | None) -> Log:

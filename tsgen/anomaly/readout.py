@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from tsgen.core import Options
+from tsgen.data.running import trailing_sums
 
 _PIECE = 2**21  # numbers that are worked on at a time
 _LEAST = 1e-4  # of errors in the training's units: channels that were predicted perfectly
@@ -121,21 +122,8 @@ class Readout(Options):
 
 
 def _trailing(values: np.ndarray, rows: int) -> np.ndarray:
-    """Sums (T, C) over the last so many rows, this one included.
-
-    Each is the end of one block of so many rows and the beginning of the next, so that nothing
-    outside the window leaves a rounding error.
-    """
-    if rows == 1:
-        return values
-    length, channels = values.shape
-    blocks = -(-length // rows) + 1
-    padded = np.zeros((blocks, rows, channels))
-    padded.reshape(-1, channels)[rows : rows + length] = values
-    begun = padded.cumsum(1).reshape(-1, channels)[rows : rows + length]
-    ends = padded[:, ::-1].cumsum(1)[:, ::-1].reshape(-1, channels)[1 : 1 + length]
-    whole = np.arange(1, length + 1) % rows == 0  # the window is a block
-    return np.where(whole[:, None], begun, begun + ends)
+    """Sums (T, C) over the last so many rows, this one included."""
+    return trailing_sums(values.T, rows).T
 
 
 def _before(values: np.ndarray, rows: int) -> np.ndarray:
@@ -143,24 +131,7 @@ def _before(values: np.ndarray, rows: int) -> np.ndarray:
     return np.concatenate([np.zeros((1, values.shape[1])), _trailing(values, rows)[:-1]])
 
 
-def carry_forward(
-    values: np.ndarray, observed: np.ndarray, last: np.ndarray | None = None
-) -> np.ndarray:
-    """Fill gaps of (T, C) with the last value, ``last`` (C,) or 0 before the first."""
-    start = np.zeros(values.shape[1]) if last is None else last
-    width = max(1, _PIECE // len(values))
-    filled = np.empty_like(values)
-    for first in range(0, values.shape[1], width):
-        part = slice(first, first + width)
-        seen = np.concatenate([np.ones_like(observed[:1, part]), observed[:, part]])
-        extended = np.concatenate([start[None, part], values[:, part]])
-        where = np.where(seen, np.arange(len(extended))[:, None], 0)
-        rows = np.maximum.accumulate(where, axis=0)[1:]
-        filled[:, part] = np.take_along_axis(extended, rows, axis=0)
-    return filled
-
-
-def share(channels: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
+def channel_shares(channels: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
     """The channels' shares in (T, C) scores relative to what is usual, highest first."""
     seen = np.isfinite(channels)
     mean = np.where(seen, channels, 0.0).sum(0) / np.maximum(seen.sum(0), 1)

@@ -1,14 +1,14 @@
 """Runs of a log on an even grid, worked through in pieces of bounded memory."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from tsgen.anomaly.log import Data, Log, read_runs, settled
-from tsgen.anomaly.readout import carry_forward
 from tsgen.core import Options
+from tsgen.data.running import Moments, carry_forward
 
 _CHUNK = 2**21  # numbers of a log that are worked on at a time
 
@@ -27,7 +27,10 @@ class Run:
 
 
 class RunReader(Options, ABC):
-    """What reads logs, standardises their channels, and asks a model for errors row by row."""
+    """Reads logs, standardises their channels, and cuts their runs into pieces."""
+
+    is_fitted = False
+    """Whether names, scales and a threshold have been learnt."""
 
     @property
     @abstractmethod
@@ -39,20 +42,16 @@ class RunReader(Options, ABC):
     def reach(self) -> int:
         """Rows before a row that its score depends on."""
 
-    @abstractmethod
-    def _errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        """Errors (T, C) of the last T rows of (memory + T, C); at least 0, higher is stranger."""
-
     def _require_fit(self) -> None:
-        if not hasattr(self, "threshold_"):
+        if not self.is_fitted:
             raise ValueError(f"{type(self).__name__} has not been fitted; call fit(data) first")
 
     def _read(self, data: Data) -> list[Log]:
         self._require_fit()
         return read_runs(data, self.names_)
 
-    def _measure(self, logs: list[Log]) -> None:
-        """Names, period, and mean and deviation of each channel over all runs.
+    def _learn_scale(self, logs: list[Log]) -> None:
+        """Learn names, period, and mean and deviation of each channel over all runs.
 
         A channel that never moved has the deviation 1 if it holds whole numbers (a switch), else a
         hundredth of its value: that it starts to move is a finding.
@@ -60,39 +59,32 @@ class RunReader(Options, ABC):
         self.names_ = logs[0].names
         periods = [log.period for log in logs if log.period is not None]
         self.period_ = float(np.median(periods)) if periods else None
-        runs = [log.values for log in logs]
-        count = sum(np.isfinite(values).sum(0) for values in runs)
-        if not np.all(count):
-            name = self.names_[int(np.argmin(count))]
+        moments = Moments()
+        for log in logs:
+            moments.add(log.values.T, np.isfinite(log.values.T))
+        if not moments.count.all():
+            name = self.names_[int(moments.count.argmin())]
             raise ValueError(f"column {name!r} holds no value at all: leave it out")
-        self.center_ = sum(np.nansum(values, 0) for values in runs) / count
-        squares = sum(np.nansum((values - self.center_) ** 2, 0) for values in runs)
-        spread = np.sqrt(squares / count)
+        self.center_, spread = moments.mean, np.sqrt(moments.variance)
         still = spread <= 1e-9 * np.maximum(1.0, np.abs(self.center_))
         whole = np.isclose(self.center_, np.round(self.center_), rtol=1e-9, atol=1e-9)
         least = np.where(whole, 1.0, 0.01 * np.abs(self.center_))
         self.scale_ = np.where(still, least, spread)
 
-    def _prepare(self, log: Log) -> tuple[Run, np.ndarray]:
+    def standardised(self, log: Log) -> tuple[Run, np.ndarray]:
         """A run on an even grid and the numbers of the log's rows on it."""
         rows = log.rows(self.period_, self.reach + 1)
         values = np.full((int(rows[-1]) + 1, log.values.shape[1]), np.nan)
         values[rows] = (log.values - self.center_) / self.scale_
         observed = np.isfinite(values)
-        return Run(carry_forward(values, observed), observed), rows
-
-    def _run_errors(self, run: Run, progress: Callable[[int], None] | None = None) -> np.ndarray:
-        """Errors (T, C) of a run, NaN where nothing was observed, in pieces of bounded memory."""
-        errors = np.full(run.values.shape, np.nan)
-        known = run.observed & self._settled(run)[:, None]
-        for rows, values, observed in self._chunks(run):
-            np.copyto(errors[rows], self._errors(values, observed), where=known[rows])
-            if progress is not None:
-                progress(rows.stop - rows.start)
-        return errors
+        width = max(1, _CHUNK // len(values))
+        for first in range(0, values.shape[1], width):
+            part = slice(first, first + width)
+            values[:, part] = carry_forward(values[:, part], observed[:, part], 0, before=0.0)
+        return Run(values, observed), rows
 
     def _settled(self, run: Run) -> np.ndarray:
-        """Which rows of a run follow enough rows of which something is known, (T,)."""
+        """Which rows of a run follow enough rows in which something was recorded, (T,)."""
         before = np.zeros(self.memory + 1, dtype=bool)
         return settled(np.concatenate([before, run.observed.any(1)]), self.memory)
 

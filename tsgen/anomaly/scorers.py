@@ -89,8 +89,8 @@ class DenoisingError(Scorer):
             clean = torch.zeros_like(x)
             for eps in noise.split(count):
                 noised = alpha * x + sigma * eps[:, None]
-                found = denoise(noised.flatten(0, 1), t).view(count, *x.shape)
-                clean = clean + found.sum(0)
+                estimates = denoise(noised.flatten(0, 1), t).view(count, *x.shape)
+                clean = clean + estimates.sum(0)
             total = total + (x - clean / len(noise)) ** 2
         square = total / len(self.levels)
         return square if self.power == 2 else square.sqrt()

@@ -1,28 +1,26 @@
-"""Scoring a log row by row."""
+"""Scores row by row, and the alarms that they raise."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tsgen.anomaly.events import AlarmState
+from tsgen.anomaly.fitted import FittedScorer
 from tsgen.anomaly.log import missing_rows, settled
-from tsgen.anomaly.readout import share
+from tsgen.anomaly.readout import channel_shares
 from tsgen.core.atomic import replacing
 from tsgen.storage import load_arrays, load_old_arrays, save_arrays
-
-if TYPE_CHECKING:
-    from tsgen.anomaly.detector import Detector
 
 STREAM = "stream.safetensors"
 """File of a saved detector that holds its stream."""
 _OLD_STREAM = "stream.npz"
 
-_KEPT = ("values", "observed", "recorded", "errors", "last", "sums", "counts")
+_ARRAYS = ("values", "observed", "recorded", "errors", "last", "sums", "counts")
 
 
 @dataclass(frozen=True)
@@ -47,34 +45,47 @@ class Alarm:
 
 
 class Stream:
-    """The rows a detector has to remember, and the alarm that is on.
+    """The rows that the next score depends on, and the alarm that is on.
 
-    Scores are those of the batch: the detector sees the same rows.
+    Scores are those of the batch: the scorer gets the same rows.
+
+    Args:
+        scorer: gives the scores.
+        alarm: the state of the alarms, before the first row.
+        p_value: of what an alarm sustained, the probability that a block of normal rows has such
+            an alarm.
     """
 
-    def __init__(self, detector: "Detector") -> None:
-        channels = len(detector.names_)
-        self.detector = detector
-        self.values = np.zeros((detector.memory, channels))
-        self.observed = np.zeros((detector.memory, channels), dtype=bool)
-        self.recorded = np.zeros(detector.memory + 1, dtype=bool)
+    def __init__(
+        self, scorer: FittedScorer, alarm: AlarmState, p_value: Callable[[float], float]
+    ) -> None:
+        channels = len(scorer.names_)
+        self.scorer, self.alarm, self.p_value = scorer, alarm, p_value
+        self.values = np.zeros((scorer.memory, channels))
+        self.observed = np.zeros((scorer.memory, channels), dtype=bool)
+        self.recorded = np.zeros(scorer.memory + 1, dtype=bool)
         # no memory before the first row: the shape may be a damaged folder's
-        self.errors = np.broadcast_to(np.nan, (detector.readout.memory, channels))
+        self.errors = np.broadcast_to(np.nan, (scorer.readout.memory, channels))
         self.last = np.zeros(channels)
         self.sums, self.counts = np.zeros(channels), np.zeros(channels)
-        self.alarm = AlarmState(detector.threshold_, detector.policy)
         self.time: pd.Timestamp | None = None
         self.start: Any = None
         self.rows = self.late = 0
         self.score = float("nan")
 
     def update(self, row: Any, time: Any = None) -> Alarm | None:
-        """Take a row; see :meth:`Detector.update`.
+        """Score the next row and return the alarm that it raises or ends.
 
-        A row that is not later than the last one is left out and counted in ``late``.
+        Args:
+            row: (C,), a Series or a dictionary by channel; NaN or absent where a sensor is missing.
+            time: of the row. Steps left out since the last row count as missing rows. A row that
+                is not later than the last one is left out and counted in ``late``.
+
+        Raises:
+            ValueError: for unknown channels, another number of channels, or infinite values.
         """
-        detector = self.detector
-        values = (self._read(row) - detector.center_) / detector.scale_
+        scorer = self.scorer
+        values = (self._read(row) - scorer.center_) / scorer.scale_
         if time is not None:
             time = pd.Timestamp(time)
             if self.time is not None:
@@ -82,66 +93,66 @@ class Stream:
                 if seconds <= 0:
                     self.late += 1
                     return None
-                if detector.period_ is not None:
-                    for _ in range(missing_rows(seconds, detector.period_, detector.reach + 1)):
+                if scorer.period_ is not None:
+                    for _ in range(missing_rows(seconds, scorer.period_, scorer.reach + 1)):
                         self._score(np.full_like(values, np.nan))
             self.time = time
         channels = self._score(values)
         label = self.rows if time is None else time
         self.rows += 1
-        self.score = float(detector.readout.total(channels[None])[0])
+        self.score = float(scorer.readout.total(channels[None])[0])
         return self._alarm(channels, label)
 
     def _alarm(self, channels: np.ndarray, label: Any) -> Alarm | None:
-        detector = self.detector
+        scorer = self.scorer
         change = self.alarm.update(self.score)
         if self.alarm.onset is None and change is None:
             self._forget()
             return None
         if self.start is None:
             self.start = label
-        seen = np.isfinite(channels)
-        relative = channels / detector.readout.usual(detector.moments_)
-        self.sums += np.where(seen, relative, 0.0)
-        self.counts += seen
+        scored = np.isfinite(channels)
+        relative = channels / scorer.readout.usual(scorer.moments_)
+        self.sums += np.where(scored, relative, 0.0)
+        self.counts += scored
         if change is None:
             return None
-        shares = share((self.sums / np.maximum(self.counts, 1))[None], detector.names_)
+        shares = channel_shares((self.sums / np.maximum(self.counts, 1))[None], scorer.names_)
         peak, sustained = float(self.alarm.peak_score), float(self.alarm.sustained)
-        alarm = Alarm(change, label, self.start, peak, detector.p_value(sustained), shares)
+        alarm = Alarm(change, label, self.start, peak, self.p_value(sustained), shares)
         if change == "ended":
             self._forget()
         return alarm
 
     def _forget(self) -> None:
-        """There is no excursion."""
+        """Clear the sums of an excursion that is over."""
         self.sums[:], self.counts[:], self.start = 0, 0, None
 
     def _score(self, values: np.ndarray) -> np.ndarray:
         """Channel scores (C,) of one standardised row."""
-        detector = self.detector
+        scorer = self.scorer
         observed = np.isfinite(values)
         self.last = np.where(observed, values, self.last)
-        seen = np.concatenate([self.values, self.last[None]])
+        rows = np.concatenate([self.values, self.last[None]])
         mask = np.concatenate([self.observed, observed[None]])
         recorded = np.append(self.recorded, observed.any())
-        known = observed & settled(recorded, detector.memory)
-        error = np.where(known, detector._errors(seen, mask), np.nan)
+        scored = observed & settled(recorded, scorer.memory)
+        error = np.where(scored, scorer.errors(rows, mask), np.nan)
         errors = np.concatenate([self.errors, error])
-        self.values, self.observed, self.errors = seen[1:], mask[1:], errors[1:]
+        self.values, self.observed, self.errors = rows[1:], mask[1:], errors[1:]
         self.recorded = recorded[1:]
-        return detector.readout.channels(errors, detector.moments_, len(errors) - 1)[0]
+        return scorer.readout.channels(errors, scorer.moments_, len(errors) - 1)[0]
 
     def _read(self, row: Any) -> np.ndarray:
-        names = self.detector.names_
+        names = self.scorer.names_
         if isinstance(row, pd.Series):
             row = row.to_dict()
         if isinstance(row, Mapping):
             extra = [str(name) for name in row if str(name) not in names]
             if extra:
                 raise ValueError(f"the row has unknown channels: {', '.join(extra)}")
-            found = {str(name): value for name, value in row.items()}
-            values = np.array([found.get(name, np.nan) for name in names], dtype=float)
+            by_name = {str(name): value for name, value in row.items()}
+            values = np.array([by_name.get(name, np.nan) for name in names], dtype=float)
         else:
             values = np.asarray(row, dtype=float)
         if values.shape != (len(names),):
@@ -159,7 +170,7 @@ class Stream:
             "rows": self.rows, "late": self.late, "alarm": self.alarm.state_dict(),
         }  # fmt: skip
         with replacing(folder / STREAM) as part:
-            save_arrays(part, {name: getattr(self, name) for name in _KEPT}, plain)
+            save_arrays(part, {name: getattr(self, name) for name in _ARRAYS}, plain)
 
     def load(self, folder: Path) -> None:
         """Go on from what was saved, also by an earlier version.
@@ -172,7 +183,7 @@ class Stream:
         else:
             arrays = load_old_arrays(folder / _OLD_STREAM)
             plain = json.loads(str(arrays.pop("plain")))
-        for name in _KEPT:
+        for name in _ARRAYS:
             array, own = arrays[name], getattr(self, name)
             if array.shape != own.shape or array.dtype != own.dtype:
                 raise ValueError(

@@ -65,7 +65,7 @@ class TFDPMDetector(ForecastDetector):
             grid: points on each side of the search's grid.
 
         Returns:
-            The sampler that was found.
+            The sampler of few steps.
         """
         self._require_fit()
         model = self.model_
@@ -92,25 +92,25 @@ class TFDPMDetector(ForecastDetector):
 
         before = model.sampler
         try:
-            found = search_steps(model, network, cond[check[:64]], most, quality, grid)
+            sampler = search_steps(model, network, cond[check[:64]], most, quality, grid)
         except ValueError:
             model.use_sampler(before)
             raise
-        model.use_sampler(found)
-        return found
+        model.use_sampler(sampler)
+        return sampler
 
     def _some_pairs(self, log: object) -> tuple[torch.Tensor, torch.Tensor]:
         """Events and conditioning of a run's rows, evenly spread."""
-        run, _ = self._prepare(log)  # type: ignore[arg-type]
+        run, _ = self.standardised(log)  # type: ignore[arg-type]
         chosen = np.arange(self.memory, len(run.values))
         chosen = chosen[:: max(1, len(chosen) // (2 * _ROWS))]
-        found = []
+        pairs = []
         for row in np.array_split(chosen, max(1, len(chosen) // 1024)):
             if len(row):
                 first, last = row[0] - self.memory, row[-1] + 1
                 with torch.no_grad():
                     x, cond, _ = self._pairs(run.values[first:last], run.observed[first:last])
                 keep = torch.as_tensor(row - row[0], device=x.device)
-                found.append((x[keep], cond[keep]))
-        x, cond = (torch.cat(values) for values in zip(*found, strict=True))
+                pairs.append((x[keep], cond[keep]))
+        x, cond = (torch.cat(values) for values in zip(*pairs, strict=True))
         return x, cond

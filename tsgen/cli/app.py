@@ -105,8 +105,8 @@ def _run(arguments: list[str]) -> int:
             print(error)
             return 2
         if hasattr(error, "format_message"):  # a usage error of typer's
-            known = typer.main.get_group(app).commands
-            command = f"tsgen {arguments[0]}" if arguments and arguments[0] in known else "tsgen"
+            commands = typer.main.get_group(app).commands
+            command = f"tsgen {arguments[0]}" if arguments and arguments[0] in commands else "tsgen"
             text = str(error.format_message()).strip().rstrip(".")
             complain(f"{text}. Try '{command} --help'", error)
             return 2
@@ -122,6 +122,6 @@ def _answer(error: Exception) -> int:
     """
     misuse = (ValueError, FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
     full = isinstance(error.__cause__ if isinstance(error, Failure) else error, WriteError)
-    told = isinstance(error, ValueError | OSError | Failure)
-    complain(str(error) if told else f"{type(error).__name__}: {error}", error)
+    expected = isinstance(error, ValueError | OSError | Failure)
+    complain(str(error) if expected else f"{type(error).__name__}: {error}", error)
     return 2 if full or isinstance(error, misuse) else 1

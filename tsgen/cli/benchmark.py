@@ -153,18 +153,19 @@ def _tasks(
     from tsgen.estimators.registry import baselines, estimators
     from tsgen.forecasting.estimator import GenerativeEstimator
 
-    given: dict[str, dict[str, Any]] = {name: {} for name in (*models, *beside)}
+    options_of: dict[str, dict[str, Any]] = {name: {} for name in (*models, *beside)}
     for target, value in read_options(settings).items():
         owner, _, option = target.partition(".")
-        if owner not in given or not option:
+        if owner not in options_of or not option:
             raise ValueError(
-                f"--set {target}=...: expected MODEL.OPTION=VALUE with one of {', '.join(given)}"
+                f"--set {target}=...: expected MODEL.OPTION=VALUE with one of "
+                f"{', '.join(options_of)}"
             )
-        given[owner][option] = value
+        options_of[owner][option] = value
     tasks = []
     for name in dict.fromkeys((*models, *beside)):
         is_baseline = name in baselines
-        options = dict(given[name])
+        options = dict(options_of[name])
         kind: Any = getattr(estimators[name], "func", estimators[name])
         if is_baseline and data.card is not None:
             low = lowest_of(data.card.support)

@@ -57,12 +57,12 @@ def as_options() -> Iterator[None]:
         raise ValueError(re.sub(r"\bitem_id=", "--item-id", text)) from error
 
 
-def _columns_option(given: re.Match[str]) -> str:
+def _columns_option(match: re.Match[str]) -> str:
     """Columns of items as they are written on the command line: --item-id 'store,the product'."""
     try:
-        names = ast.literal_eval(given[1])
+        names = ast.literal_eval(match[1])
     except (SyntaxError, ValueError):  # a name with a bracket in it
-        return f"--item-id {given[1]}"
+        return f"--item-id {match[1]}"
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow([names] if isinstance(names, str) else names)
     return f"--item-id {shlex.quote(text.getvalue())}"
@@ -153,19 +153,19 @@ def check_band(band: float | None, predictor: Any) -> None:
     if not levels:
         raise ValueError("--band: this model was not calibrated; train it with --calibrate")
     joint = predictor.calibration.joint
-    told = [level for level, factor in zip(levels, joint, strict=True) if math.isfinite(factor)]
-    if not any(math.isclose(band, level) for level in told):
-        known = ", ".join(f"{level:g}" for level in told) or "of which there are none"
-        raise ValueError(f"--band {band:g}: expected one of the calibrated levels, {known}")
+    finite = [level for level, factor in zip(levels, joint, strict=True) if math.isfinite(factor)]
+    if not any(math.isclose(band, level) for level in finite):
+        choices = ", ".join(f"{level:g}" for level in finite) or "of which there are none"
+        raise ValueError(f"--band {band:g}: expected one of the calibrated levels, {choices}")
 
 
 def check_channels(dataset: "list[Entry]", channels: Sequence[str]) -> None:
     """Raise ``ValueError`` for a channel without any value: nothing could be learnt of it."""
     import numpy as np
 
-    known = [np.isfinite(np.atleast_2d(entry["target"])).any(1) for entry in dataset]
-    for name, found in zip(channels, np.any(known, axis=0), strict=True):
-        if not found:
+    has_values = [np.isfinite(np.atleast_2d(entry["target"])).any(1) for entry in dataset]
+    for name, any_value in zip(channels, np.any(has_values, axis=0), strict=True):
+        if not any_value:
             raise ValueError(f"column {name!r} has no value; leave it out: name others in --target")
 
 

@@ -79,8 +79,8 @@ def info(name: NameArgument, as_json: JsonOption = False) -> None:
         "state": status(name) if log is None else log.state,
         "how to get it": facts.pop("get")["how"],
     }
-    found = verify(name) if log is None else log.verify()
-    checked = [{"file": v.file, "as recorded": "yes" if v.ok else f"no: {v.why}"} for v in found]
+    verified = verify(name) if log is None else log.verify()
+    checked = [{"file": v.file, "as recorded": "yes" if v.ok else f"no: {v.why}"} for v in verified]
     if as_json:
         print_json(facts | {"files": [asdict(file) for file in card.files], "checked": checked})
         return
@@ -111,11 +111,11 @@ def get(name: NameArgument) -> None:
         for file, ok, why in log.verify():
             print(f"{file}: {'as recorded' if ok else why}")
         return
-    found = obtain(name)
-    if found is None:
+    folder = obtain(name)
+    if folder is None:
         print(f"{name} is simulated: nothing to get")
         return
-    print(f"{name}: {found}")
+    print(f"{name}: {folder}")
     for file, ok, why in verify(name):
         print(f"{file}: {'as recorded' if ok else why}")
 

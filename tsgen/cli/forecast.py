@@ -83,16 +83,16 @@ def forecast(
         _check_sum(data.dataset, channels)
     check_history(predictor, data.dataset, layout.known)
     with working():
-        made = list(predictor.predict(data.dataset, num_samples=samples, seed=seed))
-        frame = quantile_frame(made, quantile_levels, channels, stamp, items)
+        forecasts = list(predictor.predict(data.dataset, num_samples=samples, seed=seed))
+        frame = quantile_frame(forecasts, quantile_levels, channels, stamp, items)
         if band is not None:
-            frame = pd.concat([frame, _band(made, band)], axis=1)
+            frame = pd.concat([frame, _band(forecasts, band)], axis=1)
         if total:
-            sums, names = _summed(made, channels)
+            sums, names = _summed(forecasts, channels)
             added = quantile_frame(sums, quantile_levels, names, stamp)
             frame = pd.concat([frame, added], ignore_index=True)
         if paths is not None:
-            write_frame(sample_frame(made, channels, stamp, items), paths)
+            write_frame(sample_frame(forecasts, channels, stamp, items), paths)
         if out is not None:
             write_frame(frame, out)
         if as_json:
@@ -102,7 +102,7 @@ def forecast(
     if not quiet:
         written = [str(path) for path in (out, paths) if path is not None]
         note(
-            f"{len(made)} forecasts of {predictor.prediction_length} steps from "
+            f"{len(forecasts)} forecasts of {predictor.prediction_length} steps from "
             f"{frame['time'].iloc[0]}" + (f", written: {', '.join(written)}" if written else "")
         )
 
@@ -125,17 +125,17 @@ def _check_sum(dataset: "list[Entry]", channels: list[str]) -> None:
             )
 
 
-def _summed(made: list[Any], channels: list[str]) -> tuple[list[Any], list[str]]:
+def _summed(forecasts: list[Any], channels: list[str]) -> tuple[list[Any], list[str]]:
     """Sums over channels, or else over single series, and the names of their channels."""
     from gluonts.model.forecast import SampleForecast
 
     from tsgen.data import channel_sum
 
     if len(channels) > 1:
-        return channel_sum(made), [_free_name(channels)]
-    whole = sum(forecast.samples for forecast in made)
-    name = _free_name([str(forecast.item_id) for forecast in made])
-    return [SampleForecast(whole, made[0].start_date, item_id=name)], channels
+        return channel_sum(forecasts), [_free_name(channels)]
+    whole = sum(forecast.samples for forecast in forecasts)
+    name = _free_name([str(forecast.item_id) for forecast in forecasts])
+    return [SampleForecast(whole, forecasts[0].start_date, item_id=name)], channels
 
 
 def _free_name(taken: list[str]) -> str:
@@ -146,11 +146,11 @@ def _free_name(taken: list[str]) -> str:
     return name
 
 
-def _band(made: list[Any], level: float) -> "pd.DataFrame":
+def _band(forecasts: list[Any], level: float) -> "pd.DataFrame":
     """Lower and upper ends of the joint bands, in the order of the quantiles' rows."""
     import numpy as np
     import pandas as pd
 
-    ends = [forecast.band(level) for forecast in made]
+    ends = [forecast.band(level) for forecast in forecasts]
     low, high = (np.concatenate([np.reshape(end[k], -1) for end in ends]) for k in (0, 1))
     return pd.DataFrame({f"band_{level:g}_low": low, f"band_{level:g}_high": high})

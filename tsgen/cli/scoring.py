@@ -114,9 +114,9 @@ def _versus(row: Mapping[str, Any]) -> str:
     if "vs_baseline" not in row:
         return ""
     p, low, high = row["p_value"], row["vs_baseline_low"], row["vs_baseline_high"]
-    known = [] if low != low else [f"{low:.3f} to {high:.3f}"]
-    known += [] if p != p else [f"p = {p:.2g}"]
-    return f"x{row['vs_baseline']:.3f}" + (f" ({', '.join(known)})" if known else "")
+    parts = [] if low != low else [f"{low:.3f} to {high:.3f}"]
+    parts += [] if p != p else [f"p = {p:.2g}"]
+    return f"x{row['vs_baseline']:.3f}" + (f" ({', '.join(parts)})" if parts else "")
 
 
 def training_seconds(predictor: Any, begun: float) -> float:

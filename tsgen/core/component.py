@@ -102,8 +102,8 @@ def _validate(cls: type) -> None:
     @functools.wraps(checked)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
         owner = type(self).__name__
-        given = dict(zip(annotations, args, strict=False)) | kwargs
-        for name, value in given.items():
+        arguments = dict(zip(annotations, args, strict=False)) | kwargs
+        for name, value in arguments.items():
             if name not in annotations:
                 raise _unknown(type(self), name, value, list(annotations))
         try:
@@ -113,9 +113,10 @@ def _validate(cls: type) -> None:
             cause = getattr(error.raw_errors[0], "exc", None)
             name = str(cause) if isinstance(cause, _WrongTypeError) else str(item["loc"][0])
             expected = in_words(annotations[name])
-            if name not in given:
+            if name not in arguments:
                 raise MissingOptionError(owner, name, None, expected) from None
-            raise OptionError(owner, name, given[name], expected) from None
+            advice = self.advice(name, arguments[name]) or ""
+            raise OptionError(owner, name, arguments[name], expected, advice) from None
 
     wrapper.Model = checked.Model  # type: ignore[attr-defined]
     wrapper.constraints = constraints  # type: ignore[attr-defined]
@@ -132,7 +133,7 @@ def _unknown(
     owner: type["Component"], name: str, value: Any, names: list[str]
 ) -> UnknownOptionError:
     expected = f"the options are {', '.join(names)}"
-    advice = owner.instead_of(name)
+    advice = owner.advice(name, value)
     near = difflib.get_close_matches(name, names, n=1)
     if advice is None and near:
         advice = f"did you mean {near[0]!r}?"
@@ -180,8 +181,8 @@ class Component:
                 raise OptionError(cls.__name__, name, value, expected)
 
     @classmethod
-    def instead_of(cls, name: str) -> str | None:
-        """What takes the place of an option that this class does not have, if that is known."""
+    def advice(cls, option: str, value: Any) -> str | None:
+        """What to write instead of an option that there is not, or of a value of a wrong type."""
         return None
 
     def replace(self: T, **changes: Any) -> T:

@@ -43,4 +43,5 @@ def _parts(annotation: Any) -> list[str]:
     name = getattr(annotation, "__name__", str(annotation))
     if inner:
         return [f"a {name} of {', '.join(map(in_words, inner))}"]
-    return [f"{'an' if name[0].lower() in 'aeio' else 'a'} {name}"]
+    spelled = name.isupper() and name[0] in "AEFHILMNORSX"  # an SDE, an MLP
+    return [f"{'an' if spelled or name[0].lower() in 'aeio' else 'a'} {name}"]

@@ -52,9 +52,9 @@ class Alignment:
         """
         repeated = pd.MultiIndex.from_arrays(by).duplicated()
         if self.duplicates == "error" and repeated.any():
-            first = ", ".join(str(key[int(repeated.argmax())]) for key in by)
+            earliest = ", ".join(str(key[int(repeated.argmax())]) for key in by)
             raise ValueError(
-                f"{where}: {repeated.sum()} times come more than once, first {first} "
+                f"{where}: {repeated.sum()} times come more than once, first {earliest} "
                 "(duplicates='error')"
             )
         self.counts["repeated"] += int(repeated.sum())

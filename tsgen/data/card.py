@@ -70,8 +70,8 @@ class Card:
         require("channels", self.channels, single, "1 for a panel of single series")
         counted = not self.names or len(self.names) == self.channels
         require("names", self.names, counted, f"one for each of {self.channels} channels")
-        given = [loader for loader in LOADERS if getattr(self, loader) is not None]
-        require("loaders", given, len(given) == 1, f"one table of {', '.join(LOADERS)}")
+        tables = [loader for loader in LOADERS if getattr(self, loader) is not None]
+        require("loaders", tables, len(tables) == 1, f"one table of {', '.join(LOADERS)}")
         if isinstance(self.support, tuple):
             require("support", self.support, self.support[0] < self.support[1], "low below high")
         require("freq", self.freq, _is_freq(self.freq), "a frequency of pandas.Period, as 'h'")
@@ -126,15 +126,15 @@ def read_card(path: Path) -> list[Card]:
         variants = content.pop("variants", {})
         if content.get("name") != path.stem:
             raise ValueError(f"name={content.get('name')!r}; expected the file's, {path.stem!r}")
-        made = [build(Card, content)]
+        cards = [build(Card, content)]
         for name, changes in variants.items():
             if not isinstance(changes, Mapping):
                 raise ValueError(f"variants.{name}={changes!r}; expected a table")
             changed = {k: merged(content.get(k), v) for k, v in changes.items()}
-            made.append(build(Card, {**content, **changed, "name": name}))
+            cards.append(build(Card, {**content, **changed, "name": name}))
     except (ValueError, UnicodeDecodeError) as error:  # a TOMLDecodeError is a ValueError
         raise ValueError(f"{path}: {error}") from None
-    return made
+    return cards
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -159,16 +159,16 @@ def read_cards(folders: Iterable[Path] | None = None) -> Cards:
     Raises:
         ValueError: if a card is wrong, or two have one name.
     """
-    found, origin = Cards(), dict[str, Path]()
+    cards, origin = Cards(), dict[str, Path]()
     for folder in card_folders() if folders is None else folders:
         for path in sorted(folder.glob("*.toml")):
             if _is_log(path):
                 continue
             for card in read_card(path):
-                if card.name in found:
+                if card.name in cards:
                     raise ValueError(f"{path}: name={card.name!r} is taken by {origin[card.name]}")
-                found[card.name], origin[card.name] = card, path
-    return found
+                cards[card.name], origin[card.name] = card, path
+    return cards
 
 
 def _is_log(path: Path) -> bool:

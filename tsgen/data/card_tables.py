@@ -37,9 +37,9 @@ class Get:
 
     def __post_init__(self) -> None:
         """Check what types cannot say."""
-        named = self.kind in ("gluonts", "package")
-        what = f"{'a' if named else 'no'} name for kind={self.kind!r}"
-        require("name", self.name, bool(self.name) == named, what)
+        needs_name = self.kind in ("gluonts", "package")
+        what = f"{'a' if needs_name else 'no'} name for kind={self.kind!r}"
+        require("name", self.name, bool(self.name) == needs_name, what)
 
 
 @dataclass(frozen=True)

@@ -88,8 +88,8 @@ def find_form(path: Path, head: str, is_header: Callable[[list[str]], bool] | No
         del lines[-1]  # it is cut off
     skip = _first_line(lines)
     if is_header is not None:
-        named = (i for i, line in enumerate(lines[:_PREAMBLE]) if _any_form(line, is_header))
-        skip = next(named, skip)
+        headers = (i for i, line in enumerate(lines[:_PREAMBLE]) if _any_form(line, is_header))
+        skip = next(headers, skip)
     sample = lines[skip : skip + 200]
 
     def fit(delimiter: str) -> tuple[bool, float, int]:

@@ -123,6 +123,6 @@ def compare(file: File, path: Path) -> Verified:
     if total != file.bytes:
         return Verified(path, False, f"has {total:,} bytes{what}, the card says {file.bytes:,}")
     if digest.hexdigest() != file.sha256:
-        found = digest.hexdigest()
-        return Verified(path, False, f"has SHA-256 {found}{what}, the card says {file.sha256}")
+        checksum = digest.hexdigest()
+        return Verified(path, False, f"has SHA-256 {checksum}{what}, the card says {file.sha256}")
     return Verified(path, True, "")

@@ -86,9 +86,9 @@ def from_dataframe(
     Raises:
         ValueError: naming the column, row and value that cannot be used, and what was expected.
     """
-    named, items, known, past, static = (
-        _names(what, given)
-        for what, given in (
+    targets, items, known, past, static = (
+        _names(what, columns_of_role)
+        for what, columns_of_role in (
             ("target", target), ("item_id", item_id), ("known", known), ("past", past),
             ("static", static),
         )
@@ -97,7 +97,7 @@ def from_dataframe(
     check_time_format(time_format, dayfirst)
     if freq is not None and not isinstance(freq, str):
         raise ValueError(f"freq={freq!r}: expected a text such as 'h', '15min', 'D' or 'M'")
-    others = [*named, *items, *known, *past, *static]
+    others = [*targets, *items, *known, *past, *static]
     times_in_files = {*TIME_NAMES, *PERIOD_NAMES} - {name.lower() for name in others}
     text = [*items, *([] if time is None else [time])]
     frame, changes, levels = to_pandas(
@@ -110,7 +110,7 @@ def from_dataframe(
         time = (
             of_levels[0]
             if len(of_levels) == 1
-            else find_time(frame, others, told=time_format is not None)
+            else find_time(frame, others, has_format=time_format is not None)
         )
     if time_format is None:
         require_whole(frame, time, others)
@@ -122,7 +122,7 @@ def from_dataframe(
     if free and not items:
         items = free
         changes.append(f"items are told apart by {listed(free)}, which the index holds")
-    columns = named or [c for c in frame.columns if c not in (*roles, *levels)]
+    columns = targets or [c for c in frame.columns if c not in (*roles, *levels)]
     if not columns:
         raise ValueError("table: no column is left for the target; name it with target=")
     if static and not items:
@@ -144,10 +144,10 @@ def from_dataframe(
         check_day_order(frame, time)
     freq = None if freq is None else period_frequency(freq)
     days = freq is None or in_days(freq)
-    times, made = parse_times(frame, time, dayfirst, days, time_format)
+    times, time_changes = parse_times(frame, time, dayfirst, days, time_format)
     item_of = item_names(frame, items)
     if duplicates is None:
-        fixed = [*named, *known, *past, *([] if time is None else [time])]
+        fixed = [*targets, *known, *past, *([] if time is None else [time])]
         check_repeats(frame, times, item_of, fixed, tuple(items))
     spacing = _spacing(times, item_of, freq)
     layout = TableLayout(
@@ -169,7 +169,7 @@ def from_dataframe(
         time_format=time_format,
     )
     _check_channels(layout)
-    return Reader(layout, frame, times, [*changes, *made]).table()
+    return Reader(layout, frame, times, [*changes, *time_changes]).table()
 
 
 def _check_channels(layout: TableLayout) -> None:
@@ -196,21 +196,23 @@ def _spacing(times: pd.DatetimeIndex, items: pd.Series | None, freq: str | None)
         return None
 
 
-def _names(what: str, given: Any) -> list[str]:
+def _names(what: str, columns: Any) -> list[str]:
     """Names of columns: one, several or none."""
-    if given is None:
+    if columns is None:
         return []
-    if isinstance(given, list | tuple | set | pd.Index):
-        return [column_name(label) for label in given]
-    if isinstance(given, str | int):
-        return [column_name(given)]
-    raise ValueError(f"{what}={given!r}: expected the name of a column, or a list of names")
+    if isinstance(columns, list | tuple | set | pd.Index):
+        return [column_name(label) for label in columns]
+    if isinstance(columns, str | int):
+        return [column_name(columns)]
+    raise ValueError(f"{what}={columns!r}: expected the name of a column, or a list of names")
 
 
-def _one_name(what: str, given: Any) -> str | None:
-    if isinstance(given, list) and len(given) != 1:
+def _one_name(what: str, column: Any) -> str | None:
+    if isinstance(column, list) and len(column) != 1:
         raise ValueError(
-            f"{what}={given!r}: expected one column; join the parts of times, such as year and "
+            f"{what}={column!r}: expected one column; join the parts of times, such as year and "
             "month, into one, such as 2018-01"
         )
-    return None if given is None else column_name(given[0] if isinstance(given, list) else given)
+    return (
+        None if column is None else column_name(column[0] if isinstance(column, list) else column)
+    )

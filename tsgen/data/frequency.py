@@ -54,16 +54,16 @@ def period_frequency(freq: str) -> str:
             return edge[1] + _anchored(
                 edge[3], pd.date_range("2000-01-01", periods=1, freq=edge[2])[0]
             )
-        name, known, fine = "", None, False
+        name, period, fine = "", None, False
         with suppress(ValueError, AttributeError):
             offset = to_offset(freq)
             name = offset.name.split("-")[0]
             fine = isinstance(offset, Tick) and pd.Timedelta(offset) < pd.Timedelta("1ms")
-            known = pd.Period("2000-01-03", freq=freq).freqstr
+            period = pd.Period("2000-01-03", freq=freq).freqstr
     if fine:
         raise ValueError(f"freq={freq!r} is too fine; expected steps of a millisecond or more")
-    if known is not None:
-        return known
+    if period is not None:
+        return period
     if name in _NEAREST:
         raise ValueError(
             f"freq={freq!r} has no pandas period, which a series is counted in; the nearest that "
@@ -193,7 +193,7 @@ def _check_restarts(stamps: pd.DatetimeIndex, step: int, gaps: pd.Series) -> Non
 
 def _unclear(gaps: pd.Series, why: str = "mixed frequencies") -> ValueError:
     values, counts = np.unique(gaps, return_counts=True)
-    seen = ", ".join(
+    spacings = ", ".join(
         f"{_duration(int(values[i]))} ({counts[i] / len(gaps):.0%})"
         for i in np.argsort(-counts)[:3]
     )
@@ -203,7 +203,7 @@ def _unclear(gaps: pd.Series, why: str = "mixed frequencies") -> ValueError:
             "they are on no grid of equal steps; pass a finer freq= that leaves gaps, or a coarser "
             "one, such as freq='M' with duplicates='mean'"
         )
-    return ValueError(f"{why}: the time stamps are {seen} apart; {how}")
+    return ValueError(f"{why}: the time stamps are {spacings} apart; {how}")
 
 
 def _duration(nanoseconds: int) -> str:

@@ -101,7 +101,7 @@ class TableLayout(Options):
         require_header(frame)
         require_columns(frame, columns)
         days = in_days(self.freq)
-        times, made = parse_times(frame, self.time, self.dayfirst, days, self.time_format)
+        times, time_changes = parse_times(frame, self.time, self.dayfirst, days, self.time_format)
         items = item_names(frame, self.items)
         strange = sorted(set(() if items is None else items) - set(self.channels))
         if strange and self.joins:
@@ -112,7 +112,7 @@ class TableLayout(Options):
             check_repeats(frame, times, items, [*columns, *time], self.items)
         if self.spacing is not None:
             check_spacing(times, items, self.spacing)
-        return Reader(self, frame, times, [*changes, *made]).table()
+        return Reader(self, frame, times, [*changes, *time_changes]).table()
 
 
 class Summary(NamedTuple):
@@ -186,7 +186,7 @@ class Reader:
             times, items = pd.DatetimeIndex(values.index), pd.Series(["all"] * len(values))
             values, targets = values.reset_index(drop=True), list(layout.channel_names)
         dataset: list[Entry] = []
-        seen, ahead, end = np.zeros(len(targets), dtype=bool), 0, times.min()
+        has_values, ahead, end = np.zeros(len(targets), dtype=bool), 0, times.min()
         for name, rows in items.groupby(items, sort=False).indices.items():
             where = "table" if layout.item_id is None or layout.joins else f"item {name!r}"
             grid, regular = self.alignment.place(times[rows], values.iloc[rows], where)
@@ -194,10 +194,10 @@ class Reader:
                 regular, targets, layout.known, layout.past, where, grid.start
             )
             entry: Entry = {"start": grid.start, "item_id": str(name), **part}
-            seen |= np.isfinite(entry["target"]).any(1)
+            has_values |= np.isfinite(entry["target"]).any(1)
             ahead = max(ahead, after)
-            kept = grid.position < grid.length - after
-            end = max(end, times[rows].sort_values()[kept].max())
+            in_train = grid.position < grid.length - after
+            end = max(end, times[rows].sort_values()[in_train].max())
             self.changes += [change for change in changes if change not in self.changes]
             if layout.static:
                 own = self.frame.iloc[rows]
@@ -209,7 +209,7 @@ class Reader:
                 dataset += [{**entry, "target": y, "item_id": column} for column, y in parts]
         self.changes += [
             f"channel {targets[i]!r} has no value in the table: missing throughout"
-            for i in np.flatnonzero(~seen)
+            for i in np.flatnonzero(~has_values)
         ]
         if ahead:
             what = "are the future" if layout.known else "were left out"

@@ -49,12 +49,12 @@ def unmarked(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     frame, changes = frame.copy(), []
     columns = {name: cells for name in frame if _mostly_numbers(cells := present(frame[name]))}
     marks = {name: _marks(name, cells) for name, cells in columns.items()}
-    known = {mark for found in marks.values() for mark in found if mark != "?"}
-    for name, found in marks.items():
-        decimal = next(iter(set(found) - {"?"} or (known if len(known) == 1 else {"?"})))
-        if decimal == "?" and found:
+    decimals = {mark for examples in marks.values() for mark in examples if mark != "?"}
+    for name, examples in marks.items():
+        decimal = next(iter(set(examples) - {"?"} or (decimals if len(decimals) == 1 else {"?"})))
+        if decimal == "?" and examples:
             raise ValueError(
-                f"table: column {name!r}: {found['?']!r} may have a decimal mark or one between "
+                f"table: column {name!r}: {examples['?']!r} may have a decimal mark or one between "
                 "thousands; write it without the one between thousands"
             )
         group = "," if decimal == "." else "."
@@ -70,15 +70,15 @@ def unmarked(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 def _marks(name: Hashable, cells: pd.Series) -> dict[str, str]:
     """The decimal marks in a column, each with the first cell that has it."""
-    found: dict[str, str] = {}
+    marks: dict[str, str] = {}
     for cell in cells.unique():
         if (mark := decimal_mark(cell)) is not None:
-            found.setdefault(mark, cell)
-    if "," in found and "." in found:
+            marks.setdefault(mark, cell)
+    if "," in marks and "." in marks:
         raise ValueError(
-            f"table: column {name!r}: {found[',']!r} has a decimal comma, {found['.']!r} a point"
+            f"table: column {name!r}: {marks[',']!r} has a decimal comma, {marks['.']!r} a point"
         )
-    return found
+    return marks
 
 
 def present(column: pd.Series) -> pd.Series:

@@ -50,16 +50,16 @@ def paths_of(forecast: Forecast, count: int) -> np.ndarray:
         return np.asarray(forecast.to_sample_forecast(count).samples, dtype=np.float64)
     if not isinstance(forecast, QuantileForecast):
         raise ValueError(f"{type(forecast).__name__} cannot be turned into sample paths")
-    kept = [(float(k), i) for i, k in enumerate(forecast.forecast_keys) if k != "mean"]
-    kept = sorted((level, i) for level, i in kept if 0 < level < 1)
-    if len(kept) < 2:
+    keyed = [(float(k), i) for i, k in enumerate(forecast.forecast_keys) if k != "mean"]
+    keyed = sorted((level, i) for level, i in keyed if 0 < level < 1)
+    if len(keyed) < 2:
         raise ValueError(
             f"a forecast with the quantiles {forecast.forecast_keys} cannot be turned into sample "
             "paths; at least two levels are needed"
         )
-    levels = torch.tensor([level for level, _ in kept], dtype=torch.float64)
+    levels = torch.tensor([level for level, _ in keyed], dtype=torch.float64)
     x = torch.special.ndtri(levels).numpy()
-    y = np.sort(forecast.forecast_array[[i for _, i in kept]].astype(np.float64), axis=0)
+    y = np.sort(forecast.forecast_array[[i for _, i in keyed]].astype(np.float64), axis=0)
     z = torch.randn(count, *y.shape[1:], dtype=torch.float64).numpy()
     left = np.clip(np.searchsorted(x, z) - 1, 0, len(x) - 2)
     low, high = (np.take_along_axis(y, at, 0) for at in (left, left + 1))

@@ -44,10 +44,10 @@ def _datasets() -> "Registry[Benchmark]":
 
 def __getattr__(name: str) -> Any:
     """Make the tables on first use: they take their time, and ``tsgen.core`` takes seconds."""
-    made = {"cards": _cards, "datasets": _datasets}.get(name)
-    if made is None:
+    property_of = {"cards": _cards, "datasets": _datasets}.get(name)
+    if property_of is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return made()
+    return property_of()
 
 
 def status(name: str) -> str:
@@ -62,7 +62,7 @@ def status(name: str) -> str:
     card = _cards()[name]
     if card.get.kind == "simulator":
         return "simulated"
-    if _found(card) is not None:
+    if _local_folder(card) is not None:
         return "here"
     if card.get.kind == "gluonts":
         return "can be downloaded"
@@ -82,18 +82,18 @@ def obtain(name: str) -> Path | None:
     card = _cards()[name]
     if card.get.kind == "simulator":
         return None
-    found = _found(card)
-    if found is None and card.get.kind == "gluonts":
+    folder = _local_folder(card)
+    if folder is None and card.get.kind == "gluonts":
         return download(card)
-    if found is None and card.get.kind == "package":
+    if folder is None and card.get.kind == "package":
         raise missing(card, f"the package {card.get.name} is not installed")
-    if found is None:
+    if folder is None:
         absent = [path for path in card.needed if data_file(path) is None]
         raise missing(card, f"no {' and '.join(absent)} in {looked_in()}")
     for file, ok, why in verify(name):
         if not ok:
             raise ValueError(f"{file} {why}. {card.get.how}")
-    return found
+    return folder
 
 
 def verify(name: str) -> list[Verified]:
@@ -109,7 +109,7 @@ def verify(name: str) -> list[Verified]:
     return [compare(file, path) for file, path in here if path is not None]
 
 
-def _found(card: Card) -> Path | None:
+def _local_folder(card: Card) -> Path | None:
     """Where a data set is, if it is here."""
     if card.get.kind == "package":
         return package_folder(card.get.name)

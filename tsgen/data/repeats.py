@@ -24,7 +24,7 @@ def check_repeats(
     frame: pd.DataFrame,
     times: pd.DatetimeIndex,
     items: pd.Series | None,
-    named: list[str],
+    roles: list[str],
     item_id: tuple[str, ...],
 ) -> None:
     """Check that only a few rows have a time that another row of their item has.
@@ -35,7 +35,7 @@ def check_repeats(
         frame: the table.
         times: of its rows, (rows,).
         items: of its rows, ``None`` if all are of one time line.
-        named: columns with a role, which do not tell items apart.
+        roles: columns with a role, which do not tell items apart.
         item_id: the columns that tell items apart so far.
 
     Raises:
@@ -64,7 +64,7 @@ def check_repeats(
         f"{'' if items is None else ', of the same item'}, such as {times[row]}{of_item} in row "
         f"{row}; "
     )
-    parts, columns = _telling(frame.iloc[rows], keys, [*named, *item_id])
+    parts, columns = _telling(frame.iloc[rows], keys, [*roles, *item_id])
     if parts:
         raise ValueError(
             f"{text}column {parts[0]!r} seems to hold the rest of the time: join it with the "
@@ -92,7 +92,7 @@ def _too_many(keys: pd.DataFrame, lost: np.ndarray) -> bool:
 
 
 def _telling(
-    frame: pd.DataFrame, keys: pd.DataFrame, named: list[str]
+    frame: pd.DataFrame, keys: pd.DataFrame, roles: list[str]
 ) -> tuple[list[str], list[str]]:
     """Columns that hold a part of the time, and columns that tell series apart; either may be none.
 
@@ -102,7 +102,7 @@ def _telling(
     codes: dict[str, np.ndarray] = {}
     for name in frame.columns:
         cells = frame[name]
-        if name in named or cells.isna().any():
+        if name in roles or cells.isna().any():
             continue
         if pd.api.types.is_float_dtype(cells) and (cells % 1 != 0).any():
             continue

@@ -23,7 +23,7 @@ def table_frequency(times: pd.DatetimeIndex, items: pd.Series | None) -> str:
     Raises:
         ValueError: if there is none, or several, or one that leaves most of the grid empty.
     """
-    found: dict[str, str] = {}
+    by_frequency: dict[str, str] = {}
     for name, stamps in _series(times, items):
         if len(stamps) > 2 or items is None:
             try:
@@ -31,16 +31,16 @@ def table_frequency(times: pd.DatetimeIndex, items: pd.Series | None) -> str:
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
             _check_density(name, stamps, freq)
-            found.setdefault(freq, name)
-    if not found:
+            by_frequency.setdefault(freq, name)
+    if not by_frequency:
         raise ValueError("no item has the three time stamps that tell a frequency; pass freq=")
-    if len(found) > 1:
-        (first, one), (second, two) = list(found.items())[:2]
+    if len(by_frequency) > 1:
+        (freq, one), (other_freq, two) = list(by_frequency.items())[:2]
         raise ValueError(
-            f"mixed frequencies: {one} has {first!r}, {two} has {second!r}; give each frequency a "
-            "data set of its own, or pass freq="
+            f"mixed frequencies: {one} has {freq!r}, {two} has {other_freq!r}; give each "
+            "frequency a data set of its own, or pass freq="
         )
-    return next(iter(found))
+    return next(iter(by_frequency))
 
 
 def check_spacing(times: pd.DatetimeIndex, items: pd.Series | None, freq: str) -> None:
@@ -55,17 +55,17 @@ def check_spacing(times: pd.DatetimeIndex, items: pd.Series | None, freq: str) -
         if len(stamps) < 3:
             continue
         try:
-            found = infer_frequency(stamps)
+            actual = infer_frequency(stamps)
         except ValueError:
-            found = "none"
-        if found == freq:
+            actual = "none"
+        if actual == freq:
             continue
         grid = lay_grid(stamps, freq)
         steps = len(np.unique(grid.position))
         least = _SPARSEST if len(stamps) < _FEW else _FULL
         if steps < least * grid.length or steps < (1 - _MERGED) * len(stamps):
             raise ValueError(
-                f"{name}: times from {stamps[0]} to {stamps[-1]} have frequency {found}, expected "
+                f"{name}: times from {stamps[0]} to {stamps[-1]} have frequency {actual}, expected "
                 f"{freq}, which the first table had; {len(stamps)} times would fill {steps} of "
                 f"{grid.length} steps"
             )

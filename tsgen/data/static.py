@@ -61,8 +61,8 @@ def static_features(
                 f"item {item!r}: {column}={_shown(value)} is none of the names seen before: "
                 f"{', '.join(names[column])}"
             )
-    found: Entry = {"feat_static_real": numbers} if numbers else {}
-    return found | ({"feat_static_cat": codes} if codes else {})
+    features: Entry = {"feat_static_real": numbers} if numbers else {}
+    return features | ({"feat_static_cat": codes} if codes else {})
 
 
 def _shown(value: Any) -> str:

@@ -72,14 +72,14 @@ class Opened(NamedTuple):
 
 
 def to_pandas(
-    data: Any, text: Sequence[str] = (), named: Sequence[str] = (), times: Collection[str] = ()
+    data: Any, text: Sequence[str] = (), roles: Sequence[str] = (), times: Collection[str] = ()
 ) -> Opened:
     """A pandas frame of a frame, a path, or an object with ``to_pandas`` (polars, Arrow).
 
     Args:
         data: the table; it is not changed.
         text: columns that are text even where a file has digits in them.
-        named: columns that have a role; the index is one of them if it has such a name.
+        roles: columns that have a role; the index is one of them if it has such a name.
         times: small names of columns that are text in a file, as a time may begin with a zero.
 
     Raises:
@@ -106,7 +106,7 @@ def to_pandas(
         frame, levels = _with_levels(frame, index, names)
     elif index.name is not None and (name := column_name(index.name)) not in frame.columns:
         labels = index.dtype.kind not in "fM" and not isinstance(index.dtype, pd.PeriodDtype)
-        if name in named or (labels and not index.is_unique):
+        if name in roles or (labels and not index.is_unique):
             frame, levels = _with_levels(frame, index, [name])
     elif isinstance(index.dtype, pd.CategoricalDtype):
         frame = frame.set_axis(pd.Index(index.astype(object)).infer_objects(), axis=0)

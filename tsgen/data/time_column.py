@@ -25,7 +25,7 @@ _YEAR_FIRST = r"\d{4}[-/.]\d"
 
 
 def find_time(
-    frame: pd.DataFrame, skip: Sequence[str] = (), first: bool = False, told: bool = False
+    frame: pd.DataFrame, skip: Sequence[str] = (), first: bool = False, has_format: bool = False
 ) -> str | None:
     """The column of time stamps; ``None`` is the index.
 
@@ -33,7 +33,7 @@ def find_time(
         frame: the table.
         skip: columns that are something else.
         first: whether the first of several columns of text is taken.
-        told: whether a format says how to read them, so that any cells may be times.
+        has_format: whether a format says how to read them, so that any cells may be times.
 
     Raises:
         ValueError: if there is none, or several.
@@ -44,14 +44,16 @@ def find_time(
     candidates = [c for c in columns if holds_times(frame[c])]
     if not candidates:
         text = [c for c in columns if not pd.api.types.is_numeric_dtype(frame[c])]
-        named = [c for c in columns if c.lower() in TIME_NAMES and (told or _may_be_time(frame[c]))]
+        by_name = [
+            c for c in columns if c.lower() in TIME_NAMES and (has_format or _may_be_time(frame[c]))
+        ]
         periods = [c for c in columns if c.lower() in PERIOD_NAMES]
         candidates = (
-            named
+            by_name
             or [c for c in text if _looks_like_time(frame[c])]
             or [c for c in periods if holds_digit_times(frame[c])]
         )
-        candidates = candidates[: 1 if first or named else None]
+        candidates = candidates[: 1 if first or by_name else None]
     if not candidates and not pd.api.types.is_numeric_dtype(frame.index):
         if _looks_like_time(frame.index.to_series()):
             return None

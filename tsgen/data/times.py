@@ -209,9 +209,9 @@ def _format_of(text: str, dayfirst: bool) -> str | None:
     pandas itself guesses none for times after noon on a clock of 12 hours, for fractions and for
     years of two digits, and then needs minutes for what a format makes a second's work.
     """
-    if (found := _WRITTEN.fullmatch(text)) is None:
+    if (match := _WRITTEN.fullmatch(text)) is None:
         return None
-    mark, year, between, seconds, fraction, blank, half = found.groups()
+    mark, year, between, seconds, fraction, blank, half = match.groups()
     order = ("%d", "%m") if dayfirst else ("%m", "%d")
     date = mark.join([*order, "%Y" if len(year) > 2 else "%y"])
     if between is None:
@@ -230,8 +230,8 @@ def _parse(
         raise ValueError(
             f"table: {where}, row {row}: {text[row]!r} is a time of day, expected a date with it"
         )
-    if (named := text.str.fullmatch(_NAMED_ZONE)).any():
-        row = int(named.argmax())
+    if (has_zone_name := text.str.fullmatch(_NAMED_ZONE)).any():
+        row = int(has_zone_name.argmax())
         raise ValueError(
             f"table: {where}, row {row}: {_short(text[row])} names a zone, expected an offset like "
             "+01:00"

@@ -10,17 +10,22 @@ is linear, so the marginals of each element are Gaussian in two dimensions. Only
 learnt: the samplers here see ``score(x, v, t)``, the derivative of the joint log density by v.
 """
 
-import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from tsgen.core import Options
 
 VelocityScore = Callable[[Tensor, Tensor, float], Tensor]
+"""``score(x, v, t)``: the derivative of the joint log density by v."""
+LangevinDescent = Callable[[VelocityScore, Tensor], Tensor]
+"""``descend(score, x)``: from positions at t = 1 to samples; it draws their velocities."""
+LangevinStep = Callable[[VelocityScore, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""``advance(score, x, v)``: one step back in time."""
 
 
 class CLD(Options):
@@ -32,14 +37,14 @@ class CLD(Options):
         friction: :math:`\Gamma`; ``None`` is critical, :math:`\Gamma^2 = 4 M`: the fastest return
             without oscillation. Less oscillates, more creeps.
         gamma: the initial velocity is drawn from :math:`N(0, \gamma M)`.
-        first: the smallest time of training, from where samplers step to the data.
+        t_min: the smallest time of training, from where samplers step to the data.
     """
 
     beta: float = 4.0
     mass: float = 0.25
     friction: float | None = None
     gamma: float = 0.04
-    first: float = 1e-3
+    t_min: float = 1e-3
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -47,8 +52,8 @@ class CLD(Options):
             value = getattr(self, field)
             if value is not None and not 0 < value < float("inf"):
                 raise ValueError(f"CLD: {field}={value} must be above 0 and finite")
-        if not 0 < self.first < 1:
-            raise ValueError(f"CLD: first={self.first} must lie between 0 and 1")
+        if not 0 < self.t_min < 1:
+            raise ValueError(f"CLD: t_min={self.t_min} must lie between 0 and 1")
 
     @property
     def damping(self) -> float:
@@ -116,6 +121,14 @@ class CLD(Options):
         covariance = factor @ start @ factor.mT + root @ root.mT
         return torch.linalg.inv(covariance)[..., 1, :] * root[..., 1, 1, None]
 
+    def noise(self, like: Tensor) -> Tensor:
+        """Standard normal noise, like a tensor."""
+        return torch.randn_like(like)
+
+    def prior(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Positions of a shape at t = 1, where samplers start, of a tensor's dtype and device."""
+        return torch.randn(shape, dtype=like.dtype, device=like.device)
+
     def prior_log_prob(self, x: Tensor, v: Tensor, dims: int = 1) -> Tensor:
         """Log density of the stationary law over the last dimensions."""
         normal, slow = torch.distributions.Normal(0.0, 1.0), self.mass**0.5
@@ -127,7 +140,7 @@ class LangevinSampler(Options, ABC):
     """Draws from the reverse process of :class:`CLD`.
 
     Args:
-        num_steps: steps from t = 1 to ``first``, from where the velocity leads to the data.
+        num_steps: steps from t = 1 to ``t_min``, from where the velocity leads to the data.
         power: steps are equal in t to the power of 1 / power: 1 is equal steps, 2 the paper's
             quadratic striding, with short steps near the data, where the score is steep.
     """
@@ -146,6 +159,18 @@ class LangevinSampler(Options, ABC):
                 f"{type(self).__name__}: num_steps={self.num_steps} must be at least 1"
             )
 
+    def check(self, process: object) -> None:
+        """Check that this sampler can draw from a process.
+
+        Raises:
+            ValueError: if it is not critically damped Langevin diffusion.
+        """
+        if not isinstance(process, CLD):
+            raise ValueError(
+                f"{type(self).__name__} does not draw from {type(process).__name__}: it is a "
+                "sampler of critically damped Langevin diffusion, CLD"
+            )
+
     def evaluations(self, process: CLD) -> int:
         """Calls of the score of a process: one a step."""
         return self.num_steps
@@ -157,9 +182,7 @@ class LangevinSampler(Options, ABC):
     def sample(
         self, score: VelocityScore, shape: tuple[int, ...], process: CLD, *, like: Tensor
     ) -> Tensor:
-        r"""Draw samples.
-
-        After the last step :math:`x - \beta v / M\, t` is the event.
+        """Draw samples.
 
         Args:
             score: ``score(x, v, t)``, derivative of the log density by v, of the given shape.
@@ -167,20 +190,30 @@ class LangevinSampler(Options, ABC):
             process: the process.
             like: a tensor with the dtype and device wanted.
         """
-        x = torch.randn(shape, dtype=like.dtype, device=like.device)
-        v = torch.randn_like(x) * process.mass**0.5
-        ends = torch.tensor([1.0, process.first], dtype=torch.float64) ** (1 / self.power)
+        return self.descent(process)(score, process.prior(shape, like))
+
+    def descent(self, process: CLD) -> LangevinDescent:
+        r"""The loop from positions at t = 1 to samples, with its coefficients computed.
+
+        After the last step :math:`x - \beta v / M\, t` is the event.
+        """
+        ends = torch.tensor([1.0, process.t_min], dtype=torch.float64) ** (1 / self.power)
         shares = torch.linspace(0, 1, self.num_steps + 1, dtype=torch.float64)
         times = (ends[0] + (ends[1] - ends[0]) * shares) ** self.power
-        for t, gap in zip(times.tolist(), (-times.diff()).tolist(), strict=False):
-            x, v = self.advance(score, x, v, t, gap, process)
-        return x - process.first * process.beta / process.mass * v
+        gaps = (-times.diff()).tolist()
+        steps = [self.step(process, *pair) for pair in zip(times.tolist(), gaps, strict=False)]
+
+        def descend(score: VelocityScore, x: Tensor) -> Tensor:
+            v = process.noise(x) * process.mass**0.5
+            for advance in steps:
+                x, v = advance(score, x, v)
+            return x - process.t_min * process.beta / process.mass * v
+
+        return descend
 
     @abstractmethod
-    def advance(
-        self, score: VelocityScore, x: Tensor, v: Tensor, t: float, gap: float, process: CLD
-    ) -> tuple[Tensor, Tensor]:
-        """One step back from t to t - gap."""
+    def step(self, process: CLD, t: float, gap: float) -> LangevinStep:
+        """The step back from t to t - gap."""
 
 
 class LangevinEulerMaruyama(LangevinSampler):
@@ -190,14 +223,16 @@ class LangevinEulerMaruyama(LangevinSampler):
               \nabla_v \log p\right] dt + \sqrt{2 \Gamma \beta}\, dW
     """
 
-    def advance(
-        self, score: VelocityScore, x: Tensor, v: Tensor, t: float, gap: float, process: CLD
-    ) -> tuple[Tensor, Tensor]:
-        """See :class:`LangevinSampler`."""
+    @override
+    def step(self, process: CLD, t: float, gap: float) -> LangevinStep:
         rate, friction, mass = gap * process.beta, process.damping, process.mass
-        pull = x + friction * (v / mass + 2 * score(x, v, t))
-        noise = (2 * friction * rate) ** 0.5 * torch.randn_like(v)
-        return x - rate / mass * v, v + rate * pull + noise
+
+        def advance(score: VelocityScore, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+            pull = x + friction * (v / mass + 2 * score(x, v, t))
+            noise = (2 * friction * rate) ** 0.5 * process.noise(v)
+            return x - rate / mass * v, v + rate * pull + noise
+
+        return advance
 
 
 class SSCS(LangevinSampler):
@@ -208,25 +243,23 @@ class SSCS(LangevinSampler):
     \beta \Gamma (\nabla_v \log p + v / M)\, dt`, and the first half again.
     """
 
-    def advance(
-        self, score: VelocityScore, x: Tensor, v: Tensor, t: float, gap: float, process: CLD
-    ) -> tuple[Tensor, Tensor]:
-        """See :class:`LangevinSampler`."""
-        ((xx, xv), (vx, vv)), root = _back(process, gap / 2)
+    @override
+    def step(self, process: CLD, t: float, gap: float) -> LangevinStep:
+        # half a step backwards: factor of the state and Cholesky factor of the noise
+        half = torch.tensor(gap / 2, dtype=torch.float64)
+        factor, covariance = process.transition(half, sign=-1.0)
+        (xx, xv), (vx, vv) = factor.tolist()
+        root = torch.linalg.cholesky(covariance).tolist()
+        push = 2 * process.beta * process.damping * gap
 
         def drift(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-            a, b = torch.randn_like(x), torch.randn_like(x)
+            a, b = process.noise(x), process.noise(x)
             moved = xx * x + xv * v + root[0][0] * a
             return moved, vx * x + vv * v + root[1][0] * a + root[1][1] * b
 
-        x, v = drift(x, v)
-        push = 2 * process.beta * process.damping * gap
-        v = v + push * (score(x, v, t - gap / 2) + v / process.mass)
-        return drift(x, v)
+        def advance(score: VelocityScore, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+            x, v = drift(x, v)
+            v = v + push * (score(x, v, t - gap / 2) + v / process.mass)
+            return drift(x, v)
 
-
-@functools.lru_cache(maxsize=1024)
-def _back(process: CLD, gap: float) -> tuple[list[list[float]], list[list[float]]]:
-    """Factor of the state and Cholesky factor of the noise over a time, backwards."""
-    factor, covariance = process.transition(torch.tensor(gap, dtype=torch.float64), sign=-1.0)
-    return factor.tolist(), torch.linalg.cholesky(covariance).tolist()
+        return advance

@@ -16,7 +16,7 @@ def flow_log_prob(
     denoise: Denoiser,
     x: Tensor,
     sde: SDE,
-    first: float = 1e-3,
+    t_min: float = 1e-3,
     divergence: Divergence = "exact",
     solver: ODESolver = ODESolver("rk4", 192),  # noqa: B008
 ) -> Tensor:
@@ -32,7 +32,7 @@ def flow_log_prob(
         denoise: estimates x0 of noised events (rows, *event) at a time.
         x: events (rows, *event).
         sde: the process.
-        first: the time at which the events are taken to be: the density is that of the model's
+        t_min: the time at which the events are taken to be: the density is that of the model's
             events with that little noise.
         divergence: "exact", one backward pass for each element, or Hutchinson's unbiased estimate
             with one draw of signs, one pass.
@@ -41,8 +41,8 @@ def flow_log_prob(
     Returns:
         (rows,), without gradients.
     """
-    ends = sde.half_log_snr(torch.tensor([first, 1.0], dtype=torch.float64))
-    alpha = sde.alpha(torch.tensor([first, 1.0], dtype=torch.float64))
+    ends = sde.half_log_snr(torch.tensor([t_min, 1.0], dtype=torch.float64))
+    alpha = sde.alpha(torch.tensor([t_min, 1.0], dtype=torch.float64))
     size = x[0].numel()
     signs = torch.randint(2, x.shape, device=x.device).to(x.dtype) * 2 - 1
 
@@ -73,12 +73,12 @@ def flow_log_prob(
 
 
 def evidence_bound(
-    denoise: Denoiser, x: Tensor, sde: SDE, first: float = 1e-3, draws: int = 128
+    denoise: Denoiser, x: Tensor, sde: SDE, t_min: float = 1e-3, draws: int = 128
 ) -> Tensor:
     r"""An unbiased estimate of a lower bound of the log density of the reverse SDE.
 
     Song, Durkan, Murray, Ermon 2021 (Maximum likelihood training of score-based diffusion models),
-    theorem 3, from time ``first`` on:
+    theorem 3, from time ``t_min`` on:
 
     .. math:: E \log \pi(x_1) + \int E\left[d f - \tfrac12 g^2 \lVert s \rVert^2
               + g^2 s \cdot \nabla \log q(x_t \mid x)\right] dt
@@ -90,31 +90,31 @@ def evidence_bound(
         denoise: as for :func:`flow_log_prob`.
         x: events (rows, *event).
         sde: the process.
-        first: the time at which the events are taken to be.
+        t_min: the time at which the events are taken to be.
         draws: times; each costs two calls of the denoiser.
 
     Returns:
         (rows,).
     """
     size, dims = x[0].numel(), tuple(range(1, x.dim()))
-    ends = torch.tensor([first, 1.0], dtype=torch.float64)
-    (alpha_first, alpha_last), (sigma_first, sigma_last) = (
+    ends = torch.tensor([t_min, 1.0], dtype=torch.float64)
+    (alpha_min, alpha_last), (sigma_min, sigma_last) = (
         v.tolist() for v in (sde.alpha(ends), sde.sigma(ends))
     )
-    decay = alpha_last / alpha_first
-    variance = sigma_last**2 - (decay * sigma_first) ** 2
+    decay = alpha_last / alpha_min
+    variance = sigma_last**2 - (decay * sigma_min) ** 2
     spread = torch.full_like(x, variance / sde.prior_std**2).sum(dims) / 2
     bound = sde.prior_log_prob(decay * x, dims=x.dim() - 1) - spread
     bound = bound + size * (torch.tensor(decay).log().item())
-    times, total = sde.likelihood_times(draws, first, stratified=True)
+    times, total = sde.likelihood_times(draws, t_min, stratified=True)
     for t in times.tolist():
         time = torch.tensor(t, dtype=torch.float64)
         alpha, sigma = sde.alpha(time).item(), sde.sigma(time).item()
-        kept = alpha / alpha_first
-        noise = max(sigma**2 - (kept * sigma_first) ** 2, 1e-20) ** 0.5
+        decay_to_t = alpha / alpha_min
+        noise = max(sigma**2 - (decay_to_t * sigma_min) ** 2, 1e-20) ** 0.5
         z, share = torch.randn_like(x), sigma**2 / (alpha**2 + sigma**2)
         for sign in (1, -1):
-            noised = kept * x + sign * noise * z
+            noised = decay_to_t * x + sign * noise * z
             eps = (noised - alpha * denoise(noised, t)) / sigma
             inside = (sign * eps * z).sum(dims) * (sigma / noise) - (eps**2).sum(dims) / 2
             # a control variate of mean zero: at high noise the rest is that

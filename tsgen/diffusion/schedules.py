@@ -46,6 +46,22 @@ class Schedule(Options, ABC):
     def prior_std(self) -> float:
         """Standard deviation of the law a sampler starts from at t = 1."""
 
+    def noise(self, like: Tensor, t: Tensor | float) -> Tensor:
+        """Standardised noise of the process: mean 0 and standard deviation 1, like a tensor.
+
+        All noise of training and of the samplers comes from here, so that a process with another
+        law of its noise overrides it.
+
+        Args:
+            like: a tensor with the shape, dtype and device wanted.
+            t: the time from whose law it is drawn; a Gaussian process does not look at it.
+        """
+        return torch.randn_like(like)
+
+    def prior(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """States of a shape at t = 1, where samplers start, of a tensor's dtype and device."""
+        return torch.randn(shape, dtype=like.dtype, device=like.device) * self.prior_std
+
     def alpha_dot(self, t: Tensor) -> Tensor:
         """Derivative of alpha in t."""
         return _derivative(self.alpha, t)

@@ -35,13 +35,13 @@ class SDE(Schedule):
         return (self.diffusion(t) / self.sigma(t)) ** 2
 
     def likelihood_times(
-        self, count: int, first: float = 1e-3, stratified: bool = False
+        self, count: int, t_min: float = 1e-3, stratified: bool = False
     ) -> tuple[Tensor, float]:
-        r"""Times drawn with density proportional to :math:`g^2 / \sigma^2` on [first, 1].
+        r"""Times drawn with density proportional to :math:`g^2 / \sigma^2` on [t_min, 1].
 
         Args:
             count: how many.
-            first: the smallest time.
+            t_min: the smallest time.
             stratified: whether each lies in a part of its own, of equal probability, in order.
 
         Returns:
@@ -49,12 +49,12 @@ class SDE(Schedule):
             a loss at such a time, times the integral, is an unbiased estimate of the weighted one
             (Song et al. 2021, section 5.2, as importance sampling).
         """
-        low, high = self.accumulated(torch.tensor([first, 1.0], dtype=torch.float64))
+        low, high = self.accumulated(torch.tensor([t_min, 1.0], dtype=torch.float64))
         shares = torch.rand(count, dtype=torch.float64)
         if stratified:
             shares = (torch.arange(count) + shares) / count
         drawn = low + (high - low) * shares
-        return self.accumulated_inverse(drawn).clamp(first, 1.0), float(high - low)
+        return self.accumulated_inverse(drawn).clamp(t_min, 1.0), float(high - low)
 
     def prior_log_prob(self, x: Tensor, dims: int = 1) -> Tensor:
         """Log density of the law at t = 1 that samplers start from, over the last dimensions.

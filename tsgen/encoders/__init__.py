@@ -1,7 +1,7 @@
 """Encoders: from history to conditioning."""
 
 from tsgen.core import Registry
-from tsgen.encoders.base import HistoryEncoder, State
+from tsgen.encoders.base import Encoded, HistoryEncoder, State
 from tsgen.encoders.pattern import PatternEncoder
 from tsgen.encoders.recurrent import GRUEncoder, LSTMEncoder
 from tsgen.encoders.transformer import TransformerEncoder
@@ -11,6 +11,7 @@ encoders: Registry[HistoryEncoder] = Registry(
 )
 
 __all__ = [
+    "Encoded",
     "GRUEncoder",
     "HistoryEncoder",
     "LSTMEncoder",

@@ -1,7 +1,7 @@
 """The contract of every history encoder."""
 
 from abc import ABC, abstractmethod
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
@@ -17,13 +17,29 @@ def select_rows(state: State, rows: Tensor) -> State:
     return pytree.tree_map(lambda v: v[rows] if isinstance(v, Tensor) else v, state)
 
 
+class Encoded(NamedTuple):
+    """What an encoder makes of N inputs, or, in a step, of one."""
+
+    outputs: Tensor
+    """(B, N, output_size), or (B, output_size)."""
+    state: State
+    """After the last input."""
+    penalty: Tensor | None = None
+    """(B,), to be kept small in training: a divergence, a speed; ``None`` where there is none."""
+
+
 class HistoryEncoder(Component, nn.Module, ABC):
-    """Turns a series of inputs into a series of conditioning vectors, causally.
+    """Turns a series of inputs into a series of conditioning vectors.
 
     Args:
         input_size: D_in, features of an input.
     """
 
+    causal: ClassVar[bool] = True
+    """Whether an output depends on inputs up to its own only.
+
+    One that is not can condition a whole horizon, but no path that is drawn step by step.
+    """
     output_size: int
 
     def __init__(self, input_size: int) -> None:
@@ -43,19 +59,19 @@ class HistoryEncoder(Component, nn.Module, ABC):
         state: State | None = None,
         times: Tensor | None = None,
         observed: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
+        query: Tensor | None = None,
+    ) -> Encoded:
         """Encode a stretch of inputs.
 
         Args:
-            inputs: (B, L, D_in).
+            inputs: (B, N, D_in).
             state: where to go on from; ``None`` starts anew.
-            times: (B, L), for encoders that live in continuous time; others ignore it.
-            observed: (B, L, D_in), 0 where an input is to be treated as absent; ``None`` is all
+            times: of the inputs, (B, N), increasing, in units of the median gap, for encoders that
+                live in continuous time; ``None``: one unit apart. Others ignore them.
+            observed: (B, N, D_in), 0 where an input is to be treated as absent; ``None`` is all
                 present.
-
-        Returns:
-            Outputs (B, L, output_size), of which the i-th depends on inputs up to i, and the state
-            after the last.
+            query: (B, N), the time that each output is asked for, later than its input's and at
+                most that of the next; ``None`` is the inputs' own times.
         """
 
     def step(
@@ -64,15 +80,22 @@ class HistoryEncoder(Component, nn.Module, ABC):
         state: State,
         times: Tensor | None = None,
         observed: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
-        """Encode one more input: (B, D_in) -> (B, output_size) and the state after it."""
-        outputs, state = self(
-            inputs[:, None],
-            state,
-            None if times is None else times[:, None],
-            None if observed is None else observed[:, None],
+        query: Tensor | None = None,
+    ) -> Encoded:
+        """Encode one more input: (B, D_in) -> (B, output_size), times and query (B,).
+
+        Raises:
+            NotImplementedError: if the encoder is not causal.
+        """
+        if not self.causal:
+            raise NotImplementedError(
+                f"{type(self).__name__} is not causal: it encodes whole stretches only"
+            )
+        times, observed, query = (
+            None if value is None else value[:, None] for value in (times, observed, query)
         )
-        return outputs[:, 0], state
+        encoded = self(inputs[:, None], state, times, observed, query)
+        return encoded._replace(outputs=encoded.outputs[:, 0])
 
     def input_weights(self) -> list[Tensor]:
         """The matrices (units, inputs) that many inputs can saturate.

@@ -5,8 +5,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import override
 
-from tsgen.encoders.base import HistoryEncoder, State
+from tsgen.encoders.base import Encoded, HistoryEncoder, State
 from tsgen.nets import GraphAttention
 
 
@@ -78,14 +79,15 @@ class PatternEncoder(HistoryEncoder):
         """Nothing, (B, 0)."""
         return next(self.parameters()).new_zeros(batch_size, 0)
 
+    @override
     def forward(
         self,
         inputs: Tensor,
         state: State | None = None,
         times: Tensor | None = None,
         observed: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
-        """Encode a stretch of inputs; see :class:`HistoryEncoder`."""
+        query: Tensor | None = None,
+    ) -> Encoded:
         if observed is not None:
             inputs = torch.where(observed > 0, inputs, torch.zeros_like(inputs))
         if state is None:
@@ -93,12 +95,12 @@ class PatternEncoder(HistoryEncoder):
         flat = inputs.flatten(0, 1)
         size = self.window * self.channels
         rows = flat[:, :size].unflatten(1, (self.window, self.channels)).flip(1)
-        found = [] if self.rest is None else [self.rest(flat[:, size:])]
+        parts = [] if self.rest is None else [self.rest(flat[:, size:])]
         if self.kind != "none":
-            found.append(self.temporal(rows))
+            parts.append(self.temporal(rows))
         if self.node is not None and self.graph is not None:
-            found.append(self.graph(self.node(rows.transpose(1, 2))).flatten(1))
-        return torch.cat(found, 1).unflatten(0, inputs.shape[:2]), state
+            parts.append(self.graph(self.node(rows.transpose(1, 2))).flatten(1))
+        return Encoded(torch.cat(parts, 1).unflatten(0, inputs.shape[:2]), state)
 
 
 class _GRU(nn.Module):
@@ -145,8 +147,8 @@ class _Attention(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         h = self.input(rows) + self.places
-        seen, _ = self.attention(h[:, -1:], h, h, need_weights=False)
-        last = h[:, -1] + seen[:, 0]
+        attended, _ = self.attention(h[:, -1:], h, h, need_weights=False)
+        last = h[:, -1] + attended[:, 0]
         return last + self.output(last)
 
 

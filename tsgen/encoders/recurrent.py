@@ -4,8 +4,9 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
-from tsgen.encoders.base import HistoryEncoder, State
+from tsgen.encoders.base import Encoded, HistoryEncoder, State
 
 
 class GRUEncoder(HistoryEncoder):
@@ -53,20 +54,21 @@ class GRUEncoder(HistoryEncoder):
         weight = self.projection.weight
         return weight.new_zeros(batch_size, self.rnn.num_layers, self.rnn.hidden_size)
 
+    @override
     def forward(
         self,
         inputs: Tensor,
         state: State | None = None,
         times: Tensor | None = None,
         observed: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
-        """Encode a stretch of inputs; see :class:`HistoryEncoder`."""
+        query: Tensor | None = None,
+    ) -> Encoded:
         if observed is not None:
             inputs = torch.where(observed > 0, inputs, torch.zeros_like(inputs))
         if state is None:
             state = self.initial_state(len(inputs))
         outputs, last = self.rnn(inputs, self._swap(state))
-        return self.projection(outputs), self._swap(last)
+        return Encoded(self.projection(outputs), self._swap(last))
 
     def step(
         self,
@@ -74,15 +76,16 @@ class GRUEncoder(HistoryEncoder):
         state: State,
         times: Tensor | None = None,
         observed: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
-        """Encode one more input; see :class:`HistoryEncoder`.
+        query: Tensor | None = None,
+    ) -> Encoded:
+        """Encode one more input, (B, D_in) -> (B, output_size).
 
         On a CPU, where no gradients are needed, by the cell's own equations: there torch's GRU
         takes nearly twice as long for a single step.
         """
         plain = observed is None and inputs.device.type == "cpu" and not self.training
         if self.cell is not nn.GRU or torch.is_grad_enabled() or not plain:
-            return super().step(inputs, state, times, observed)
+            return super().step(inputs, state, times, observed, query)
         h, size, layers = inputs.T, self.rnn.hidden_size, []  # the batch along the columns
         for before, weights in zip(state.permute(1, 2, 0), self.rnn.all_weights, strict=True):
             of_input, of_state, bias, state_bias = (
@@ -95,7 +98,7 @@ class GRUEncoder(HistoryEncoder):
             new = new.mul_(reset).add_(sums[2 * size :]).tanh_()
             h = torch.lerp(new, before, update)
             layers.append(h)
-        return self.projection(h.T), torch.stack(layers).permute(2, 0, 1)
+        return Encoded(self.projection(h.T), torch.stack(layers).permute(2, 0, 1))
 
     def input_weights(self) -> list[Tensor]:
         """Those of the first layer."""

@@ -7,8 +7,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import override
 
-from tsgen.encoders.base import HistoryEncoder, State
+from tsgen.encoders.base import Encoded, HistoryEncoder, State
 
 
 class TransformerEncoder(HistoryEncoder):
@@ -107,14 +108,15 @@ class TransformerEncoder(HistoryEncoder):
         cache = self.embedding.weight.new_zeros(batch_size, 2, self.num_heads, self.head_size, 0)
         return (self.turns.new_zeros(batch_size), *[cache] * len(self.layers))
 
+    @override
     def forward(
         self,
         inputs: Tensor,
         state: State | None = None,
         times: Tensor | None = None,
         observed: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
-        """Encode a stretch of inputs; see :class:`HistoryEncoder`."""
+        query: Tensor | None = None,
+    ) -> Encoded:
         if observed is not None:
             inputs = torch.where(observed > 0, inputs, torch.zeros_like(inputs))
         count, *caches = self.initial_state(len(inputs)) if state is None else state
@@ -127,7 +129,7 @@ class TransformerEncoder(HistoryEncoder):
                 x, caches[i] = layer(x, caches[i], turn, mask)
             count = (count + x.shape[1]) % self.circle
             outputs.append(self.projection(x))
-        return torch.cat(outputs, 1), (count, *_latest(caches, reach))
+        return Encoded(torch.cat(outputs, 1), (count, *_latest(caches, reach)))
 
     def _reach(self, length: int) -> int:
         """How many inputs a position of a stretch attends to; training remembers the length."""

@@ -1,101 +1,107 @@
 """What estimators with a denoising network share."""
 
-import functools
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal
 
+from tsgen.core import NOT_EMPTY, OptionError, Options, above, between
 from tsgen.forecasting.estimator import GenerativeEstimator
-from tsgen.nets import AxialTransformer, DilatedResidualNet
+from tsgen.forecasting.foreign import option_in
+from tsgen.nets import Axial, Network, Residual
 
-_OWN = {"residual": ("dilation_cycle", "cond_channels"), "axial": ("num_heads",)}
+
+class Given(Options):
+    """What of a horizon the network is given in training.
+
+    A model that is trained so draws the rest of a partly known horizon, and imputes; see
+    :class:`~tsgen.models.DDPM`.
+
+    Args:
+        rate: share of the training windows in which a random part of the horizon is given.
+        patterns: what may be given: "cells", "channels", "steps".
+    """
+
+    rate: Annotated[float, between(0, 1)] = 0.0
+    patterns: Annotated[tuple[Literal["cells", "channels", "steps"], ...], NOT_EMPTY] = (
+        "cells", "channels", "steps",
+    )  # fmt: skip
+
+
+class NoisePrediction(Options):
+    """The loss of denoising diffusion.
+
+    Args:
+        target: what the network predicts: the noise "eps", the clean event "x0", or "v".
+        loss_type: distance between prediction and target: "l2", "l1" or "huber".
+        min_snr: cap of the signal-to-noise weight, see :class:`~tsgen.models.DDPM`.
+    """
+
+    target: Literal["eps", "x0", "v"] = "eps"
+    loss_type: Literal["l2", "l1", "huber"] = "l2"
+    min_snr: Annotated[float, above(0)] | None = None
+
+
+class ScoreMatching(Options):
+    """The loss of score models of an SDE.
+
+    Args:
+        target: what the network predicts: the noise "eps", the clean event "x0", or "v".
+        continuous: whether training draws any time, or the N steps of the chain.
+        likelihood_weighting: whether the loss bounds the likelihood, see
+            :class:`~tsgen.models.ScoreSDE`.
+    """
+
+    target: Literal["eps", "x0", "v"] = "eps"
+    continuous: bool = True
+    likelihood_weighting: bool = False
 
 
 class DenoisingEstimator(GenerativeEstimator):
     """Base of the estimators with a denoising network; its options beyond those of all estimators.
 
-    Args:
-        network: "residual" is TimeGrad's, which convolves along the channels of a step or, with
-            ``decoding="horizon"``, along the steps; "axial" attends along the steps and along the
-            channels of a horizon (CSDI).
-        residual_layers: blocks of the denoising network.
-        residual_channels: their width.
-        dilation_cycle: dilations 1, 2, ... repeat after this many blocks.
-        cond_channels: conditioning features per channel of the target that reach the blocks of the
-            residual network. TimeGrad's paper has one, and so has this from eight channels on;
-            fewer channels get as many as make eight in all, for a single number tells a single
-            channel little more than a mean. With ``decoding="horizon"`` it is 32 for each step.
-        num_heads: attention heads of the axial network.
-        given_rate: share of the training windows in which a random part of the horizon is given to
-            the network, for forecasts with a partly known future and for imputation; see
-            :class:`~tsgen.models.DDPM`.
-        given_patterns: what may be given: "cells", "channels", "steps".
+    ``lr_inputs`` of the training is 100 here: the network's output starts at zero, so the encoder
+    hears little of the first batches, and then at a rate that with hundreds of inputs leaves it in
+    the same state at every hour (``benchmarks/README.md``, electricity of 321 clients).
 
-    ``lr_inputs`` is 100 here: the network's output starts at zero, so the encoder hears little of
-    the first batches, and then at a rate that with hundreds of inputs leaves it in the same state
-    at every hour (``benchmarks/README.md``, electricity of 321 clients).
+    Args:
+        network: the denoising network and its sizes: ``Residual(...)`` is TimeGrad's,
+            ``Axial(...)`` CSDI's, for ``decoding="horizon"``, ``Dense(...)`` is for events whose
+            elements have no order.
     """
 
-    lr_inputs: int | None = 100
+    family_lr_inputs: ClassVar[int | None] = 100
 
-    network: Literal["residual", "axial"] = "residual"
-    residual_layers: int = 8
-    residual_channels: int = 8
-    dilation_cycle: int = 2
-    cond_channels: int | None = None
-    num_heads: int = 8
-    given_rate: float = 0.0
-    given_patterns: tuple[Literal["cells", "channels", "steps"], ...] = (
-        "cells", "channels", "steps",
-    )  # fmt: skip
+    network: Network = Residual()  # noqa: RUF009
 
     def __post_init__(self) -> None:
-        """Check the network's options."""
+        """Check that the network suits the decoding."""
         super().__post_init__()
-        name = type(self).__name__
-        for field in ("residual_layers", "residual_channels", "dilation_cycle", "cond_channels"):
-            value = getattr(self, field)
-            if value is not None and value < 1:
-                raise ValueError(f"{name}: {field}={value} must be at least 1")
-        other = "residual" if self.network == "axial" else "axial"
-        for field in _OWN[other]:
-            if getattr(self, field) != getattr(DenoisingEstimator, field):
-                raise ValueError(
-                    f"{name}: {field}={getattr(self, field)} is an option of network={other!r}, "
-                    f"not of network={self.network!r}"
-                )
-        if self.network == "axial" and self.decoding != "horizon":
-            raise ValueError(
-                f"{name}: network='axial' needs decoding='horizon', not {self.decoding!r}"
-            )
-        if self.network == "axial" and (
-            self.num_heads < 1 or self.residual_channels % self.num_heads
-        ):
-            raise ValueError(
-                f"{name}: residual_channels={self.residual_channels} must be a multiple of "
-                f"num_heads={self.num_heads}"
-            )
-        if not 0 <= self.given_rate <= 1 or not self.given_patterns:
-            raise ValueError(
-                f"{name}: given_rate={self.given_rate} must lie in [0, 1] and given_patterns="
-                f"{self.given_patterns} must name at least one"
-            )
+        if self.network.needs_horizon and self.decoding != "horizon":
+            raise OptionError(
+                type(self).__name__, "decoding", self.decoding,
+                f"'horizon' with network={type(self.network).__name__}(...)",
+            )  # fmt: skip
+
+    @classmethod
+    def advice(cls, option: str, value: Any) -> str | None:
+        """Where the options of the networks and of the loss are."""
+        if option == "network" and value in ("residual", "axial"):
+            return f"write network={'Axial' if value == 'axial' else 'Residual'}()"
+        if option == "num_heads":
+            return option_in("network", Axial, "num_heads", value)
+        short = option.removeprefix("residual_")
+        if short != option and short in ("layers", "channels"):
+            return option_in("network", Residual, short, value)
+        return super().advice(option, value)
+
+    def check_given(self, given: Given) -> None:
+        """Raise ``OptionError`` for parts that are given of single steps."""
+        if given.rate and self.decoding != "horizon":
+            raise OptionError(
+                type(self).__name__, "given", given,
+                f"Given(rate=0) with decoding={self.decoding!r}",
+                "parts of a horizon can be given with decoding='horizon' only",
+            )  # fmt: skip
 
     def network_builder(self, event_shape: tuple[int, ...], max_frequency: float) -> Callable:
-        """The class of the denoising network with its options."""
-        if self.network == "axial":
-            return functools.partial(
-                AxialTransformer,
-                layers=self.residual_layers,
-                channels=self.residual_channels,
-                num_heads=self.num_heads,
-                max_frequency=max_frequency,
-            )
-        usual = 32 if len(event_shape) == 2 else -(-8 // event_shape[-1])
-        return functools.partial(
-            DilatedResidualNet,
-            layers=self.residual_layers,
-            channels=self.residual_channels,
-            dilation_cycle=self.dilation_cycle,
-            cond_channels=self.cond_channels or usual,
-            max_frequency=max_frequency,
-        )
+        """The class of the denoising network with its sizes."""
+        return self.network.builder(event_shape, max_frequency)

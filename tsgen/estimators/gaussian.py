@@ -1,7 +1,9 @@
 """Explicit-likelihood forecasters, the reference point of every other family."""
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
+from tsgen.core import Count
 from tsgen.forecasting.estimator import GenerativeEstimator
 from tsgen.models import Gaussian, GenerativeModel, StudentT
 from tsgen.models.heads.distribution import EllipticalHead
@@ -24,7 +26,16 @@ class GaussianEstimator(GenerativeEstimator):
 
     lr: float = 3e-3
     covariance: Literal["diagonal", "low_rank", "full"] = "low_rank"
-    rank: int = 8
+    rank: Count = 8
+
+    def options_without_effect(self) -> Iterator[str]:
+        """Sentences about options that were given and change nothing beside the others."""
+        yield from super().options_without_effect()
+        if self.rank != GaussianEstimator.rank and self.covariance != "low_rank":
+            yield (
+                f"rank={self.rank} has no effect with covariance={self.covariance!r}; leave it out "
+                "or choose covariance='low_rank'"
+            )
 
     def build_model(
         self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]

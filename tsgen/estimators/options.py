@@ -8,7 +8,16 @@ from typing import Any
 import tsgen.diffusion
 from tsgen.diffusion import CLD, LangevinSampler, Sampler, Schedule
 from tsgen.encoders import encoders
+from tsgen.estimators.denoising import Given, NoisePrediction, ScoreMatching
+from tsgen.estimators.tfdpm import Patterns
+from tsgen.forecasting.training.options import Training
 from tsgen.models.flows import flows
+from tsgen.nets import Axial, Dense, Residual
+
+_GROUPS: tuple[Callable, ...] = (
+    Training, Residual, Axial, Dense, Given, NoisePrediction, ScoreMatching, Patterns,
+)  # fmt: skip
+"""Objects that group options of estimators."""
 
 _UNREADABLE = (SyntaxError, ValueError, TypeError, MemoryError, RecursionError)
 """What Python answers to text that is no literal, however strange."""
@@ -44,8 +53,9 @@ def read_value(text: str, parts: Mapping[str, Callable] | None = None) -> Any:
     """A literal, a part with its options, or else the text itself.
 
     Parts are encoders, ``gru(hidden_size=128)``, and flows, ``maf(num_blocks=5)``, which become a
-    ``functools.partial``, and the samplers and schedules of ``tsgen.diffusion``,
-    ``DPMSolverPP(20)``.
+    ``functools.partial``, the samplers and schedules of ``tsgen.diffusion``, ``DPMSolverPP(20)``,
+    and the objects that group options: ``Training(patience=3)``, ``Residual(layers=4)``,
+    ``Given(rate=0.9)``.
 
     Args:
         text: the value.
@@ -75,7 +85,7 @@ def _part(text: str, name: str, call: ast.Call, more: Mapping[str, Callable]) ->
     for registry in (encoders, flows):
         if name in registry:
             return functools.partial(registry[name], *positional, **named)
-    parts: dict[str, Callable] = {
+    parts = {part.__name__: part for part in _GROUPS} | {
         key: part
         for key, part in vars(tsgen.diffusion).items()
         if isinstance(part, type) and issubclass(part, Sampler | Schedule | LangevinSampler | CLD)

@@ -15,6 +15,8 @@ from tsgen.estimators.baselines import (
     SeasonalNaiveEstimator,
     VAREstimator,
 )
+from tsgen.estimators.cld import CLDEstimator
+from tsgen.estimators.denoising import Given
 from tsgen.estimators.gaussian import GaussianEstimator, StudentTEstimator
 from tsgen.estimators.peers import PeerEstimator
 from tsgen.estimators.scoregrad import ScoreGradEstimator
@@ -22,6 +24,7 @@ from tsgen.estimators.tempflow import TempFlowEstimator
 from tsgen.estimators.tfdpm import TFDPMEstimator
 from tsgen.estimators.timegrad import TimeGradEstimator
 from tsgen.models.flows import flows
+from tsgen.nets import Axial
 
 baselines: Registry[Estimator] = Registry(
     "baseline",
@@ -61,18 +64,14 @@ estimators: Registry[Estimator] = Registry(
         "csdi": partial(
             TimeGradEstimator,
             decoding="horizon",
-            network="axial",
-            residual_layers=4,
-            residual_channels=64,
+            network=Axial(),
             schedule=QuadraticSchedule(50, beta_end=0.5),
             sampler=Ancestral(),
-            given_rate=0.9,
+            given=Given(rate=0.9),
         ),
         "scoregrad": ScoreGradEstimator,
-        **{
-            f"scoregrad_{sde}": partial(ScoreGradEstimator, sde=sde)
-            for sde in ("subvp", "ve", "cld")
-        },
+        **{f"scoregrad_{sde}": partial(ScoreGradEstimator, sde=sde) for sde in ("subvp", "ve")},
+        "scoregrad_cld": CLDEstimator,
         "tfdpm": TFDPMEstimator,
         "tempflow": TempFlowEstimator,
         "transformer_maf": partial(TempFlowEstimator, encoder="transformer"),

@@ -1,14 +1,40 @@
 """TFDPM-style: patterns of a window condition a diffusion model of the next row."""
 
-import functools
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
-from tsgen.diffusion import CosineSchedule, DPMSolverPP, Sampler, Schedule
+from tsgen.core import Count, OptionError, Options
+from tsgen.diffusion import CosineSchedule, DPMSolverPP, LangevinSampler, Sampler, Schedule
 from tsgen.encoders import HistoryEncoder, PatternEncoder
 from tsgen.forecasting.estimator import GenerativeEstimator
+from tsgen.forecasting.foreign import option_in
 from tsgen.forecasting.network.inputs import InputLayout
 from tsgen.models import DDPM, EnergyDDPM, GenerativeModel
-from tsgen.nets import DenseDenoiser, EnergyDenoiser
+from tsgen.nets import Dense, Network
+
+
+class Patterns(Options):
+    """The patterns of a window that condition the diffusion model.
+
+    Args:
+        temporal: "gru", "tcn", "attention" or "none"; see :class:`~tsgen.encoders.PatternEncoder`.
+        graph: whether there is a feature pattern.
+        neighbours: whom a channel attends to, the nearest by learnt embeddings.
+        adjacency: a graph known in advance, C rows of C flags.
+        features: of each channel in the feature pattern.
+        hidden_size: of the temporal pattern.
+    """
+
+    temporal: Literal["gru", "tcn", "attention", "none"] = "gru"
+    graph: bool = True
+    neighbours: Count = 15
+    adjacency: tuple[tuple[bool, ...], ...] | None = None
+    features: Count = 16
+    hidden_size: Count = 256
+
+    def __post_init__(self) -> None:
+        """Check that one pattern is left."""
+        if self.temporal == "none" and not self.graph:
+            raise OptionError("Patterns", "graph", False, "True with temporal='none'")
 
 
 class TFDPMEstimator(GenerativeEstimator):
@@ -17,77 +43,83 @@ class TFDPMEstimator(GenerativeEstimator):
     In the style of Yan, Zhou, Zhan, Xia 2021 (arXiv 2112.10774), of which the abstract was to be
     had: a temporal pattern and, by graph attention over the channels, a feature pattern of the
     history condition a diffusion model of the current row, which knows every noise level. Sizes
-    are ours. ``encoder``, ``context_length`` and ``lags_seq`` are set by ``window``. Options beyond
-    those of :class:`GenerativeEstimator`:
+    are ours. The encoder, its context and its lags follow from ``window`` and ``patterns``, so they
+    are no options here; ``weight_decay`` is 1e-3, more than elsewhere: the denoiser can learn a log
+    by heart. Options beyond those of :class:`GenerativeEstimator`:
 
     Args:
         lr: the peak of the one-cycle schedule.
-        weight_decay: more than elsewhere: the denoiser can learn a log by heart.
         window: rows of the history.
-        temporal: "gru", "tcn", "attention" or "none"; see :class:`~tsgen.encoders.PatternEncoder`.
-        graph: whether there is a feature pattern.
-        neighbours: whom a channel attends to, the nearest by learnt embeddings.
-        adjacency: a graph known in advance, C rows of C flags.
-        features: of each channel in the feature pattern.
-        hidden_size: of the temporal pattern and of the denoiser's blocks.
-        layers: residual blocks of the denoiser.
-        energy: whether the denoiser is the gradient of an energy, see
-            :class:`~tsgen.nets.EnergyDenoiser`.
+        patterns: what is seen of the window.
+        network: the denoising network; with ``Dense(energy=True)`` it is the gradient of an energy.
         schedule: the noise schedule.
         sampler: how samples are drawn.
     """
 
+    family_weight_decay: ClassVar[float] = 1e-3
+    encoder: ClassVar[type[HistoryEncoder]] = PatternEncoder  # type: ignore[misc]
+    context_length: ClassVar[int] = 1  # type: ignore[misc]
+    lags_seq: ClassVar[None] = None  # type: ignore[misc]
+
     lr: float = 1e-3
-    weight_decay: float = 1e-3
     batch_size: int = 128
-    window: int = 8
-    temporal: Literal["gru", "tcn", "attention", "none"] = "gru"
-    graph: bool = True
-    neighbours: int = 15
-    adjacency: tuple[tuple[bool, ...], ...] | None = None
-    features: int = 16
-    hidden_size: int = 256
-    layers: int = 3
-    energy: bool = False
+    window: Count = 8
+    patterns: Patterns = Patterns()  # noqa: RUF009
+    network: Network = Dense()  # noqa: RUF009
     schedule: Schedule = CosineSchedule()  # noqa: RUF009
     sampler: Sampler = DPMSolverPP(20)  # noqa: RUF009
 
     def __post_init__(self) -> None:
         """Check the options, and let the window set the lags."""
-        for field in ("window", "neighbours", "features", "hidden_size", "layers"):
-            if getattr(self, field) < 1:
-                raise ValueError(
-                    f"{type(self).__name__}: {field}={getattr(self, field)} must be at least 1"
-                )
-        lags = tuple(range(1, self.window + 1))
-        for field, value in (("lags_seq", lags), ("context_length", 1)):
-            if getattr(self, field) not in (None, value):
-                raise ValueError(
-                    f"{type(self).__name__}: {field}={getattr(self, field)} is set by window="
-                    f"{self.window}; leave it out"
-                )
-            self.__dict__[field] = value
+        self.__dict__["lags_seq"] = tuple(range(1, self.window + 1))
         super().__post_init__()
+        if self.network.needs_horizon and self.decoding != "horizon":
+            raise OptionError(
+                type(self).__name__, "decoding", self.decoding,
+                f"'horizon' with network={type(self.network).__name__}(...)",
+            )  # fmt: skip
+        self.check_sampler(self.sampler)
 
-    def build_encoder(self, layout: InputLayout) -> HistoryEncoder:
+    @classmethod
+    def advice(cls, option: str, value: Any) -> str | None:
+        """What sets the encoder, and where the networks' sizes are."""
+        if option in ("lags_seq", "context_length"):
+            return "window= sets it"
+        if option == "encoder":
+            return "the window's patterns are the encoder: patterns=Patterns(...)"
+        if option in ("layers", "energy"):
+            return option_in("network", Dense, option, value)
+        if option == "hidden_size":
+            return (
+                f"write patterns=Patterns(hidden_size={value!r}) and "
+                f"network=Dense(hidden_size={value!r})"
+            )
+        return super().advice(option, value)
+
+    def build_encoder(self, layout: InputLayout, input_size: int) -> HistoryEncoder:
         """The pattern encoder."""
+        parts = self.patterns
         return PatternEncoder(
-            layout.input_size, layout.num_channels, len(layout.lags), self.temporal, self.graph,
-            self.neighbours, self.adjacency, self.hidden_size, self.features,
+            input_size, layout.num_channels, len(layout.lags), parts.temporal, parts.graph,
+            parts.neighbours, parts.adjacency, parts.hidden_size, parts.features,
         )  # fmt: skip
+
+    def check_sampler(self, sampler: Sampler | LangevinSampler) -> None:
+        """Raise ``OptionError`` for a sampler that cannot draw with the schedule."""
+        self.check_sampler_of(self.schedule, sampler)
 
     def build_model(
         self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]
     ) -> GenerativeModel:
         """The diffusion model."""
-        network = EnergyDenoiser if self.energy else DenseDenoiser
-        model = EnergyDDPM if self.energy else DDPM
+        by_energy = isinstance(self.network, Dense) and self.network.energy
+        model = EnergyDDPM if by_energy else DDPM
         return model(
             event_shape,
             cond_shape,
             schedule=self.schedule,
-            target="eps" if self.energy else "v",
+            target="eps" if by_energy else "v",
             sampler=self.sampler,
-            network=functools.partial(network, layers=self.layers, hidden=self.hidden_size),
+            network=self.network.builder(event_shape, 100.0),
             continuous=True,
         )

@@ -202,9 +202,9 @@ def predict(
         ValueError: if there is not one forecast of sample paths for each entry.
     """
     pasts = [until(entry, length_of(entry) - horizon, horizon) for entry in entries]
-    made = forecast_after(predictor, pasts, num_samples, seed)
+    predicted = forecast_after(predictor, pasts, num_samples, seed)
     with seeded(seed, "samples"):
-        forecasts = [as_samples(forecast, num_samples) for forecast in made]
+        forecasts = [as_samples(forecast, num_samples) for forecast in predicted]
     if len(forecasts) != len(entries):
         raise ValueError(f"the predictor made {len(forecasts)} forecasts of {len(entries)} series")
     return forecasts

@@ -51,7 +51,7 @@ class CalibratedForecast(SampleForecast):
         forecast: SampleForecast,
         calibration: Calibration,
         support: Any,
-        kept: int | None = None,
+        count: int | None = None,
     ) -> None:
         shape = forecast.samples.shape
         samples = np.asarray(forecast.samples, dtype=float).reshape(*shape[:2], -1)
@@ -66,7 +66,7 @@ class CalibratedForecast(SampleForecast):
         if support == "positive":
             moved = above_zero(moved, samples)
         super().__init__(
-            moved.reshape(shape)[:kept],
+            moved.reshape(shape)[:count],
             forecast.start_date,
             item_id=forecast.item_id,
             info=forecast.info,
@@ -90,8 +90,8 @@ class CalibratedForecast(SampleForecast):
             ValueError: for another level.
         """
         k = level_index(self._calibration, level)
-        known = np.isfinite(self._calibration.factors).any(0)
-        factor = np.where(known, self._calibration.joint[k], np.inf)
+        has_factor = np.isfinite(self._calibration.factors).any(0)
+        factor = np.where(has_factor, self._calibration.joint[k], np.inf)
         bounded = np.isfinite(factor)
         low, high = (
             inside(
@@ -154,9 +154,9 @@ class CalibratedPredictor(Predictor):
         """
         channels, least = self.calibration.factors.shape[2], samples_needed(self.levels[-1])
         drawn = None if num_samples is None else max(num_samples, least)
-        made = forecast_after(self.base, dataset, drawn, seed)
+        predicted = forecast_after(self.base, dataset, drawn, seed)
         with seeded(seed, "samples"):
-            forecasts = [as_samples(f, drawn or _own_number(f)) for f in made]
+            forecasts = [as_samples(f, drawn or _own_number(f)) for f in predicted]
         for sampled in forecasts:
             if len(sampled.samples) < least:
                 raise ValueError(
@@ -298,8 +298,8 @@ def _check_calibration(calibration: Calibration, horizon: int) -> None:
         raise ValueError(f"its calibration has factors {factors.shape}, a horizon of {horizon}")
     if joint.shape != (len(levels),) or not ((factors >= 0).all() and (joint >= 0).all()):
         raise ValueError("its calibration has factors that are no numbers from 0")
-    named = support in ("real", "positive", "count")
-    if not named and (isinstance(support, str) or not support[0] < support[1]):
+    is_name = support in ("real", "positive", "count")
+    if not is_name and (isinstance(support, str) or not support[0] < support[1]):
         raise ValueError(f"its calibration has the support {support!r}")
 
 

@@ -62,8 +62,8 @@ def share(values: np.ndarray, whole: np.ndarray) -> np.ndarray:
 def errors_of(samples: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Samples (W, S, H, C) less the truth (W, H, C), as (W, H, C, S); 0 where that is missing."""
     missing = np.isnan(truth)
-    known = np.where(missing, 0.0, truth)[..., None]
-    errors = np.subtract(np.moveaxis(samples, 1, -1), known, order="C")
+    filled = np.where(missing, 0.0, truth)[..., None]
+    errors = np.subtract(np.moveaxis(samples, 1, -1), filled, order="C")
     if missing.any():
         errors *= ~missing[..., None]
     return errors
@@ -174,8 +174,8 @@ def score_cells(
         "pit": positions(errors, uniform),
     }
     if seasonal_error is not None:
-        known = np.where(seasonal_error > 0, seasonal_error, np.nan)
-        cells["mase"] = np.abs(middle) / known[:, None]
+        scale = np.where(seasonal_error > 0, seasonal_error, np.nan)
+        cells["mase"] = np.abs(middle) / scale[:, None]
     for level in INTERVALS:
         low, high = central_interval(errors, level)
         enough = 1.0 if errors.shape[-1] >= samples_needed(level) else np.nan
@@ -199,5 +199,5 @@ def seasonal_error(history: np.ndarray, season: int) -> np.ndarray:
     """
     lag = season if season < history.shape[-1] else 1
     change = np.abs(history[..., lag:] - history[..., :-lag])
-    seen = np.isfinite(change)
-    return np.where(seen, change, 0).sum(-1) / np.maximum(seen.sum(-1), 1)
+    observed = np.isfinite(change)
+    return np.where(observed, change, 0).sum(-1) / np.maximum(observed.sum(-1), 1)

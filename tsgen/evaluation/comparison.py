@@ -175,16 +175,16 @@ def paired_comparison(
                 "levels does not compare; use one grid, or score='fair_crps'"
             )
     a, b = (np.mean([t.scores.losses(score) for t in tests], axis=0) for tests in (ours, theirs))
-    kept = np.isfinite(a) & np.isfinite(b)
-    if not kept.any():
+    finite = np.isfinite(a) & np.isfinite(b)
+    if not finite.any():
         raise ValueError(f"score={score!r}: no window has one from both forecasters")
     cut = np.zeros(len(a), dtype=int)
     for windows in ours[0].series:
         cut[windows] = np.arange(len(windows))
     unit = "window" if cut.any() else "series"
-    a, b = a[kept], b[kept]
+    a, b = a[finite], b[finite]
     if unit == "window":
-        _, cut = np.unique(cut[kept], return_inverse=True)
+        _, cut = np.unique(cut[finite], return_inverse=True)
         # sums, so that the mean stays that of all losses
         a, b = (np.bincount(cut, v) * (cut.max() + 1) / len(cut) for v in (a, b))
     horizon = min(overlap(ours[0]) if horizon is None else horizon, len(a))

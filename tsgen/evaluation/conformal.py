@@ -73,9 +73,9 @@ def measure(
         UserWarning: where missing values leave an interval or the joint band of a level without
             what would calibrate it.
     """
-    seen = np.isfinite(truth)
-    known = seen.any((1, 2))
-    samples, truth, seen = samples[known], truth[known], seen[known]
+    observed = np.isfinite(truth)
+    has_values = observed.any((1, 2))
+    samples, truth, observed = samples[has_values], truth[has_values], observed[has_values]
     count, needed = len(truth), windows_needed(levels[-1])
     if count < needed:
         raise ValueError(
@@ -83,19 +83,19 @@ def measure(
             f"step and channel, expected at least {needed}; give more windows or lower levels"
         )
     middle, below, above = reach(samples, levels, support)
-    truth = np.where(seen, truth, middle)
+    truth = np.where(observed, truth, middle)
     stretch = np.maximum(
         _over(distance(truth, middle, -1, support), below),
         _over(distance(truth, middle, 1, support), above),
     )  # (levels, n, H, C)
-    if np.isposinf(stretch[0][seen]).mean() > 0.5:
+    if np.isposinf(stretch[0][observed]).mean() > 0.5:
         raise ValueError(
             "calibration: most forecasts have no spread that could be stretched; a point forecast "
             "cannot be recalibrated"
         )
-    complete = seen[:, seen.any(0)].all(1)
-    largest = np.where(seen, stretch[-1], -np.inf).max((1, 2))[complete]
-    few = seen.sum(0) < needed
+    complete = observed[:, observed.any(0)].all(1)
+    largest = np.where(observed, stretch[-1], -np.inf).max((1, 2))[complete]
+    few = observed.sum(0) < needed
     if few.any():
         warnings.warn(
             f"calibration: {few.sum()} of {few.size} steps and channels were observed in fewer "
@@ -108,7 +108,7 @@ def measure(
             f"which tell no joint band of {levels[-1]:.0%}: it is infinite. At least {needed} do",
             stacklevel=3,
         )
-    stretch = np.where(seen, stretch, np.nan)
+    stretch = np.where(observed, stretch, np.nan)
     factors = [_conformal(values, level) for values, level in zip(stretch, levels, strict=True)]
     joint = [_conformal(largest, level) for level in levels]
     return Calibration(levels, np.stack(factors), np.stack(joint), count, support)
@@ -123,8 +123,8 @@ def level_index(calibration: Calibration, level: float) -> int:
     for k, calibrated in enumerate(calibration.levels):
         if math.isclose(calibrated, level):
             return k
-    known = ", ".join(map(str, calibration.levels))
-    raise ValueError(f"level={level} was not calibrated; the levels are {known}")
+    choices = ", ".join(map(str, calibration.levels))
+    raise ValueError(f"level={level} was not calibrated; the levels are {choices}")
 
 
 def _end(support: Support, side: int) -> float:
@@ -201,8 +201,8 @@ def _conformal(stretch: np.ndarray, level: float) -> np.ndarray:
     ranks = np.ceil((counts + 1) * level - 1e-9).astype(int)
     if not len(ordered):
         return np.full(stretch.shape[1:], np.inf)
-    found = np.take_along_axis(ordered, np.clip(ranks - 1, 0, len(stretch) - 1)[None], 0)[0]
-    return np.where(ranks <= counts, found, np.inf)
+    quantiles = np.take_along_axis(ordered, np.clip(ranks - 1, 0, len(stretch) - 1)[None], 0)[0]
+    return np.where(ranks <= counts, quantiles, np.inf)
 
 
 def recalibrate(
@@ -224,15 +224,17 @@ def recalibrate(
         far = np.zeros_like(outward)
         knot, image, slope = np.zeros_like(middle), np.zeros_like(middle), np.ones_like(middle)
         for width, factor in zip(widths, factors, strict=True):
-            known = np.isfinite(factor)
-            target = np.maximum(np.where(known, np.where(known, factor, 1) * width, image), image)
+            has_factor = np.isfinite(factor)
+            target = np.maximum(
+                np.where(has_factor, np.where(has_factor, factor, 1) * width, image), image
+            )
             step = width - knot
             rise = np.where(step > 0, (target - image) / np.where(step > 0, step, 1), 0.0)
-            use = known & (step > 0)
+            use = has_factor & (step > 0)
             rise = np.where(use, rise, slope)
             part = np.clip(outward - knot[:, None], 0, np.maximum(step, 0)[:, None])
             far += rise[:, None] * part
-            slope = np.where(known, np.where(known, factor, 1), slope)
+            slope = np.where(has_factor, np.where(has_factor, factor, 1), slope)
             image = image + rise * np.maximum(step, 0)
             knot = np.maximum(width, knot)
         far += slope[:, None] * np.maximum(outward - knot[:, None], 0)

@@ -25,15 +25,15 @@ def series_of(
         horizon: steps of a window.
     """
     ids = [entry.get("item_id") for entry in entries]
-    named = None not in ids and _distinct(ids, starts)
+    has_ids = None not in ids and _distinct(ids, starts)
     keys: list[Any] = ids
-    if not named:
-        seen: Counter[pd.Period] = Counter()
+    if not has_ids:
+        number_at: Counter[pd.Period] = Counter()
         keys = []
         for start in starts:
-            keys.append(seen[start])
-            seen[start] += 1
-    if len(set(starts)) > 1 and not (named and len(set(ids)) < len(ids)):
+            keys.append(number_at[start])
+            number_at[start] += 1
+    if len(set(starts)) > 1 and not (has_ids and len(set(ids)) < len(ids)):
         alike = _first_alike(entries, horizon)
         if _distinct(alike, starts) and len(set(alike)) < len(alike):
             keys = alike
@@ -48,14 +48,14 @@ def _first_alike(entries: Sequence[Entry], horizon: int) -> list[int]:
     targets = [np.atleast_2d(np.asarray(entry["target"], dtype=float)) for entry in entries]
     head = max(min(target.shape[1] for target in targets) - horizon, 0)
     firsts: dict[Any, list[int]] = {}
-    found = []
+    earliest = []
     for window, (entry, target) in enumerate(zip(entries, targets, strict=True)):
         same = firsts.setdefault((str(entry["start"]), target[:, :head].tobytes()), [])
-        first = next((other for other in same if _alike(target, targets[other])), window)
-        found.append(first)
-        if first == window:
+        window_alike = next((other for other in same if _alike(target, targets[other])), window)
+        earliest.append(window_alike)
+        if window_alike == window:
             same.append(window)
-    return found
+    return earliest
 
 
 def _alike(one: np.ndarray, other: np.ndarray) -> bool:

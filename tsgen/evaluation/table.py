@@ -97,8 +97,8 @@ class Scores:
             name: _mean(values, 0) for name, values in self.vectors["path"].items()
         }
         if self.log_score is not None:
-            known = np.isfinite(self.cells["size"]).sum((1, 2))
-            figures["log_score"] = share(np.nansum(self.log_score * known), known.sum())
+            observed = np.isfinite(self.cells["size"]).sum((1, 2))
+            figures["log_score"] = share(np.nansum(self.log_score * observed), observed.sum())
         if self.sum is not None:
             figures["crps_sum"] = self.sum._reduce("path")["crps"]
         return {name: float(figures[name]) for name in _order(figures)}
@@ -141,9 +141,9 @@ class Scores:
         if name in self.vectors["path"]:
             return self.vectors["path"][name]
         values = self.cells["absolute_error" if name == "nd" else name]
-        known = np.isfinite(values).any((1, 2))
-        sums = np.where(known, np.nansum(values, axis=(1, 2)), np.nan)
-        return share(sums * known.sum(), np.nansum(self.cells["size"]))
+        observed = np.isfinite(values).any((1, 2))
+        sums = np.where(observed, np.nansum(values, axis=(1, 2)), np.nan)
+        return share(sums * observed.sum(), np.nansum(self.cells["size"]))
 
     def _frame(self, over: Over, index: pd.Index) -> pd.DataFrame:
         figures = self._reduce(over) | {
@@ -222,12 +222,12 @@ def evaluate(
     names = [str(c) for c in range(truth.shape[-1])] if channels is None else list(channels)
     if len(names) != truth.shape[-1]:
         raise ValueError(f"channels has {len(names)} names for {truth.shape[-1]} channels")
-    for name, given, shape in (
+    for name, value, shape in (
         ("seasonal_error", seasonal_error, (len(truth), truth.shape[-1])),
         ("log_prob", log_prob, (len(truth),)),
     ):
-        if given is not None and np.shape(given) != shape:
-            raise ValueError(f"{name} has the shape {np.shape(given)}, expected {shape}")
+        if value is not None and np.shape(value) != shape:
+            raise ValueError(f"{name} has the shape {np.shape(value)}, expected {shape}")
     scores = _evaluate(samples, truth, levels, names, seasonal_error, seed)
     if truth.shape[-1] > 1:
         whole = samples.sum(-1, keepdims=True), truth.sum(-1, keepdims=True)
@@ -255,13 +255,13 @@ def _evaluate(
         errors = errors_of(samples[part], y)
         # a third of the time, and right to 1e-5
         rough = errors.astype(np.float32)
-        for over, found in grouped.items():
-            found.append(_vectors(errors, rough, y, over))
+        for over, blocks in grouped.items():
+            blocks.append(_vectors(errors, rough, y, over))
         scale = None if seasonal_error is None else seasonal_error[part]
         errors.sort(-1)
         cells.append(score_cells(errors, y, grid, uniform[part], scale))
     return Scores(
-        _join(cells), {over: _join(found) for over, found in grouped.items()}, levels, channels
+        _join(cells), {over: _join(blocks) for over, blocks in grouped.items()}, levels, channels
     )
 
 
@@ -269,12 +269,12 @@ def _vectors(errors: np.ndarray, rough: np.ndarray, truth: np.ndarray, over: Ove
     """Energy and variogram scores of errors (W, H, C, S), the latter from errors in float32."""
     y = arrange(truth, over)
     energies = energy(arrange(errors, over), y)
-    found = {"energy": share(energies, norm(y)), "energy_raw": energies}
+    scores = {"energy": share(energies, norm(y)), "energy_raw": energies}
     if y.shape[1] > 1:
         variograms, whole = variogram(arrange(rough, over), y)
-        found |= {"variogram": share(variograms, whole), "variogram_raw": variograms}
+        scores |= {"variogram": share(variograms, whole), "variogram_raw": variograms}
     shape = truth.shape[:1] if over == "path" else (len(truth), -1)
-    return {name: values.reshape(shape) for name, values in found.items()}
+    return {name: values.reshape(shape) for name, values in scores.items()}
 
 
 def _join(parts: list[Cells]) -> Cells:

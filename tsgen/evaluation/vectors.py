@@ -39,8 +39,8 @@ def _blocks(total: int, each: int) -> Iterator[slice]:
 
 def norm(truth: np.ndarray) -> np.ndarray:
     """Euclidean norm of what is observed, (B,)."""
-    known = np.nan_to_num(truth)
-    return np.sqrt(np.einsum("bn,bn->b", known, known))
+    filled = np.nan_to_num(truth)
+    return np.sqrt(np.einsum("bn,bn->b", filled, filled))
 
 
 def energy(errors: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -118,17 +118,17 @@ def variogram(
         return np.full(total, np.nan), np.full(total, np.nan)
     around = np.arange(size + offsets[-1]) % size
     missing = np.isnan(truth)
-    known, observed = np.where(missing, 0.0, truth)[:, around], ~missing[:, around]
+    filled, observed = np.where(missing, 0.0, truth)[:, around], ~missing[:, around]
     mean_of = np.full(count, 1 / count, errors.dtype)
     scores, wholes, met = np.zeros((3, total))
     for part in _blocks(total, 2 * count * size):
-        y, seen, x = known[part], observed[part], errors[part][:, around]
+        y, mask, x = filled[part], observed[part], errors[part][:, around]
         gap = np.empty((len(y), size, count), errors.dtype)
         largest = np.abs(errors[part]).max(2)[:, around]
         for offset, weight in zip(offsets, weights, strict=True):
             other = slice(offset, offset + size)
             apart = y[:, other] - y[:, :size]
-            actual, pair = np.abs(apart) ** p, seen[:, other] & seen[:, :size]
+            actual, pair = np.abs(apart) ** p, mask[:, other] & mask[:, :size]
             # x_i - x_j is the difference of errors plus that of truths: no level is left in it
             np.subtract(x[:, other], x[:, :size], out=gap)
             far = np.abs(apart) > _FAR * (largest[:, other] + largest[:, :size])
@@ -165,11 +165,11 @@ def dawid_sebastiani(errors: np.ndarray, truth: np.ndarray) -> np.ndarray:
             f"{count}; over='steps' or 'channels' has shorter vectors"
         )
     scores = np.full(total, np.nan)
-    for b, (x, seen) in enumerate(zip(errors, np.isfinite(truth), strict=True)):
-        if not seen.any():
+    for b, (x, observed) in enumerate(zip(errors, np.isfinite(truth), strict=True)):
+        if not observed.any():
             continue
-        mean = x[seen].mean(1)
-        covariance = np.atleast_2d(np.cov(x[seen]))
+        mean = x[observed].mean(1)
+        covariance = np.atleast_2d(np.cov(x[observed]))
         if np.linalg.matrix_rank(covariance, hermitian=True) < len(covariance):
             scores[b] = np.inf
             continue

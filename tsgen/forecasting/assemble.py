@@ -15,10 +15,12 @@ from tsgen.forecasting.data.transformation import create_transformation
 from tsgen.forecasting.data.window import WindowShape
 from tsgen.forecasting.network import decodings
 from tsgen.forecasting.network.forecaster import Forecaster
-from tsgen.forecasting.network.inputs import InputLayout, measure_statistics
+from tsgen.forecasting.network.inputs import InputLayout, Inputs, measure_statistics
+from tsgen.forecasting.target.anchors import Anchor
 from tsgen.forecasting.target.links import Link
 from tsgen.forecasting.target.statistics import Scaling
-from tsgen.models import Flow, GenerativeModel
+from tsgen.forecasting.target.target import TargetMap
+from tsgen.models import GenerativeModel
 
 
 class AssemblyOptions(Protocol):
@@ -59,22 +61,28 @@ class AssemblyOptions(Protocol):
     def link(self, spec: DataSpec) -> Link:
         """The bijection between the data's support and the real line."""
 
+    def build_anchor(self, spec: DataSpec) -> Anchor | None:
+        """What forecasts the location of events; ``None`` takes running statistics."""
+
 
 class Factories(Protocol):
     """What makes the parts of a network; every estimator does."""
 
-    def build_encoder(self, layout: InputLayout) -> HistoryEncoder:
-        """From the inputs of a layout to conditioning."""
+    def build_inputs(self, layout: InputLayout) -> Inputs:
+        """From windows to the encoder's inputs."""
+
+    def build_encoder(self, layout: InputLayout, input_size: int) -> HistoryEncoder:
+        """From inputs to conditioning."""
 
     def build_model(
         self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]
     ) -> GenerativeModel:
         """The law of an event given its conditioning."""
 
-    def build_dequantiser(
-        self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]
-    ) -> Flow | None:
-        """What draws the noise of whole numbers; ``None`` is the uniform law."""
+    def build_target(
+        self, layout: InputLayout, anchor: Anchor | None, model: GenerativeModel
+    ) -> TargetMap:
+        """The map between the target's values and the model's events."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,7 @@ class Assembly:
         layout: what the encoder's inputs are made of.
         transformation: from an entry to arrays; runs once per series.
         decoding: the network's class.
+        anchor: what forecasts the location of events, if that is not running statistics.
     """
 
     spec: DataSpec
@@ -94,6 +103,7 @@ class Assembly:
     layout: InputLayout
     transformation: Transformation
     decoding: type[Forecaster]
+    anchor: Anchor | None
 
     def with_statistics(self, entries: Iterable[Entry]) -> "Assembly":
         """This assembly with mean and spread of the scaling statistics, which a panel's inputs are.
@@ -124,7 +134,9 @@ def assemble(spec: DataSpec, options: AssemblyOptions) -> Assembly:
         # changes are predicted: each change at a lag is the difference of two values
         lags = (*(lag for lag in lags if lag > 1), *(lag + 1 for lag in lags))
     lags = tuple(sorted(set(lags)))
-    shape = WindowShape(context, context + max(lags), horizon, options.min_history)
+    anchor = options.build_anchor(spec)
+    reach = max(max(lags), 0 if anchor is None else anchor.memory)
+    shape = WindowShape(context, context + reach, horizon, options.min_history)
     layout = InputLayout(
         num_channels=spec.num_channels,
         horizon=horizon,
@@ -148,7 +160,7 @@ def assemble(spec: DataSpec, options: AssemblyOptions) -> Assembly:
         prediction_length=horizon,
         past_length=shape.past_length,
     )
-    return Assembly(spec, shape, layout, transformation, decodings[options.decoding])
+    return Assembly(spec, shape, layout, transformation, decodings[options.decoding], anchor)
 
 
 def build(assembly: Assembly, parts: Factories) -> Forecaster:
@@ -159,14 +171,12 @@ def build(assembly: Assembly, parts: Factories) -> Forecaster:
         parts: makes encoder and model.
     """
     layout, decoding = assembly.layout, assembly.decoding
-    encoder = parts.build_encoder(layout)
+    inputs = parts.build_inputs(layout)
+    encoder = parts.build_encoder(layout, inputs.input_size)
     event_shape, cond_shape = decoding.shapes(layout, encoder.output_size)
     model = parts.build_model(event_shape, cond_shape)
-    dequantiser = None
-    if layout.link.is_quantised:
-        with_event = (*cond_shape[:-1], cond_shape[-1] + event_shape[-1])
-        dequantiser = parts.build_dequantiser(event_shape, with_event)
-    return decoding(model, encoder, layout, dequantiser=dequantiser)
+    target = parts.build_target(layout, assembly.anchor, model)
+    return decoding(model, encoder, layout, target, inputs)
 
 
 def rebuild(assembly: Assembly, forecaster: Forecaster, shape: WindowShape) -> Forecaster:

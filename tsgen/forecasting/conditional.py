@@ -59,7 +59,7 @@ def check_given(
     """
     spec, horizon = predictor.spec, predictor.shape.prediction_length
     shape = (horizon,) if spec.one_dimensional else (spec.num_channels, horizon)
-    link, read = predictor.prediction_net.link, []
+    link, read = predictor.prediction_net.target.link, []
     for number, array in enumerate(arrays):
         where = f"{name}[{number}]"
         try:

@@ -1,23 +1,42 @@
 """The estimator every family shares: all GluonTS work is done here."""
 
+import functools
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
 from gluonts.dataset import Dataset
 from gluonts.torch.model.estimator import PyTorchLightningEstimator, TrainOutput
 
-from tsgen.core import Options, parse_device, seeded, single_precision, usable_device
-from tsgen.diffusion import LangevinSampler, Sampler
+from tsgen.core import (
+    NOT_EMPTY,
+    Count,
+    OptionError,
+    Options,
+    Positive,
+    at_least,
+    between,
+    parse_device,
+    seeded,
+    single_precision,
+    usable_device,
+)
+from tsgen.data.frequency import period_frequency
+from tsgen.diffusion import LangevinSampler, Sampler, Schedule
 from tsgen.encoders import HistoryEncoder, encoders
 from tsgen.forecasting.assemble import Assembly, assemble, build, rebuild
 from tsgen.forecasting.data.source import TrainingSource
 from tsgen.forecasting.data.spec import DataSpec, infer_spec, read_again, with_target_statistics
+from tsgen.forecasting.foreign import REPLACED, moved_option
 from tsgen.forecasting.network.forecaster import Forecaster
-from tsgen.forecasting.network.inputs import InputLayout
+from tsgen.forecasting.network.inputs import InputLayout, Inputs
+from tsgen.forecasting.network.lagged_inputs import LaggedInputs
 from tsgen.forecasting.predictor import GenerativePredictor
+from tsgen.forecasting.target.anchors import Anchor, LastValue
 from tsgen.forecasting.target.links import Link, Support
 from tsgen.forecasting.target.statistics import Scaling
+from tsgen.forecasting.target.target import TargetMap
 from tsgen.forecasting.training.fit import fingerprint, fit
 from tsgen.forecasting.training.options import Training
 from tsgen.forecasting.training.run import TrainingRun
@@ -54,18 +73,13 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             time is seen.
         time_features: functions of a ``pandas.PeriodIndex``; sines and cosines of the calendar if
             not given.
+        freq: the pandas frequency that the data must have; read off them if not given.
         batch_size: windows per batch.
         num_batches_per_epoch: batches per epoch.
         max_epochs: epochs.
         lr: learning rate, the peak of the one-cycle schedule.
-        lr_schedule: "onecycle" or "constant".
-        lr_inputs: with N inputs, if they are more than this, the weights by which a recurrent
-            encoder sees them learn at lr * lr_inputs / N; ``None``: at lr.
-        weight_decay: Adam's L2 penalty.
-        gradient_clip: largest gradient norm, or ``None``.
-        ema_decay: decay per batch of a moving average of the weights that predicts, or ``None``.
-        patience: with validation data, epochs without a better validation loss before training
-            stops; ``None`` never stops early. The best epoch's weights are kept in either case.
+        training: how the weights are optimised, see
+            :class:`~tsgen.forecasting.training.options.Training`.
         num_parallel_samples: sample paths per forecast unless ``predict`` is told otherwise.
         memory_limit: bytes; larger data sets are streamed from the data set instead of being held
             as tensors.
@@ -77,28 +91,29 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         trainer_kwargs: arguments of Lightning's ``Trainer``; those that are options here set them.
     """
 
-    prediction_length: int
-    context_length: int | None = None
+    family_lr_inputs: ClassVar[int | None] = None
+    """``lr_inputs`` of a training that says "family"."""
+    family_weight_decay: ClassVar[float] = 1e-6
+    """``weight_decay`` of a training that says "family"."""
+
+    prediction_length: Count
+    context_length: Count | None = None
     encoder: str | Callable = "gru"
     decoding: Literal["step", "horizon"] = "step"
     scaling: Scaling = "mean"
-    scaling_window: int | Literal["context", "past", "all"] = "context"
+    scaling_window: Count | Literal["context", "past", "all"] = "context"
     support: Support = "real"
-    min_history: int = 1
-    lags_seq: tuple[int, ...] | None = None
+    min_history: Annotated[int, between(0, 1)] = 1
+    lags_seq: Annotated[tuple[int, ...], at_least(1), NOT_EMPTY] | None = None
     time_features: tuple[Callable, ...] | None = None
-    batch_size: int = 64
-    num_batches_per_epoch: int = 100
-    max_epochs: int = 20
-    lr: float = 1e-2
-    lr_schedule: Literal["onecycle", "constant"] = "onecycle"
-    lr_inputs: int | None = None
-    weight_decay: float = 1e-6
-    gradient_clip: float | None = 10.0
-    ema_decay: float | None = None
-    patience: int | None = 10
-    num_parallel_samples: int = 100
-    memory_limit: int = 2 * 1024**3
+    freq: str | None = None
+    batch_size: Count = 64
+    num_batches_per_epoch: Count = 100
+    max_epochs: Count = 20
+    lr: Positive = 1e-2
+    training: Training = Training()  # noqa: RUF009
+    num_parallel_samples: Count = 100
+    memory_limit: Count = 2 * 1024**3
     device: str = "auto"
     verbose: bool = True
     checkpoint_dir: str | None = None
@@ -109,35 +124,49 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         self.lead_time = 0
         adopt_trainer_kwargs(self)
         name = type(self).__name__
-        for field in (
-            "prediction_length", "context_length", "batch_size", "num_batches_per_epoch",
-            "max_epochs", "lr_inputs", "patience", "num_parallel_samples", "memory_limit",
-        ):  # fmt: skip
-            value = getattr(self, field)
-            if value is not None and value < 1:
-                raise ValueError(f"{name}: {field}={value} must be at least 1")
-        for field in ("lr", "gradient_clip"):
-            value = getattr(self, field)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name}: {field}={value} must be above 0")
-        if isinstance(self.scaling_window, int) and self.scaling_window < 1:
-            raise ValueError(
-                f"{name}: scaling_window={self.scaling_window} must be at least 1, 'context', "
-                "'past' or 'all'"
-            )
-        if self.min_history not in (0, 1) or not (
-            self.min_history or self.scaling in ("global", "none")
-        ):
-            raise ValueError(
-                f"{name}: min_history={self.min_history} must be 1, or 0 with scaling='global' or "
-                f"'none' (now {self.scaling!r})"
-            )
-        if self.lags_seq is not None and (not self.lags_seq or min(self.lags_seq) < 1):
-            raise ValueError(f"{name}: lags_seq={self.lags_seq} must be positive steps")
+        if not self.min_history and self.scaling not in ("global", "none"):
+            raise OptionError(
+                name, "min_history", 0, f"1 with scaling={self.scaling!r}",
+                "scaling='global' or 'none' does not look back and takes 0",
+            )  # fmt: skip
         if isinstance(self.encoder, str):
             encoders[self.encoder]
         Link(self.support)
         parse_device(self.device)
+        if self.freq is not None:
+            period_frequency(self.freq)
+        for text in self.options_without_effect():
+            warnings.warn(f"{name}: {text}", stacklevel=5)
+
+    def options_without_effect(self) -> Iterator[str]:
+        """Sentences about options that were given and change nothing beside the others."""
+        if self.scaling in ("global", "none") and self.scaling_window != "context":
+            yield (
+                f"scaling_window={self.scaling_window!r} has no effect with scaling="
+                f"{self.scaling!r}, which does not look back; leave it out"
+            )
+        encoder = encoders[self.encoder] if isinstance(self.encoder, str) else self.encoder
+        part = encoder.func if isinstance(encoder, functools.partial) else encoder
+        if (
+            isinstance(self.training.lr_inputs, int)
+            and isinstance(part, type)
+            and issubclass(part, HistoryEncoder)
+            and part.input_weights is HistoryEncoder.input_weights
+        ):
+            yield (
+                f"training.lr_inputs={self.training.lr_inputs} has no effect with "
+                f"{part.__name__}, which has no weights by input; leave it out"
+            )
+
+    @classmethod
+    def advice(cls, option: str, value: Any) -> str | None:
+        """Where an option of another library, or one that moved, is now."""
+        return moved_option(cls, option, value) or REPLACED.get(option)
+
+    @property
+    def recipe(self) -> Training:
+        """The training's recipe, with the family's numbers where it says "family"."""
+        return self.training.of_family(self.family_lr_inputs, self.family_weight_decay)
 
     @abstractmethod
     def build_model(
@@ -147,14 +176,27 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
 
     def check_sampler(self, sampler: Sampler | LangevinSampler) -> None:
         """Raise ``ValueError`` if the family's models cannot draw with a sampler."""
-        schedule = getattr(self, "schedule", None)
-        if schedule is None or not isinstance(sampler, Sampler):
-            raise ValueError(f"{type(self).__name__} cannot draw with {sampler!r}")
-        sampler.times(schedule)
+        raise ValueError(f"{type(self).__name__} has no sampler to replace by {sampler!r}")
 
-    def build_encoder(self, layout: InputLayout) -> HistoryEncoder:
-        """From the inputs of a layout to conditioning."""
-        return encoders.build(self.encoder, layout.input_size)
+    def check_sampler_of(self, schedule: Schedule, sampler: Sampler | LangevinSampler) -> None:
+        """Raise ``OptionError`` if a sampler cannot draw with a schedule."""
+        name = type(self).__name__
+        if not isinstance(sampler, Sampler):
+            raise OptionError(name, "sampler", sampler, f"one for {type(schedule).__name__}")
+        try:
+            sampler.times(schedule)
+        except ValueError as error:
+            raise OptionError(
+                name, "sampler", sampler, f"one for {schedule!r}", str(error)
+            ) from None
+
+    def build_inputs(self, layout: InputLayout) -> Inputs:
+        """From windows to the encoder's inputs."""
+        return LaggedInputs(layout)
+
+    def build_encoder(self, layout: InputLayout, input_size: int) -> HistoryEncoder:
+        """From inputs to conditioning."""
+        return encoders.build(self.encoder, input_size)
 
     def link(self, spec: DataSpec) -> Link:
         """The bijection between the data's support and the real line."""
@@ -165,6 +207,19 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     ) -> Flow | None:
         """What draws the noise of whole numbers; ``None`` is the uniform law."""
         return None
+
+    def build_anchor(self, spec: DataSpec) -> Anchor | None:
+        """What forecasts the location of events; ``None`` takes running statistics."""
+        return LastValue() if self.scaling == "anchored" else None
+
+    def build_target(
+        self, layout: InputLayout, anchor: Anchor | None, model: GenerativeModel
+    ) -> TargetMap:
+        """The map between the target's values and the model's events."""
+        event, cond = tuple(model.event_shape), tuple(model.cond_shape)
+        quantised, seen = layout.link.is_quantised, (*cond[:-1], cond[-1] + event[-1])
+        dequantiser = self.build_dequantiser(event, seen) if quantised else None
+        return TargetMap(layout.link, len(event), anchor, dequantiser)
 
     def train(
         self,
@@ -232,6 +287,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         validation_data = validation_of(self.trainer_kwargs, validation_data)
         training_data = read_again(training_data, self.memory_limit)
         validation_data = read_again(validation_data, self.memory_limit)
+        self._warn_of_patience(validation_data)
         spec = self._spec(training_data, from_predictor)
         assembly = assemble(spec, self)
         source = TrainingSource(
@@ -252,7 +308,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             about = fingerprint(self, spec, seed, validation_data is not None)
             run = TrainingRun(self.checkpoint_dir, about, ckpt_path)
             forecaster = fit(
-                forecaster, windows, validation, self._recipe(), run, lr=self.lr,
+                forecaster, windows, validation, self.recipe, run, lr=self.lr,
                 max_epochs=self.max_epochs, device=device, name=type(self).__name__,
                 verbose=self.verbose, trainer_kwargs=self.trainer_kwargs,
             )  # fmt: skip
@@ -261,23 +317,26 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         run.close()
         return TrainOutput(assembly.transformation, forecaster, run.trainer, predictor)
 
+    def _warn_of_patience(self, validation_data: Dataset | None) -> None:
+        patience = self.training.patience
+        if validation_data is None and patience not in (None, Training().patience):
+            warnings.warn(
+                f"{type(self).__name__}: training.patience={patience} has no effect without "
+                "validation data; give train(..., validation_data=...)",
+                stacklevel=5,
+            )
+
     def _spec(self, data: Dataset, predictor: GenerativePredictor | None) -> DataSpec:
         """What the training data hold; when a predictor is trained further, what its data held."""
         spec = infer_spec(data, self.prediction_length, self.support, self.min_history)
+        if self.freq is not None and period_frequency(self.freq) != period_frequency(spec.freq):
+            raise OptionError(
+                type(self).__name__, "freq", self.freq, f"{spec.freq!r}, as the training data are",
+                "leave it out, or resample the data",
+            )  # fmt: skip
         if predictor is not None:
             return predictor.spec.replace(whole=spec.whole, whole_steps=spec.whole_steps)
         return with_target_statistics(spec, data, Link(self.support, spec.tau), self.scaling)
-
-    def _recipe(self) -> Training:
-        """How weights move, of this estimator's options."""
-        return Training(
-            lr_schedule=self.lr_schedule,
-            lr_inputs=self.lr_inputs,
-            weight_decay=self.weight_decay,
-            gradient_clip=self.gradient_clip,
-            ema_decay=self.ema_decay,
-            patience=self.patience,
-        )
 
     def _predictor(self, assembly: Assembly, forecaster: Forecaster) -> GenerativePredictor:
         """The predictor of a trained network."""

@@ -27,7 +27,7 @@ from tsgen.forecasting.network.pairs import HorizonGiven
 from tsgen.forecasting.target.links import Support
 from tsgen.models import GenerativeModel
 from tsgen.models.base import LogProb
-from tsgen.nets.threads import rows_divided
+from tsgen.nets.parallel import rows_in_parallel
 from tsgen.storage import SavedPredictor
 
 
@@ -223,7 +223,7 @@ class GenerativePredictor(Component, SavedPredictor):
     def inference(self) -> Iterator[None]:
         """How the network is asked: without gradients, and with threads for rows if it can."""
         divides = self.device.type == "cpu" and self.prediction_net.model.divides_rows
-        with torch.no_grad(), rows_divided(divides), single_precision():
+        with torch.no_grad(), rows_in_parallel(divides), single_precision():
             yield
 
     def _given(
@@ -249,14 +249,14 @@ class GenerativePredictor(Component, SavedPredictor):
     @property
     def support(self) -> Support:
         """Where sampled values can be."""
-        return self.prediction_net.link.support
+        return self.prediction_net.target.link.support
 
     @property
     def has_log_prob(self) -> LogProb:
         """What :meth:`log_prob` returns; of dequantised whole numbers it is a lower bound."""
         forecaster = self.prediction_net
         kind = forecaster.model.has_log_prob
-        return "bound" if kind == "exact" and forecaster.link.is_quantised else kind
+        return "bound" if kind == "exact" and forecaster.target.link.is_quantised else kind
 
     def log_prob(self, dataset: Dataset) -> np.ndarray:
         """Log density of the last ``prediction_length`` steps of each series given those before.
@@ -285,7 +285,7 @@ class GenerativePredictor(Component, SavedPredictor):
         entries = list(self.input_transform.apply(histories, is_train=False))
         truth = np.stack([read_entry(e, i)["target"][:, -horizon:].T for i, e in enumerate(raw)])
         for number, values in enumerate(truth):
-            forecaster.link.check(values.T, f"series {raw[number].get('item_id', number)!r}")
+            forecaster.target.link.check(values.T, f"series {raw[number].get('item_id', number)!r}")
         self.prediction_net.eval()
         values = []
         for index in torch.arange(len(entries)).split(self.batch_size):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tsgen.core import Component
 from tsgen.diffusion import LangevinSampler, Sampler
+from tsgen.nets import DenoisingNet
 
 LogProb = Literal["exact", "bound", "unnormalised", "none"]
 
@@ -88,8 +89,8 @@ class GenerativeModel(Component, nn.Module, ABC):
 
     @property
     def divides_rows(self) -> bool:
-        """Whether its network can divide rows among threads; see :mod:`tsgen.nets.threads`."""
-        return any(hasattr(part, "prepare") for part in self.modules())
+        """Whether a network divides rows among threads; see :mod:`tsgen.nets.parallel.threads`."""
+        return any(p.divides_rows for p in self.modules() if isinstance(p, DenoisingNet))
 
     @abstractmethod
     def _loss(
@@ -212,11 +213,11 @@ class GenerativeModel(Component, nn.Module, ABC):
         at = None if times is None else repeat(times, count, self.event_shape[:1])
         return self._sample(rows, at).view(*sample_shape, *batch, *self.event_shape)
 
-    def drawer(self) -> Callable[[Tensor], Tensor]:
-        """``draw(cond)`` as :meth:`sample`, for one conditioning after another; without gradients.
+    def sampling_plan(self) -> Callable[[Tensor], Tensor]:
+        """A function ``draw(cond)`` like :meth:`sample`, for one conditioning after another.
 
-        Meanwhile weights and sampler must stay as they are: what does not depend on the
-        conditioning may be kept from call to call.
+        It may keep what does not depend on the conditioning from call to call, so that weights and
+        sampler must not change while it is in use.
         """
         return self.sample
 

@@ -4,7 +4,7 @@ from abc import abstractmethod
 
 from torch import Tensor
 
-from tsgen.diffusion import Guidance, LangevinSampler, Sampler, Schedule
+from tsgen.diffusion import Guidance, Sampler, Schedule
 from tsgen.diffusion.samplers import Denoiser
 from tsgen.models.base import GenerativeModel
 
@@ -85,21 +85,6 @@ class Diffusion(GenerativeModel):
         Returns:
             (*sample_shape, *batch, *event_shape); given elements are the values.
         """
-
-    def use_sampler(self, sampler: Sampler | LangevinSampler) -> None:
-        """Draw with another sampler from now on.
-
-        Raises:
-            ValueError: if the sampler needs more steps than the process has, or is another
-                process's.
-        """
-        if not isinstance(sampler, Sampler):
-            raise ValueError(
-                f"{type(self).__name__} cannot draw with {sampler!r}: its process is "
-                f"{type(self.process).__name__}"
-            )
-        sampler.times(self.process)
-        self.sampler = self.__init_args__["sampler"] = sampler
 
 
 class EnergyBased(GenerativeModel):

@@ -1,25 +1,25 @@
 """A denoising network that attends along the steps and along the channels of a horizon."""
 
 import math
-from collections.abc import Iterable, Iterator
-from typing import ClassVar
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import override
 
+from tsgen.nets.contract import DenoisingNet
 from tsgen.nets.embedding import TimeEmbedding
 
 
-class AxialTransformer(nn.Module):
+class AxialTransformer(DenoisingNet):
     r"""Predicts an array of the shape of a noised event (H, C).
 
     The network of CSDI (Tashiro, Song, Song, Ermon 2021, arXiv 2107.03502, figure 6): every cell of
     the event is a token, to which come a sine embedding of its step and a learnt vector of its
     channel. Each block adds a projection of the diffusion time, lets the cells of a channel attend
     to each other, then those of a step, adds a projection of what is known of each cell (its
-    embeddings, the conditioning, the masks), gates, and hands on a residual and a skip part. It has
-    the methods of :class:`~tsgen.nets.DilatedResidualNet`.
+    embeddings, the conditioning, the masks), gates, and hands on a residual and a skip part.
 
     Args:
         event_shape: (H, C).
@@ -37,8 +37,7 @@ class AxialTransformer(nn.Module):
         ValueError: if the event has one dimension or the heads have no even share of the width.
     """
 
-    places: Tensor
-    row_axis: ClassVar[int] = 0
+    step_embedding: Tensor
 
     def __init__(
         self,
@@ -67,8 +66,8 @@ class AxialTransformer(nn.Module):
         self.event_shape, self.layers, self.channels = event_shape, layers, channels
         rates = 10000 ** (-torch.arange(0, step_features, 2) / step_features)
         angles = torch.arange(horizon)[:, None] * rates
-        places = torch.cat([angles.sin(), angles.cos()], -1)
-        self.register_buffer("places", places, persistent=False)
+        step_embedding = torch.cat([angles.sin(), angles.cos()], -1)
+        self.register_buffer("step_embedding", step_embedding, persistent=False)
         self.channel_vectors = nn.Parameter(torch.randn(width, channel_features))
         self.time_embedding = TimeEmbedding(embedding, embedding, max_frequency)
         self.time_projection = nn.Linear(embedding, layers * channels)
@@ -76,7 +75,7 @@ class AxialTransformer(nn.Module):
         self.cond_net = nn.Sequential(nn.Linear(cond_shape[-1], cond_features), nn.SiLU())
         self.masks = 1 + extra
         self.input = nn.Linear(2 + extra, channels)  # the event, what was observed, and the rest
-        self.step_side = nn.Linear(places.shape[1] + cond_features, layers * 2 * channels)
+        self.step_side = nn.Linear(step_embedding.shape[1] + cond_features, layers * 2 * channels)
         self.channel_side = nn.Linear(channel_features, layers * 2 * channels, bias=False)
         self.cell_side = nn.Linear(1 + extra, layers * 2 * channels, bias=False)
         self.along_steps = nn.ModuleList(_Attention(channels, num_heads) for _ in range(layers))
@@ -93,34 +92,39 @@ class AxialTransformer(nn.Module):
         nn.init.zeros_(self.output.weight)
 
     @property
+    @override
     def working_size(self) -> int:
-        """Numbers held per row."""
         return math.prod(self.event_shape) * self.channels * 12
 
-    def condition(self, cond: Tensor) -> list[Tensor]:
-        """What a conditioning (rows, *cond_shape) adds: [(rows, H or 1, layers * 2 channels)]."""
-        per_step = cond if cond.dim() == 3 else cond[:, None].expand(-1, len(self.places), -1)
-        known = torch.cat([self.cond_net(per_step), self.places.expand(len(cond), -1, -1)], -1)
-        return [self.step_side(known)]
+    @override
+    def condition(self, cond: Tensor) -> Tensor:
+        """The part of each step in the blocks, (rows, H, layers * 2 channels)."""
+        per_step = (
+            cond if cond.dim() == 3 else cond[:, None].expand(-1, len(self.step_embedding), -1)
+        )
+        features = torch.cat(
+            [self.cond_net(per_step), self.step_embedding.expand(len(cond), -1, -1)], -1
+        )
+        return self.step_side(features)
 
+    @override
     def embed(self, t: Tensor) -> Tensor:
         """Times (rows,) in [0, 1] -> (rows, layers * channels)."""
         return self.time_projection(self.time_embedding(t))
 
+    @override
     def forward(
         self,
         x: Tensor,
         time: Tensor,
-        conditioning: Iterable[Tensor],
+        conditioning: Tensor,
         observed: Tensor | None = None,
         extra: Tensor | None = None,
     ) -> Tensor:
-        """Predict, (rows, *event_shape); see :class:`~tsgen.nets.DilatedResidualNet`."""
         mask = torch.ones_like(x) if observed is None else observed.to(x.dtype)
         beside = mask[..., None] if extra is None else torch.stack([mask, *extra], -1)
         hidden = F.relu(self.input(torch.cat([(x * mask)[..., None], beside], -1)))
-        (steps,) = conditioning
-        sides = self._sides(steps, beside)
+        sides = self._sides(conditioning, beside)
         skips = torch.zeros_like(hidden)
         for i, (shift, side) in enumerate(zip(time.chunk(self.layers, 1), sides, strict=True)):
             y = hidden + shift[:, None, None]
@@ -135,7 +139,7 @@ class AxialTransformer(nn.Module):
         return self.output(F.relu(self.skip(skips / math.sqrt(self.layers))))[..., 0]
 
     def _sides(self, steps: Tensor, beside: Tensor) -> Iterator[Tensor]:
-        """What each block adds to its cells, (rows, H, C, 2 channels), in turn."""
+        """The part of step, channel and masks in each block, (rows, H, C, 2 channels), in turn."""
         size = 2 * self.channels
         channel = self.channel_side(self.channel_vectors).split(size, -1)
         weights = self.cell_side.weight.split(size)

@@ -107,7 +107,7 @@ class Attack:
             bound = "" if low == -np.inf else f" of at least {low:g}"
             self._refuse(name, value, f"a finite number{bound}")
 
-    def _known(self, names: Sequence[str]) -> None:
+    def _check_channels(self, names: Sequence[str]) -> None:
         for name in self.targets:
             if name not in names:
                 self._refuse("target", name, f"{self.wanted}: {', '.join(names) or 'it has none'}")
@@ -144,7 +144,7 @@ class Override(Attack):
 
     def channels(self, surface: Surface) -> tuple[str, ...]:
         """The actuator's channels."""
-        self._known(tuple(surface.actuators))
+        self._check_channels(tuple(surface.actuators))
         if not isinstance(self.state, str) and set(self.targets) & set(surface.pipes):
             self._refuse("state", self.state, "'open' or 'closed' for a pipe")
         return tuple(name for target in self.targets for name in surface.actuators[target])
@@ -178,7 +178,7 @@ class SetpointChange(Attack):
 
     def channels(self, surface: Surface) -> tuple[str, ...]:
         """The setpoints' channels; the actuator's where the log hides the change."""
-        self._known(tuple(surface.setpoints))
+        self._check_channels(tuple(surface.setpoints))
         where = surface.setpoints if self.shown else surface.actuators
         return tuple(name for target in self.targets for name in where[target])
 

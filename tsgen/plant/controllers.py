@@ -130,7 +130,7 @@ def default_controllers(network: Network) -> list[Controller]:
     A pump without any fills the nearest tank: it runs from 40 % of the tank's range up to 85 %,
     each further pump of the tank from 8 % lower. A file's rules are not read.
     """
-    found: list[Controller] = []
+    controllers: list[Controller] = []
     timed: dict[str, dict[float, State]] = {}
     levels: dict[tuple[str, str], dict[str, NetworkControl]] = {}
     for control in network.controls:
@@ -142,12 +142,12 @@ def default_controllers(network: Network) -> list[Controller]:
             timed.setdefault(control.link, {})[hour] = control.state
         else:
             levels.setdefault((control.link, control.node), {})[control.kind] = control
-    found += [ClockControl(link, tuple(sorted(t.items()))) for link, t in timed.items()]
+    controllers += [ClockControl(link, tuple(sorted(t.items()))) for link, t in timed.items()]
     for (link, node), pair in levels.items():
         low, high = pair.get("below"), pair.get("above")
         if low and high and low.value >= high.value:
             continue
-        found.append(
+        controllers.append(
             LevelControl(
                 link,
                 f"L_{node}" if node in network.tanks else f"P_{node}",
@@ -157,7 +157,7 @@ def default_controllers(network: Network) -> list[Controller]:
                 high.state if high else "closed",
             )
         )
-    controlled = {controller.link for controller in found}
+    controlled = {controller.link for controller in controllers}
     served: dict[str, int] = {}
     for pump in network.pumps:
         tank = network.nearest_tank(pump)
@@ -166,12 +166,12 @@ def default_controllers(network: Network) -> list[Controller]:
         lowest, span = network.lowest[tank], network.highest[tank] - network.lowest[tank]
         lower = 0.08 * (served.get(tank, 0) % 5)
         served[tank] = served.get(tank, 0) + 1
-        found.append(
+        controllers.append(
             LevelControl(
                 pump, f"L_{tank}", lowest + (0.4 - lower) * span, lowest + (0.85 - lower) * span
             )
         )
-    return found
+    return controllers
 
 
 def supply_factor(level: float, lowest: float, highest: float) -> float:

@@ -48,14 +48,14 @@ def find_network(network: str | os.PathLike) -> Path:
         ValueError: if there is none.
         ImportError: if wntr is not installed.
     """
-    known = networks()
-    if str(network) in known:
-        return known[str(network)]
+    bundled = networks()
+    if str(network) in bundled:
+        return bundled[str(network)]
     path = Path(network)
     if path.suffix.lower() != ".inp" or not path.is_file():
         raise ValueError(
-            f"network={str(network)!r}: expected one of {', '.join(known)} or the path of an .inp "
-            "file that exists"
+            f"network={str(network)!r}: expected one of {', '.join(bundled)} or the path of "
+            "an .inp file that exists"
         )
     return path.resolve()
 

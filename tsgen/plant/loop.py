@@ -36,10 +36,10 @@ class Layout:
         measured = [f"P_{name}" for name in gauges] + [f"F_{name}" for name in network.actuators]
         states = [f"S_{name}" for name in network.actuators] + [f"V_{n}" for n in network.valves]
         self.setpoints: list[tuple[str, str, float]] = []
-        known: dict[str, int] = {}
+        count_of: dict[str, int] = {}
         for control in (c for c in controllers if isinstance(c, LevelControl)):
-            known[control.link] = known.get(control.link, 0) + 1
-            end = "" if known[control.link] == 1 else f"_{known[control.link]}"
+            count_of[control.link] = count_of.get(control.link, 0) + 1
+            end = "" if count_of[control.link] == 1 else f"_{count_of[control.link]}"
             for word, value in (("LOW", control.low), ("HIGH", control.high)):
                 if value is not None:
                     self.setpoints.append((f"{word}_{control.link}{end}", control.link, value))
@@ -209,22 +209,22 @@ class _Desk:
         """Take true values of one part of a row; the setpoints to show may be others."""
         where = self.parts[part]
         self.physical[row, where] = true
-        seen = true.copy()
+        readings = true.copy()
         low, high = where.start, min(where.stop, self.measured)
-        seen[: high - low] += self.faults.error[row, low:high]
+        readings[: high - low] += self.faults.error[row, low:high]
         if setpoints is not None:
-            seen[len(seen) - len(setpoints) :] = setpoints
-        seen = quantised(seen, self.steps[where])
+            readings[len(readings) - len(setpoints) :] = setpoints
+        readings = quantised(readings, self.steps[where])
         for item, columns in self.attacks[part]:
             if item.first <= row < item.stop and isinstance(item.attack, ReportAttack):
                 view = View(
-                    seen[columns - low], self.sent, columns, self.last[columns], row, item.first,
-                    item.stop, self.seconds,
+                    readings[columns - low], self.sent, columns, self.last[columns],
+                    row, item.first, item.stop, self.seconds,
                 )  # fmt: skip
-                seen[columns - low] = item.attack.tampered(view)
-        seen = quantised(seen, self.steps[where])
-        self.sent[row, where] = seen
-        self.reported[row, where] = seen
+                readings[columns - low] = item.attack.tampered(view)
+        readings = quantised(readings, self.steps[where])
+        self.sent[row, where] = readings
+        self.reported[row, where] = readings
         missing = self.faults.missing[row, low:high]
         if missing.any():
             self.reported[row, low:high][missing] = np.nan

@@ -65,7 +65,7 @@ def take_controls(
         epanet.LOW_LEVEL: "below", epanet.HIGH_LEVEL: "above", epanet.TIMER: "timer",
         epanet.TIME_OF_DAY: "clock",
     }  # fmt: skip
-    found = []
+    controls = []
     for i in range(1, project.integer("getcount", epanet.CONTROLS) + 1):
         kind, link, node = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
         setting, value = ctypes.c_double(), ctypes.c_double()
@@ -74,7 +74,7 @@ def take_controls(
             ctypes.byref(node), ctypes.byref(value),
         )  # fmt: skip
         words: dict[float, State] = {0.0: "closed", 1.0: "open"}
-        found.append(
+        controls.append(
             NetworkControl(
                 links[link.value],
                 words.get(setting.value, setting.value),
@@ -83,11 +83,11 @@ def take_controls(
                 round(value.value, 6),  # from feet or metres and back: 17.1, not 17.0999...
             )
         )
-    for i in range(len(found), 0, -1):
+    for i in range(len(controls), 0, -1):
         project.call("deletecontrol", i)
     for i in range(project.integer("getcount", epanet.RULES), 0, -1):
         project.call("deleterule", i)
-    return found
+    return controls
 
 
 def read_pattern(project: Epanet, index: int) -> np.ndarray:

@@ -48,7 +48,7 @@ class ReportAttack(Attack):
 
     def channels(self, surface: Surface) -> tuple[str, ...]:
         """The targets."""
-        self._known(surface.channels)
+        self._check_channels(surface.channels)
         return self.targets
 
     def tampered(self, view: View) -> np.ndarray:
@@ -78,7 +78,7 @@ class Bias(ReportAttack):
 
     def channels(self, surface: Surface) -> tuple[str, ...]:
         """The targets."""
-        self._known(surface.sensors)
+        self._check_channels(surface.sensors)
         return self.targets
 
     def tampered(self, view: View) -> np.ndarray:

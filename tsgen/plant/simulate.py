@@ -101,9 +101,9 @@ def simulate_plant(
     times, seconds = _times(days, step, start)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed={seed!r} must be an integer of at least 0")
-    for name, given, kind in (("demand", demand, Demand), ("sensors", sensors, Sensors)):
-        if given is not None and not isinstance(given, kind):
-            raise ValueError(f"{name}={given!r}; expected a {kind.__name__} or None")
+    for name, value, kind in (("demand", demand, Demand), ("sensors", sensors, Sensors)):
+        if value is not None and not isinstance(value, kind):
+            raise ValueError(f"{name}={value!r}; expected a {kind.__name__} or None")
     demand, sensors = demand or Demand(), sensors or Sensors()
     path = epanet.find_network(network)
     clock = int((times[0] - times[0].normalize()).total_seconds())
@@ -231,9 +231,9 @@ def _check_controllers(controllers: Sequence[Controller], network: Network) -> N
 def _check_sensor(name: str, sensor: str, network: Network) -> None:
     kind, _, place = sensor.partition("_")
     if place not in {"L": network.tanks, "P": network.junctions}.get(kind, {}):
-        known = ", ".join(f"L_{tank}" for tank in network.tanks)
+        choices = ", ".join(f"L_{tank}" for tank in network.tanks)
         raise ValueError(
-            f"{name}: sensor={sensor!r}; expected one of {known}, or 'P_' and a junction"
+            f"{name}: sensor={sensor!r}; expected one of {choices}, or 'P_' and a junction"
         )
 
 

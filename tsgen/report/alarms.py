@@ -34,59 +34,60 @@ _CHANNELS = 40
 """Rows of the heat map at most."""
 
 
-def plot_timeline(found: Scored, threshold: float, labels: np.ndarray | None = None) -> Figure:
+def plot_timeline(scored: Scored, threshold: float, labels: np.ndarray | None = None) -> Figure:
     """The score over time with its threshold, alarms and, where they are known, attacks.
 
     Of a long log the highest score of neighbouring rows is drawn, so that none is lost.
 
     Args:
-        found: the scored log.
+        scored: the scored log.
         threshold: where alarms begin.
         labels: 1 inside attacks, (T,).
     """
     figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
     axis = figure.subplots()
-    edges = _edges(len(found.index))
-    highest = _highest(found.scores[:, None], edges)[:, 0]
-    times = found.index.to_numpy()
+    edges = _edges(len(scored.index))
+    highest = _highest(scored.scores[:, None], edges)[:, 0]
+    times = scored.index.to_numpy()
     (line,) = axis.plot(times[edges[:-1]], highest, color=FORECAST, lw=0.9)
     handles: list[Any] = [line]
     names = ["score"]
     handles.append(axis.axhline(threshold, color=OBSERVED, ls="--", lw=1.2))
     names.append("threshold")
-    mark = _shade_alarms(axis, found.alarms)
+    mark = _shade_alarms(axis, scored.alarms)
     if mark is not None:
         handles.append(mark)
         names.append("alarm")
     if labels is not None and labels.any():
         handles.append(_strip(axis, times, labels))
         names.append("attack (label)")
-    seen = highest[np.isfinite(highest) & (highest > 0)]
-    if len(seen) and threshold > 0:
+    positive = highest[np.isfinite(highest) & (highest > 0)]
+    if len(positive) and threshold > 0:
         axis.set_yscale("log")
         axis.set_ylim(
-            0.7 * min(float(np.quantile(seen, 0.02)), threshold), 2.5 * max(seen.max(), threshold)
+            0.7 * min(float(np.quantile(positive, 0.02)), threshold),
+            2.5 * max(positive.max(), threshold),
         )
-    _time_axis(axis, found.index)
+    _time_axis(axis, scored.index)
     tidy(axis, "", "", "score")
     legend(figure, handles, names)
     return figure
 
 
-def plot_channels(found: Scored, names: Sequence[str]) -> Figure:
+def plot_channels(scored: Scored, names: Sequence[str]) -> Figure:
     """How much stranger each channel was than usual over time, on a logarithmic scale.
 
     Args:
-        found: the scored log.
+        scored: the scored log.
         names: of the channels; of more than 40 those that were strangest are drawn.
     """
-    edges = _edges(len(found.index), 300)
-    highest = _highest(found.attribution, edges)
+    edges = _edges(len(scored.index), 300)
+    highest = _highest(scored.attribution, edges)
     peaks = np.nan_to_num(highest, nan=0.0).max(0)
     chosen = np.sort(np.argsort(-peaks, kind="stable")[:_CHANNELS])
     figure = Figure(figsize=(WIDTH, 0.9 + 0.19 * len(chosen)), layout="constrained")
     axis = figure.subplots()
-    times = found.index.to_numpy()
+    times = scored.index.to_numpy()
     corners = np.append(times[edges[:-1]], times[edges[-1] - 1])
     top = max(float(np.nanmax(highest, initial=1.0)), 10.0)
     image = axis.pcolormesh(
@@ -97,7 +98,7 @@ def plot_channels(found: Scored, names: Sequence[str]) -> Figure:
     for text in axis.get_yticklabels():
         text.set_parse_math(False)
     axis.invert_yaxis()
-    _time_axis(axis, found.index)
+    _time_axis(axis, scored.index)
     tidy(axis)
     bar = figure.colorbar(image, ax=axis, pad=0.01, aspect=30)
     bar.set_label("times the usual", fontsize=SMALL)
@@ -204,8 +205,8 @@ def _edges(length: int, columns: int = _COLUMNS) -> np.ndarray:
 
 def _highest(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Highest known values (pieces, C) of (T, C), NaN where there are none."""
-    seen = np.where(np.isfinite(values), values, -np.inf)
-    highest = np.maximum.reduceat(seen, edges[:-1], axis=0)
+    finite = np.where(np.isfinite(values), values, -np.inf)
+    highest = np.maximum.reduceat(finite, edges[:-1], axis=0)
     return np.where(np.isfinite(highest), highest, np.nan)
 
 

@@ -177,14 +177,14 @@ def pit_band(result: Backtest, bars: int = 10, seed: int = 0) -> Band:
         Ends of the band, (B,), 1 being the height that should be.
     """
     counts = []
-    for places, seen in _own_places(result, seed):
+    for places, observed in _own_places(result, seed):
         paths = len(places)
-        bar = np.minimum((places[:, seen] * bars).astype(int), bars - 1)
+        bar = np.minimum((places[:, observed] * bars).astype(int), bars - 1)
         flat = bar + bars * np.arange(paths)[:, None]
         counts.append(np.bincount(flat.ravel(), minlength=paths * bars).reshape(paths, bars))
-    known = np.isfinite(result.truth).sum()
+    cells = np.isfinite(result.truth).sum()
     low, high = _drawn(np.asarray(counts, dtype=float), seed)
-    return low * bars / known, high * bars / known
+    return low * bars / cells, high * bars / cells
 
 
 def coverage_band(result: Backtest, level: float = 0.9, seed: int = 0) -> Band:
@@ -196,13 +196,13 @@ def coverage_band(result: Backtest, level: float = 0.9, seed: int = 0) -> Band:
         Ends of the band, (H,); NaN for a step without truth.
     """
     inside = [
-        ((np.abs(places - 0.5) <= level / 2) & seen).sum(-1)
-        for places, seen in _own_places(result, seed)
+        ((np.abs(places - 0.5) <= level / 2) & observed).sum(-1)
+        for places, observed in _own_places(result, seed)
     ]
-    known = np.isfinite(result.truth).sum((0, 2))
+    cells = np.isfinite(result.truth).sum((0, 2))
     low, high = _drawn(np.asarray(inside, dtype=float), seed)
-    known = np.where(known > 0, known, np.nan)
-    return low / known, high / known
+    cells = np.where(cells > 0, cells, np.nan)
+    return low / cells, high / cells
 
 
 def _own_places(result: Backtest, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -86,13 +86,13 @@ def plot(
             names = [f"channel {c}" for c in range(count)]
     if len(names) != count:
         raise ValueError(f"names has {len(names)} entries for {count} channels")
-    known = None if history is None else by_period(history, forecast.index.freqstr)
+    observed = None if history is None else by_period(history, forecast.index.freqstr)
     fans = [
         Fan(
             names[c],
             samples[:, :, c],
             forecast.index,
-            None if known is None else known.iloc[:, c],
+            None if observed is None else observed.iloc[:, c],
         )
         for c in channels
     ]
@@ -164,14 +164,14 @@ def _chart(axis: Axes, fan: Fan, levels: Sequence[float], past: int) -> None:
     dot = "o" if len(times) == 1 else ""
     axis.plot(times, median, color=FORECAST, lw=1.6, ls="--", marker=dot, ms=4, label="median")
     if fan.observed is not None:
-        seen, first, last = fan.observed, fan.periods[0], fan.periods[-1]
-        seen = seen[(seen.index >= first - past) & (seen.index <= last)]
-        values = seen.to_numpy(dtype=float)
-        ahead = np.asarray(seen.index >= first) & (len(fan.periods) <= _MARKED)
+        observed, first, last = fan.observed, fan.periods[0], fan.periods[-1]
+        observed = observed[(observed.index >= first - past) & (observed.index <= last)]
+        values = observed.to_numpy(dtype=float)
+        ahead = np.asarray(observed.index >= first) & (len(fan.periods) <= _MARKED)
         gap = np.isnan(np.concatenate([[np.nan], values, [np.nan]]))
         dots = ahead | (gap[:-2] & gap[2:])  # a value between two gaps is no line
         axis.plot(
-            _times(cast(pd.PeriodIndex, seen.index))[0],
+            _times(cast(pd.PeriodIndex, observed.index))[0],
             values,
             color=OBSERVED,
             lw=1.0,

@@ -42,7 +42,7 @@ def plot_steps(results: Mapping[str, Backtest], score: str = "crps") -> Figure:
     need_results(results)
     figure = Figure(figsize=(WIDTH, 4.0), layout="constrained")
     axis = figure.subplots()
-    found: list[np.ndarray] = []
+    losses: list[np.ndarray] = []
     handles = []
     for (name, result), style in zip(results.items(), line_styles(results).values(), strict=True):
         table = result.scores.per_step
@@ -51,8 +51,8 @@ def plot_steps(results: Mapping[str, Backtest], score: str = "crps") -> Figure:
         values = table[score].to_numpy(dtype=float)
         values = np.where(np.isfinite(values), values, np.nan)
         handles += axis.plot(table.index, values, markevery=max(1, len(values) // 24), **style)
-        found.append(values[np.isfinite(values)])
-    every = np.concatenate(found)
+        losses.append(values[np.isfinite(values)])
+    every = np.concatenate(losses)
     tidy(axis, "", "step of the horizon", NAMES.get(score, score))
     if len(every) and every.min() > 0 and every.max() > _FAR * every.min():
         axis.set_yscale("log")
@@ -79,13 +79,13 @@ def plot_history(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Figu
     Raises:
         ValueError: if no model has a history.
     """
-    kept = {name: history for name, history in histories.items() if len(history)}
-    if not kept:
+    shown = {name: history for name, history in histories.items() if len(history)}
+    if not shown:
         raise ValueError(f"histories of {list(histories)} are empty: no epoch was recorded")
-    width = {1: 5.2, 2: 8.0}.get(len(kept), WIDTH)
-    figure, axes = grid(len(kept), 3, 2.5, width)
+    width = {1: 5.2, 2: 8.0}.get(len(shown), WIDTH)
+    figure, axes = grid(len(shown), 3, 2.5, width)
     handles: dict[str, object] = {}
-    for axis, (name, history) in zip(axes, kept.items(), strict=True):
+    for axis, (name, history) in zip(axes, shown.items(), strict=True):
         for key, label, colour, dash, marker in (
             ("train_loss", "training loss", PALETTE[0], "-", "o"),
             ("val_loss", "validation loss", PALETTE[1], "--", "s"),

@@ -71,8 +71,8 @@ def write_report(
     }.items():
         unknown = [name for name in names if name not in results]
         if unknown:
-            known = ", ".join(results)
-            raise ValueError(f"{field} names {unknown}, which are not in results: {known}")
+            choices = ", ".join(results)
+            raise ValueError(f"{field} names {unknown}, which are not in results: {choices}")
     reference = reference or _best(results, baselines) or list(results)[-1]
     shown = shown or _best(results, [n for n in results if n not in baselines])
     shown = shown or _best(results, results) or reference
@@ -249,15 +249,15 @@ def _conformal(page: Page, calibrated: Mapping[str, tuple[Backtest, Backtest]]) 
 def _settings(
     page: Page, results: Mapping[str, Backtest], settings: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    given = {name: options for name, options in settings.items() if options}
-    if given:
+    options_of = {name: options for name, options in settings.items() if options}
+    if options_of:
         page.heading("Settings")
-        for name, options in given.items():
+        for name, options in options_of.items():
             page.heading(name, 3)
             page.table([{"option": k, "value": str(v)} for k, v in options.items()])
     page.heading("Made with")
     facts = circumstances()
-    seeds = sorted({str(o["seed"]) for o in given.values() if o.get("seed") is not None})
+    seeds = sorted({str(o["seed"]) for o in options_of.values() if o.get("seed") is not None})
     if seeds:
         facts["seed"] = ", ".join(seeds)
     for part, what in (("train", "training"), ("forecast", "forecasts")):

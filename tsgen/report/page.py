@@ -219,8 +219,8 @@ def decimals(values: Iterable[Any], digits: int = 4) -> str:
 
 def _marks(values: Sequence[Any], shown: Sequence[str], best: Best) -> set[int]:
     """Which rows look like the best one."""
-    found = [i for i, v in enumerate(values) if _finite([v])]
-    if len(found) < 2:
+    finite = [i for i, v in enumerate(values) if _finite([v])]
+    if len(finite) < 2:
         return set()
 
     def loss(i: int) -> float:
@@ -229,5 +229,5 @@ def _marks(values: Sequence[Any], shown: Sequence[str], best: Best) -> set[int]:
             return value
         return -value if best == "highest" else abs(value - float(best))
 
-    winner = shown[min(found, key=loss)]
-    return {i for i in found if shown[i] == winner}
+    winner = shown[min(finite, key=loss)]
+    return {i for i in finite if shown[i] == winner}

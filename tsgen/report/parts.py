@@ -71,5 +71,5 @@ class Parts:
 
 
 def _size(values: np.ndarray) -> float:
-    known = np.abs(values[np.isfinite(values)])
-    return float(known.mean()) if len(known) else 0.0
+    finite = np.abs(values[np.isfinite(values)])
+    return float(finite.mean()) if len(finite) else 0.0

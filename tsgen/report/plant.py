@@ -34,7 +34,7 @@ def write_plant_report(
     path: str | Path,
     detector: Detector,
     frame: pd.DataFrame,
-    found: Scored,
+    scored: Scored,
     *,
     title: str,
     about: str = "",
@@ -55,7 +55,7 @@ def write_plant_report(
         path: of the page; folders are made as needed.
         detector: fitted.
         frame: the log, (T, C).
-        found: ``detector.scored(frame)``.
+        scored: ``detector.scored(frame)``.
         title: heading.
         about: a sentence on the data.
         labels: 1 inside attacks, (T,).
@@ -74,21 +74,21 @@ def write_plant_report(
     if labels is not None and np.shape(labels) != (len(frame),):
         raise ValueError(f"labels have shape {np.shape(labels)}; expected ({len(frame)},)")
     page = Page(title, about)
-    page.terms(summary(detector, frame, found))
+    page.terms(summary(detector, frame, scored))
     page.figure(
-        plot_timeline(found, detector.threshold_, labels),
+        plot_timeline(scored, detector.threshold_, labels),
         "The score of each row; higher is stranger. Alarms begin at the threshold.",
         "score over time with threshold and alarms",
     )
     if labels is not None:
-        _quality(page, detector, frame, found, labels, targets, reference)
+        _quality(page, detector, frame, scored, labels, targets, reference)
     page.heading("Channels")
     page.figure(
-        plot_channels(found, detector.names_),
+        plot_channels(scored, detector.names_),
         "How much stranger than usual each channel was: 1 is what it was in training.",
         "heat map of channels over time",
     )
-    _alarms(page, detector, frame, found, labels, drawn)
+    _alarms(page, detector, frame, scored, labels, drawn)
     page.heading("How this was made")
     lines = {"detector": repr(detector), **(settings or {})}
     lines |= {"log": "; ".join(notes)} if notes else {}
@@ -100,7 +100,7 @@ def _quality(
     page: Page,
     detector: Detector,
     frame: pd.DataFrame,
-    found: Scored,
+    scored: Scored,
     labels: np.ndarray,
     targets: Sequence[Sequence[str]] | None,
     reference: Detector | None,
@@ -109,10 +109,11 @@ def _quality(
     if not labels.any() or labels.all():
         page.text("The labels are all alike: there is nothing to compare with.")
         return
-    table = quality(detector, frame, found, labels, targets, reference, type(detector).__name__)
-    kept = [key for key in _NAMES if key in table]
+    table = quality(detector, frame, scored, labels, targets, reference, type(detector).__name__)
+    columns = [key for key in _NAMES if key in table]
     rows = [
-        {"": str(name), **{_NAMES[key]: row[key] for key in kept}} for name, row in table.iterrows()
+        {"": str(name), **{_NAMES[key]: row[key] for key in columns}}
+        for name, row in table.iterrows()
     ]
     page.table(rows)
     page.text(
@@ -126,19 +127,19 @@ def _alarms(
     page: Page,
     detector: Detector,
     frame: pd.DataFrame,
-    found: Scored,
+    scored: Scored,
     labels: np.ndarray | None,
     drawn: int,
 ) -> None:
     page.heading("Alarms")
-    alarms = found.alarms
+    alarms = scored.alarms
     if not len(alarms):
         page.text("No alarm was raised.")
         return
-    if isinstance(found.index, pd.DatetimeIndex):
-        made = detector.calibration_
+    if isinstance(scored.index, pd.DatetimeIndex):
+        calibration = detector.calibration_
         page.figure(
-            plot_rates(alarms, found.index, None if made is None else made.asked),
+            plot_rates(alarms, scored.index, None if calibration is None else calibration.asked),
             "Alarms raised on each day.",
         )
     rows = [
@@ -162,7 +163,7 @@ def _alarms(
             f"Drawn are {len(chosen)} alarms of high scores, first one of each leading channel."
         )
     for number in chosen:
-        _draw(page, detector, frame, found, alarms.iloc[number], labels)
+        _draw(page, detector, frame, scored, alarms.iloc[number], labels)
 
 
 def _chosen(alarms: pd.DataFrame, count: int) -> list[int]:
@@ -181,11 +182,11 @@ def _draw(
     page: Page,
     detector: Detector,
     frame: pd.DataFrame,
-    found: Scored,
+    scored: Scored,
     alarm: Any,
     labels: np.ndarray | None,
 ) -> None:
-    first, last = found.index.get_indexer(pd.Index([alarm["start"], alarm["end"]])).tolist()
+    first, last = scored.index.get_indexer(pd.Index([alarm["start"], alarm["end"]])).tolist()
     length = last - first + 1
     margin = max(12, min(length, 200))
     stop = min(last + margin, first + 400, len(frame))

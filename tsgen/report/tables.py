@@ -165,8 +165,10 @@ def _parts(result: Backtest, series: list[list[int]] | None) -> tuple[np.ndarray
             + [np.isfinite(cells["size"][windows]).sum()]
             for windows in series
         ]
-        crps, size, inside, known = np.transpose(sums)
-        return crps / np.where(size > 0, size, np.nan), inside / np.where(known > 0, known, np.nan)
+        crps, size, inside, observed = np.transpose(sums)
+        return crps / np.where(size > 0, size, np.nan), inside / np.where(
+            observed > 0, observed, np.nan
+        )
 
 
 def calibration_table(calibrated: Mapping[str, tuple[Backtest, Backtest]]) -> Table:
@@ -195,7 +197,7 @@ def paths_held(result: Backtest, level: float) -> float | None:
         if not isinstance(forecast, CalibratedForecast) or level not in forecast.levels:
             return None
         low, high = (end.reshape(truth.shape) for end in forecast.band(level))
-        seen = np.isfinite(truth)
-        if seen.any():
-            held.append(((low <= truth) & (truth <= high))[seen].all())
+        observed = np.isfinite(truth)
+        if observed.any():
+            held.append(((low <= truth) & (truth <= high))[observed].all())
     return float(np.mean(held)) if held else None

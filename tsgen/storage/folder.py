@@ -96,9 +96,9 @@ def damage_told(folder: Path, what: str = "model") -> Iterator[None]:
         raise
     except Exception as error:
         lines = str(error).split("\n")
-        told = " ".join(" ".join(lines).split())[:500]
+        reason = " ".join(" ".join(lines).split())[:500]
         kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
-        raise FolderError(f"{str(folder)!r}: the {what} is damaged ({kind}{told})") from None
+        raise FolderError(f"{str(folder)!r}: the {what} is damaged ({kind}{reason})") from None
 
 
 class FolderError(ValueError):

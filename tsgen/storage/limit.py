@@ -82,23 +82,25 @@ def _elements(func: Any, args: tuple, kwargs: dict[str, Any], inputs: list[torch
     """A number that the elements of a result hardly exceed, told by the arguments' names."""
     if func.is_view:
         return 0
-    named = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs
-    told: list[float] = [
-        math.prod(max(int(size), 1) for size in named[name])
+    arguments = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs
+    sizes: list[float] = [
+        math.prod(max(int(size), 1) for size in arguments[name])
         for name in ("size", "repeats")
-        if isinstance(named.get(name), list | tuple)
+        if isinstance(arguments.get(name), list | tuple)
     ]
-    if isinstance(named.get("steps"), int):
-        told.append(named["steps"])
-    if "end" in named and "self" not in named and "steps" not in named:
-        told.append(abs(named["end"] - named.get("start", 0)) / abs(named.get("step", 1) or 1))
-    if "n" in named and not inputs:
-        told.append(int(named["n"]) * int(named.get("m") or named["n"]))
+    if isinstance(arguments.get("steps"), int):
+        sizes.append(arguments["steps"])
+    if "end" in arguments and "self" not in arguments and "steps" not in arguments:
+        sizes.append(
+            abs(arguments["end"] - arguments.get("start", 0)) / abs(arguments.get("step", 1) or 1)
+        )
+    if "n" in arguments and not inputs:
+        sizes.append(int(arguments["n"]) * int(arguments.get("m") or arguments["n"]))
     if not inputs:
-        return max(told, default=0)
+        return max(sizes, default=0)
     numel = max(tensor.numel() for tensor in inputs)
-    if "repeats" in named or "diag_embed" in str(func):
-        return numel * max(told, default=numel)
+    if "repeats" in arguments or "diag_embed" in str(func):
+        return numel * max(sizes, default=numel)
     with suppress(RuntimeError):
-        return max(*told, math.prod(torch.broadcast_shapes(*(t.shape for t in inputs))), 0)
-    return max(*told, numel, 0)
+        return max(*sizes, math.prod(torch.broadcast_shapes(*(t.shape for t in inputs))), 0)
+    return max(*sizes, numel, 0)

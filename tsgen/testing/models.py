@@ -156,13 +156,13 @@ def _check_model_contract(
     assert torch.equal(draw(model), draw(reload(model))), (
         f"{name}: JSON and weights do not restore it"
     )
-    drawer = model.drawer()
+    plan = model.sampling_plan()
     for one in (cond, -cond):
         with seeded(4), torch.no_grad():
-            found = drawer(one)
+            found = plan(one)
         with seeded(4), torch.no_grad():
             expected = model.sample(one)
-        assert torch.allclose(found, expected, atol=1e-5), f"{name}: its drawer draws otherwise"
+        assert torch.allclose(found, expected, atol=1e-5), f"{name}: its plan draws otherwise"
     double = copy.deepcopy(model).double()
     assert draw(double, cond.double()).dtype == torch.float64, f"{name}: float64 is not kept"
     assert double.loss(x.double(), cond.double()).dtype == torch.float64, (

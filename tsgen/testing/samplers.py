@@ -99,10 +99,10 @@ def check_sampler(
         )
     assert torch.equal(draw(20), draw(20)), f"{name}: differs under one seed"
     twenty = sampler.replace(num_steps=20)
-    for first in (1.0, 0.3):
-        times = twenty.times(schedule, first)
-        whole = first < 1 or len(times) == 21
-        assert whole and times[0] == first and times[-1] == 0, f"{name}: times {times.tolist()}"
+    for t_start in (1.0, 0.3):
+        times = twenty.times(schedule, t_start)
+        whole = t_start < 1 or len(times) == 21
+        assert whole and times[0] == t_start and times[-1] == 0, f"{name}: times {times.tolist()}"
         assert (times.diff() < 0).all(), f"{name}: times do not fall"
     calls: list[float] = []
 

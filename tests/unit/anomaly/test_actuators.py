@@ -4,11 +4,19 @@ import pytest
 
 from tsgen.anomaly import Detector, Readout, TFDPMDetector
 from tsgen.anomaly.actuators import Actuators
+from tsgen.estimators import Patterns
 from tsgen.estimators.tfdpm import TFDPMEstimator
+from tsgen.nets import Dense
 
 NAMES = ["level", "valve", "flow"]
 ESTIMATOR = TFDPMEstimator(
-    1, window=4, hidden_size=48, layers=2, features=8, max_epochs=10, verbose=False, device="cpu"
+    1,
+    window=4,
+    patterns=Patterns(hidden_size=48, features=8),
+    network=Dense(2, 48),
+    max_epochs=10,
+    verbose=False,
+    device="cpu",
 )
 
 
@@ -96,10 +104,10 @@ def test_predicted_actuators_are_not_told_now():
         estimator=ESTIMATOR.replace(max_epochs=3), actuators=("valve",), predict_actuators=True,
         readout=Readout("mean"),
     ).fit(plant(1500, 0))  # fmt: skip
-    told_rows = made._told(np.zeros((6, 3)))
+    features = made.actuator_features(np.zeros((6, 3)))
     changed = np.zeros((6, 3))
     changed[5, 1] = 9.0
-    np.testing.assert_array_equal(made._told(changed)[5], told_rows[5])
+    np.testing.assert_array_equal(made.actuator_features(changed)[5], features[5])
     log = plant(200, 1)
     log.iloc[100, 1] = 5.0
     assert made.score_channels(log)[100, 1] > 5 * np.nanmedian(made.score_channels(log)[:, 1])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from tsgen.anomaly.readout import Readout, carry_forward, share
+from tsgen.anomaly.readout import Readout, channel_shares
 
 ERRORS = np.random.default_rng(0).gamma(2.0, 1.0, (200, 3))
 ERRORS[np.random.default_rng(1).random(ERRORS.shape) < 0.1] = np.nan
@@ -85,16 +85,8 @@ def test_numbers_out_of_range(field):
         Readout(**{field: 0})
 
 
-def test_gaps_are_carried_forward():
-    values = np.array([[np.nan, 1], [2, np.nan], [np.nan, 3]])
-    filled = carry_forward(values, np.isfinite(values))
-    assert filled.tolist() == [[0, 1], [2, 1], [2, 3]]
-    filled = carry_forward(values, np.isfinite(values), np.array([7.0, 8.0]))
-    assert filled.tolist() == [[7, 1], [2, 1], [2, 3]]
-
-
 def test_shares_add_up():
-    shares = share(np.array([[1.0, np.nan, 6.0], [1.0, 3.0, 6.0]]), ("a", "b", "c"))
+    shares = channel_shares(np.array([[1.0, np.nan, 6.0], [1.0, 3.0, 6.0]]), ("a", "b", "c"))
     assert list(shares) == ["c", "b", "a"]
     assert sum(shares.values()) == pytest.approx(1)
     assert shares["c"] == pytest.approx(0.6)

@@ -16,10 +16,12 @@ from tsgen.anomaly.scorers import DenoisingError, Energy, NegativeLogLikelihood,
 from tsgen.anomaly.tfdpm import TFDPMDetector
 from tsgen.core import seeded
 from tsgen.diffusion import CosineSchedule, GivenSteps
+from tsgen.estimators import Patterns
 from tsgen.estimators.tfdpm import TFDPMEstimator
 from tsgen.models import DDPM, EnergyDDPM, Gaussian
-from tsgen.nets import EnergyDenoiser
+from tsgen.nets import Dense, EnergyDenoiser
 
+PATTERNS = Patterns(hidden_size=64, features=8)
 QUICK = {"verbose": False, "device": "cpu"}
 
 
@@ -147,7 +149,7 @@ def ratio(scores, inside):
 @pytest.fixture(scope="module")
 def tfdpm():
     estimator = TFDPMEstimator(
-        1, window=4, hidden_size=64, layers=2, features=8, max_epochs=12, **QUICK
+        1, window=4, patterns=PATTERNS, network=Dense(2, 64), max_epochs=12, **QUICK
     )
     return TFDPMDetector(estimator=estimator, readout=Readout("mean", smooth=6)).fit(
         coupled(4000, 0)
@@ -172,12 +174,12 @@ def test_a_law_of_its_own_steps(tfdpm):
     scorer = SampleScore("energy", 20)
     made = tfdpm.replace(scorer=scorer)
     vars(made).update({k: v for k, v in vars(tfdpm).items() if k.endswith("_")})
-    run = made._prepare(read_runs(normal)[0])[0]
+    run = made.standardised(read_runs(normal)[0])[0]
     piece = slice(0, 300 + made.memory)
-    full = made._errors(run.values[piece], run.observed[piece]).mean()
+    full = made.errors(run.values[piece], run.observed[piece]).mean()
     found = made.learn_steps(normal, most=10, batches=400, grid=5)
     assert isinstance(found, GivenSteps) and 2 <= len(found.levels) <= 10
-    few = made._errors(run.values[piece], run.observed[piece]).mean()
+    few = made.errors(run.values[piece], run.observed[piece]).mean()
     made.model_.use_sampler(before)
     assert few < 1.05 * full, (few, full)
 
@@ -185,7 +187,7 @@ def test_a_law_of_its_own_steps(tfdpm):
 def test_an_energy_sees_it_too():
     """By its value and by its gradient."""
     estimator = TFDPMEstimator(
-        1, window=4, hidden_size=64, layers=2, features=8, max_epochs=12, energy=True, **QUICK
+        1, window=4, patterns=PATTERNS, network=Dense(2, 64, energy=True), max_epochs=12, **QUICK
     )
     made = TFDPMDetector(estimator=estimator, readout=Readout(smooth=6), scorer=Energy()).fit(
         coupled(4000, 0)
@@ -268,8 +270,9 @@ def test_graph_and_temporal_pattern_are_needed():
     """AUC-PR falls without either, by a paired t-test over five seeds; AR(1) sees nothing."""
 
     def variant(**options):
-        sizes = {"window": 4, "hidden_size": 64, "layers": 2, "features": 8, "neighbours": 3}
-        estimator = TFDPMEstimator(1, max_epochs=20, **QUICK, **sizes, **options)
+        patterns = PATTERNS.replace(neighbours=3, **options)
+        sizes = {"window": 4, "patterns": patterns, "network": Dense(2, 64)}
+        estimator = TFDPMEstimator(1, max_epochs=20, **QUICK, **sizes)
         return lambda seed: TFDPMDetector(estimator=estimator, seed=seed)
 
     made = {"whole": {}, "no graph": {"graph": False}, "no temporal": {"temporal": "none"}}

@@ -7,8 +7,9 @@ from scipy.signal import lfilter
 from scipy.stats import genpareto
 
 from tsgen.anomaly import hold_out
+from tsgen.anomaly.budget import CalibratedThreshold, calibrate_threshold
 from tsgen.anomaly.events import AlarmPolicy, find_events
-from tsgen.anomaly.thresholds import Calibration, MADThreshold, QuantileThreshold, calibrate
+from tsgen.anomaly.thresholds import MADThreshold, QuantileThreshold
 
 DAY = 1440
 
@@ -59,7 +60,7 @@ def test_the_budget_is_kept_in_alarms(law, method, policy):
     """Sixty alarms are asked; both counts are Poisson's in flocks: so is their difference."""
     days, fresh, asked = 60, 60, 1.0
     options = {"false_alarms_per_day": asked, "rows_per_day": DAY, "policy": policy}
-    found = calibrate(law(days, 0), method=method, **options)
+    found = calibrate_threshold(law(days, 0), method=method, **options)
     alarms = find_events(law(fresh, 1), found.threshold, policy)
     known = find_events(law(days, 0), found.threshold, policy)
     starts = [event.start // found.block for event in alarms]
@@ -77,7 +78,7 @@ def test_the_interval_of_a_calibration(law):
     """Over 20 repetitions the mean rate is the asked one, and 90 % intervals hold it mostly."""
     rates, held = [], 0
     for seed in range(20):
-        found = calibrate(law(40, seed), false_alarms_per_day=1, rows_per_day=DAY)
+        found = calibrate_threshold(law(40, seed), false_alarms_per_day=1, rows_per_day=DAY)
         rate = len(find_events(law(400, 100 + seed), found.threshold)) / 400
         rates.append(rate)
         held += found.low <= rate <= found.high
@@ -91,7 +92,7 @@ def test_an_on_delay_has_p_values_of_its_own():
     policy = AlarmPolicy(min_duration=3)
     scores = np.random.default_rng(0).exponential(size=60 * DAY)
     options = {"false_alarms_per_day": 1, "rows_per_day": DAY, "block": 20}
-    found = calibrate(scores, policy=policy, **options)
+    found = calibrate_threshold(scores, policy=policy, **options)
     for level in (2.5, 3.0):
         exact = 1 - (1 - np.exp(-3 * level)) ** 20
         assert abs(np.log(found.p_value(level) / exact)) < np.log(2)
@@ -104,12 +105,12 @@ def test_blocks_are_shorter_where_data_are_few():
     noise = np.random.default_rng(0).standard_normal(200_000)
     scores = np.convolve(noise, np.ones(20), "valid")  # correlated over 18 rows at .1
     options = {"false_alarms_per_day": 1, "rows_per_day": 2000}
-    assert 160 <= calibrate(scores, **options).block <= 200
-    few = calibrate(scores[:2000], **options)
+    assert 160 <= calibrate_threshold(scores, **options).block <= 200
+    few = calibrate_threshold(scores[:2000], **options)
     assert few.block == 2000 // 21
     with pytest.raises(ValueError, match="have 1. blocks of 5. rows"):
-        calibrate(scores[:1000], **options)
-    counted = calibrate(scores[:1000], false_alarms_per_day=30, rows_per_day=2000)
+        calibrate_threshold(scores[:1000], **options)
+    counted = calibrate_threshold(scores[:1000], false_alarms_per_day=30, rows_per_day=2000)
     assert counted.block == 1000 // 21 and 10 <= counted.seen <= 15
 
 
@@ -117,7 +118,7 @@ def test_scores_with_ties_have_short_blocks():
     """Most rows of a plant's score may be exactly 0: equal ranks are no memory."""
     scores = np.random.default_rng(0).exponential(size=30 * DAY)
     scores[scores < 1] = 0.0
-    assert calibrate(scores, false_alarms_per_day=1, rows_per_day=DAY).block == 10
+    assert calibrate_threshold(scores, false_alarms_per_day=1, rows_per_day=DAY).block == 10
 
 
 @pytest.mark.slow
@@ -126,7 +127,7 @@ def test_the_tail_extrapolates(law):
     """Ten days of normal data, an alarm in two days: mean of the realised over 20 repetitions."""
     ratios = []
     for seed in range(20):
-        found = calibrate(law(10, seed), false_alarms_per_day=0.5, rows_per_day=DAY)
+        found = calibrate_threshold(law(10, seed), false_alarms_per_day=0.5, rows_per_day=DAY)
         assert found.extrapolated
         ratios.append(len(find_events(law(100, 100 + seed), found.threshold)) / 50)
     print(f"{law.__name__}: {np.mean(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
@@ -136,7 +137,7 @@ def test_the_tail_extrapolates(law):
 def test_p_values_of_an_exponential_tail():
     """Near the level; farther off the 50 peaks leave the shape, and so the tail, open."""
     scores = np.random.default_rng(0).exponential(size=40 * DAY)
-    found = calibrate(scores, false_alarms_per_day=1, rows_per_day=DAY, block=10)
+    found = calibrate_threshold(scores, false_alarms_per_day=1, rows_per_day=DAY, block=10)
     for score in (7.5, 9.0):
         exact = 1 - (1 - np.exp(-score)) ** 10
         assert abs(np.log(found.p_value(score) / exact)) < np.log(3)
@@ -145,26 +146,26 @@ def test_p_values_of_an_exponential_tail():
 
 def test_the_tail_of_a_known_pareto_law():
     scores = genpareto.rvs(0.3, size=60 * DAY, random_state=np.random.default_rng(3))
-    found = calibrate(scores, false_alarms_per_day=0.05, rows_per_day=DAY, block=10)
+    found = calibrate_threshold(scores, false_alarms_per_day=0.05, rows_per_day=DAY, block=10)
     exact = genpareto.isf(0.05 / DAY, 0.3)
     assert found.extrapolated
     assert 0.6 * exact < found.threshold < 1.8 * exact
 
 
 def test_what_is_known_of_a_calibration():
-    found = calibrate(white(60, 0), false_alarms_per_day=1, rows_per_day=DAY)
+    found = calibrate_threshold(white(60, 0), false_alarms_per_day=1, rows_per_day=DAY)
     assert not found.extrapolated
     assert found.seen == len(find_events(white(60, 0), found.threshold)) <= 60
     assert found.low < 1 < found.high * 1.05
-    assert Calibration.from_state_dict(json.loads(json.dumps(found.state_dict()))) == found
+    assert CalibratedThreshold.from_state_dict(json.loads(json.dumps(found.state_dict()))) == found
 
 
 def test_missing_scores_are_left_out():
     scores = white(30, 0)
     spoilt = np.insert(scores, 100, np.full(5, np.nan))
     options = {"false_alarms_per_day": 1, "rows_per_day": DAY}
-    assert calibrate(spoilt, **options).threshold == pytest.approx(
-        calibrate(scores, **options).threshold
+    assert calibrate_threshold(spoilt, **options).threshold == pytest.approx(
+        calibrate_threshold(scores, **options).threshold
     )
 
 
@@ -191,7 +192,7 @@ def test_missing_scores_are_left_out():
 )
 def test_bad_input(scores, options, message):
     with pytest.raises(ValueError, match=message):
-        calibrate(scores, **{"false_alarms_per_day": 1, "rows_per_day": DAY, **options})
+        calibrate_threshold(scores, **{"false_alarms_per_day": 1, "rows_per_day": DAY, **options})
 
 
 @pytest.mark.parametrize("threshold", [lambda: QuantileThreshold(1.0), lambda: MADThreshold(0.0)])

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from tsgen.data.synthetic import VAR, ornstein_uhlenbeck
 from tsgen.diffusion import ClassifierFree, DPMSolverPP, Reconstruction
-from tsgen.estimators import GaussianEstimator, TimeGradEstimator
+from tsgen.estimators import GaussianEstimator, Given, TimeGradEstimator
 from tsgen.forecasting.predictor import GenerativePredictor
+from tsgen.nets import Residual
 
 H = 6
 DATA = VAR().dataset(3, 120, seed=0)
@@ -22,12 +23,12 @@ def trained(data: list[dict] = DATA, **options: Any) -> GenerativePredictor:
     """A little model of horizons."""
     small = {
         "decoding": "horizon", "max_epochs": 1, "num_batches_per_epoch": 3, "verbose": False,
-        "residual_layers": 2, "sampler": DPMSolverPP(5), "num_parallel_samples": 7,
+        "network": Residual(layers=2), "sampler": DPMSolverPP(5), "num_parallel_samples": 7,
     }  # fmt: skip
     return TimeGradEstimator(H, **{**small, **options}).train(data, seed=0)
 
 
-IMPUTING: dict[str, Any] = {"given_rate": 0.9, "min_history": 0, "scaling": "global"}
+IMPUTING: dict[str, Any] = {"given": Given(0.9), "min_history": 0, "scaling": "global"}
 
 
 @pytest.fixture(scope="module")

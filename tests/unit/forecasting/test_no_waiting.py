@@ -7,19 +7,31 @@ import torch
 from torch.utils import _pytree as pytree
 
 from tests.unit.forecasting.network.test_forecaster import build, series
-from tsgen import GaussianEstimator, ScoreGradEstimator, TempFlowEstimator, TimeGradEstimator
+from tsgen import (
+    CLDEstimator,
+    GaussianEstimator,
+    ScoreGradEstimator,
+    TempFlowEstimator,
+    TimeGradEstimator,
+)
 from tsgen.diffusion import SSCS, PredictorCorrector
+from tsgen.estimators import Given, ScoreMatching
+from tsgen.nets import Axial
 
 PC = PredictorCorrector(4)
 ESTIMATORS: dict[str, tuple[type, dict[str, Any]]] = {
     "gaussian": (GaussianEstimator, {}),
     "timegrad": (TimeGradEstimator, {}),
-    "csdi": (TimeGradEstimator, {"decoding": "horizon", "network": "axial", "given_rate": 0.9}),
+    "csdi": (
+        TimeGradEstimator,
+        {"decoding": "horizon", "network": Axial(4, 8), "given": Given(0.9)},
+    ),
     "scoregrad": (ScoreGradEstimator, {"sampler": PC}),
     "weighted": (
-        ScoreGradEstimator, {"likelihood_weighting": True, "continuous": False, "sampler": PC}
+        ScoreGradEstimator,
+        {"objective": ScoreMatching(continuous=False, likelihood_weighting=True), "sampler": PC},
     ),
-    "cld": (ScoreGradEstimator, {"sde": "cld", "sampler": SSCS(4)}),
+    "cld": (CLDEstimator, {"sampler": SSCS(4)}),
     "maf": (TempFlowEstimator, {"flow": "maf"}),
     "realnvp": (TempFlowEstimator, {"flow": "realnvp"}),
 }  # fmt: skip

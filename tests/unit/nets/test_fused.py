@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from tsgen.nets.fused import Fused, fits
 
 from tsgen.core import seeded
 from tsgen.nets import DilatedResidualNet
 from tsgen.nets import fused as module
-from tsgen.nets.fused import Fused, fits
 
 CASES = [
     (3, 8, {}),

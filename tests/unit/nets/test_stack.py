@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from tsgen.nets.stack import Workspace, plain_stack
+from tsgen.nets.stack_gradient import Tape, run_stack
 
 from tsgen.core import seeded
 from tsgen.diffusion import Ancestral, DPMSolverPP
 from tsgen.models import DDPM
 from tsgen.nets import DilatedResidualNet, threads
-from tsgen.nets.stack import Workspace, plain_stack
-from tsgen.nets.stack_gradient import Tape, run_stack
 
 CASES = [
     ((8,), (5,), {}),

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tsgen.nets.threads import num_shares, rows_divided, side_by_side
 
 from tsgen import GaussianEstimator, TimeGradEstimator
 from tsgen.anomaly import ForecastDetector
 from tsgen.anomaly.scorers import DenoisingError
 from tsgen.diffusion import LinearSchedule
-from tsgen.nets import threads
-from tsgen.nets.threads import num_shares, rows_divided, side_by_side
+from tsgen.nets import Axial, threads
 
 CPU = torch.device("cpu")
 
@@ -215,5 +215,5 @@ def test_models_of_large_operators_keep_torchs_threads() -> None:
         assert torch.get_num_threads() == 3 and torch.is_grad_enabled()
     assert not GaussianEstimator(3).build_model((2,), (4,)).divides_rows
     assert TimeGradEstimator(3).build_model((2,), (4,)).divides_rows
-    axial = TimeGradEstimator(3, decoding="horizon", network="axial")
+    axial = TimeGradEstimator(3, decoding="horizon", network=Axial())
     assert not axial.build_model((3, 2), (3, 4)).divides_rows

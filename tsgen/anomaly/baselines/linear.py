@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.linear_model import Ridge
+from typing_extensions import override
 
 from tsgen.anomaly.detector import Detector
 from tsgen.anomaly.readout import Readout
@@ -24,10 +25,11 @@ class AR1Detector(Detector):
     learned = ("intercept_", "slope_")
 
     @property
+    @override
     def memory(self) -> int:
-        """One row."""
         return 1
 
+    @override
     def _learn(self, runs: list[Run]) -> None:
         before, after = _steps(runs)
         mean, then = before.mean(0), after.mean(0)
@@ -36,9 +38,11 @@ class AR1Detector(Detector):
         self.slope_ = np.where(spread > 0, together / np.maximum(spread, 1e-300), 0.0)
         self.intercept_ = then - self.slope_ * mean
 
-    def _errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    @override
+    def errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
         return (values[1:] - self._usual(values)) ** 2
 
+    @override
     def _usual(self, values: np.ndarray) -> np.ndarray:
         return self.intercept_ + self.slope_ * values[:-1]
 
@@ -64,17 +68,20 @@ class VARDetector(Detector):
             raise ValueError(f"VARDetector: penalty={self.penalty} must be at least 0")
 
     @property
+    @override
     def memory(self) -> int:
-        """One row."""
         return 1
 
+    @override
     def _learn(self, runs: list[Run]) -> None:
         fitted = Ridge(self.penalty).fit(*_steps(runs))
         self.intercept_, self.coefficients_ = fitted.intercept_, fitted.coef_
 
-    def _errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    @override
+    def errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
         return (values[1:] - self._usual(values)) ** 2
 
+    @override
     def _usual(self, values: np.ndarray) -> np.ndarray:
         return self.intercept_ + values[:-1] @ self.coefficients_.T
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+from typing_extensions import override
 
 from tsgen.anomaly.detector import Detector
 from tsgen.anomaly.runs import Run
@@ -45,10 +46,12 @@ class PCADetector(Detector):
             )
 
     @property
+    @override
     def memory(self) -> int:
         """The window's rows but the last."""
         return self.window - 1
 
+    @override
     def _learn(self, runs: list[Run]) -> None:
         size = self.window * runs[0].values.shape[1]
         if not isinstance(self.components, float) and self.components >= size:
@@ -67,26 +70,28 @@ class PCADetector(Detector):
         variances, vectors = variances[::-1].clip(0), vectors[:, ::-1]
         if isinstance(self.components, float):
             explained = variances.cumsum() / variances.sum()
-            kept = int(np.searchsorted(explained, self.components, side="right")) + 1
-            kept = min(kept, size - 1)  # all would leave nothing unexplained
+            rank = int(np.searchsorted(explained, self.components, side="right")) + 1
+            rank = min(rank, size - 1)  # all would leave nothing unexplained
         else:
-            kept = self.components
-        self.components_ = np.ascontiguousarray(vectors[:, :kept])
+            rank = self.components
+        self.components_ = np.ascontiguousarray(vectors[:, :rank])
 
-    def _errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        found = []
-        seen = self._windows(observed.astype(float))
-        for windows, mask in zip(self._windows(values), seen, strict=True):
+    @override
+    def errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        errors = []
+        masks = self._windows(observed.astype(float))
+        for windows, mask in zip(self._windows(values), masks, strict=True):
             residual = windows - self._reconstruct(windows)
             shape = (len(windows), self.window, -1)
             squares, weights = (residual**2 * mask).reshape(shape), mask.reshape(shape)
-            found.append(squares.sum(1) / np.maximum(weights.sum(1), 1))
-        return np.concatenate(found)
+            errors.append(squares.sum(1) / np.maximum(weights.sum(1), 1))
+        return np.concatenate(errors)
 
+    @override
     def _usual(self, values: np.ndarray) -> np.ndarray:
         last = slice(-values.shape[1], None)
-        found = [self._reconstruct(windows)[:, last] for windows in self._windows(values)]
-        return np.concatenate(found)
+        rows = [self._reconstruct(windows)[:, last] for windows in self._windows(values)]
+        return np.concatenate(rows)
 
     def _reconstruct(self, windows: np.ndarray) -> np.ndarray:
         return self.mean_ + ((windows - self.mean_) @ self.components_) @ self.components_.T

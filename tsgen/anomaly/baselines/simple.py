@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.covariance import LedoitWolf
 from sklearn.ensemble import IsolationForest
+from typing_extensions import override
 
 from tsgen.anomaly.detector import Detector
 from tsgen.anomaly.runs import Run
@@ -28,15 +29,17 @@ class MahalanobisDetector(Detector):
     learned = ("mean_", "precision_")
 
     @property
+    @override
     def memory(self) -> int:
-        """None."""
         return 0
 
+    @override
     def _learn(self, runs: list[Run]) -> None:
         fitted = LedoitWolf().fit(np.concatenate([run.values for run in runs]))
         self.mean_, self.precision_ = fitted.location_, fitted.precision_
 
-    def _errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    @override
+    def errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
         centred = np.where(observed, values - self.mean_, 0.0)
         return centred * (centred @ self.precision_)
 
@@ -72,10 +75,11 @@ class IsolationForestDetector(Detector):
             )
 
     @property
+    @override
     def memory(self) -> int:
-        """None."""
         return 0
 
+    @override
     def _learn(self, runs: list[Run]) -> None:
         rows = np.concatenate([run.values for run in runs])
         # all that the trees are likely to draw, kept so that a saved forest can be grown again
@@ -83,12 +87,14 @@ class IsolationForestDetector(Detector):
         self.subsample_ = rows[np.sort(chosen)]
         self._restore(Path(), None)
 
+    @override
     def _restore(self, path: Path, device: str | None) -> None:
         self.forest_ = IsolationForest(n_estimators=self.trees, random_state=self.seed).fit(
             self.subsample_
         )
 
-    def _errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    @override
+    def errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
         score = -self.forest_.score_samples(values)
         if not self.attribute:
             return np.repeat(score[:, None], values.shape[1], 1)

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from typing_extensions import override
 
 from tsgen.anomaly.detector import Detector
 from tsgen.anomaly.readout import Readout
@@ -62,19 +63,21 @@ class UAEDetector(Detector):
             raise ValueError(f"{name}: lr={self.lr} must be above 0")
 
     @property
+    @override
     def memory(self) -> int:
         """The window's rows but the last."""
         return self.window - 1
 
+    @override
     def _learn(self, runs: list[Run]) -> None:
         windows = [self._windows(torch.as_tensor(run.values, dtype=torch.float32)) for run in runs]
-        seen = [self._windows(torch.as_tensor(run.observed)) for run in runs]
+        masks = [self._windows(torch.as_tensor(run.observed)) for run in runs]
         places = [(i, row) for i, part in enumerate(windows) for row in range(len(part))]
         fresh = self._fresh([len(run.values) for run in runs])
         ends = np.cumsum([0] + [len(run.values) for run in runs])
         held = np.array([fresh[ends[i] + self.memory + row] for i, row in places])
-        known, checks = np.flatnonzero(~held), np.flatnonzero(held)
-        if not len(known) or not len(checks):
+        training, checks = np.flatnonzero(~held), np.flatnonzero(held)
+        if not len(training) or not len(checks):
             raise ValueError(
                 f"UAEDetector: {len(places)} windows of {self.window} rows are too few to train on "
                 f"and to hold out {self.holdout} of"
@@ -84,7 +87,7 @@ class UAEDetector(Detector):
         def take(chosen: np.ndarray) -> tuple[Tensor, Tensor]:
             rows = [places[i] for i in chosen]
             return torch.stack([windows[i][r] for i, r in rows]), torch.stack(
-                [seen[i][r] for i, r in rows]
+                [masks[i][r] for i, r in rows]
             )
 
         check = take(checks)
@@ -94,7 +97,7 @@ class UAEDetector(Detector):
         optimiser = torch.optim.AdamW(layers, self.lr, weight_decay=1e-3)
         decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.batches)
         best = float("inf")
-        losses = (_loss(layers, *take(rng.choice(known, 128))) for _ in range(self.batches))
+        losses = (_loss(layers, *take(rng.choice(training, 128))) for _ in range(self.batches))
         for batch, _ in enumerate(minimise(losses, optimiser, decay), 1):
             if batch % max(1, self.batches // _CHECKS) == 0:
                 with torch.no_grad():
@@ -106,6 +109,7 @@ class UAEDetector(Detector):
         if not np.isfinite(best):
             raise FloatingPointError(f"UAEDetector: the loss is {error}; lower lr={self.lr}")
 
+    @override
     def _fresh(self, lengths: list[int]) -> np.ndarray:
         """The ends of the runs."""
         fresh = [
@@ -113,15 +117,17 @@ class UAEDetector(Detector):
         ]
         return np.concatenate(fresh)
 
-    def _errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    @override
+    def errors(self, values: np.ndarray, observed: np.ndarray) -> np.ndarray:
         return (values[self.memory :] - self._usual(values)) ** 2
 
+    @override
     def _usual(self, values: np.ndarray) -> np.ndarray:
         layers = [torch.as_tensor(getattr(self, name)) for name in self.learned]
         windows = self._windows(torch.as_tensor(values, dtype=torch.float32))
         with torch.no_grad():
-            found = [_decode(layers, piece)[..., -1] for piece in windows.split(_PIECE)]
-        return torch.cat(found).double().numpy()
+            last = [_decode(layers, piece)[..., -1] for piece in windows.split(_PIECE)]
+        return torch.cat(last).double().numpy()
 
     def _windows(self, values: Tensor) -> Tensor:
         """(T, C) to views (T - W + 1, C, W)."""
@@ -130,12 +136,12 @@ class UAEDetector(Detector):
     def _start(self, channels: int) -> list[Tensor]:
         """Weights (C, in, out) and biases (C, 1, out) of four layers."""
         sizes = (self.window, self.hidden, self.latent, self.hidden, self.window)
-        found = []
+        layers = []
         for before, after in zip(sizes[:-1], sizes[1:], strict=True):
             bound = before**-0.5
-            found.append((2 * torch.rand(channels, before, after) - 1) * bound)
-            found.append((2 * torch.rand(channels, 1, after) - 1) * bound)
-        return [layer.requires_grad_() for layer in found]
+            layers.append((2 * torch.rand(channels, before, after) - 1) * bound)
+            layers.append((2 * torch.rand(channels, 1, after) - 1) * bound)
+        return [layer.requires_grad_() for layer in layers]
 
 
 def _decode(layers: list[Tensor], windows: Tensor) -> Tensor:
@@ -148,6 +154,6 @@ def _decode(layers: list[Tensor], windows: Tensor) -> Tensor:
     return hidden.transpose(0, 1)
 
 
-def _loss(layers: list[Tensor], windows: Tensor, seen: Tensor) -> Tensor:
+def _loss(layers: list[Tensor], windows: Tensor, observed: Tensor) -> Tensor:
     squares = (windows - _decode(layers, windows)) ** 2
-    return (squares * seen).sum() / seen.sum().clamp_min(1)
+    return (squares * observed).sum() / observed.sum().clamp_min(1)

@@ -45,8 +45,8 @@ def affiliation_precision_recall(
             alarms = segments(flagged[start:stop])
             precisions += list(_precisions(events, zones, flagged[start:stop]))
             recalls += [_recall(event, zones[i : i + 2], alarms) for i, event in enumerate(events)]
-    known = np.array(precisions)[~np.isnan(precisions)]
-    return float(known.mean()) if len(known) else float("nan"), float(np.mean(recalls))
+    defined = np.array(precisions)[~np.isnan(precisions)]
+    return float(defined.mean()) if len(defined) else float("nan"), float(np.mean(recalls))
 
 
 def affiliation_f1(

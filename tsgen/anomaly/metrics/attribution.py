@@ -28,7 +28,9 @@ def rc_top_k(
     order = _orders(channels, events, targets)
     if not 1 <= k <= np.shape(channels)[1]:
         raise ValueError(f"k={k} must lie between 1 and the {np.shape(channels)[1]} channels")
-    hits = [bool(set(row[:k]) & set(known)) for row, known in zip(order, targets, strict=True)]
+    hits = [
+        bool(set(row[:k]) & set(attacked)) for row, attacked in zip(order, targets, strict=True)
+    ]
     return float(np.mean(hits))
 
 
@@ -49,8 +51,8 @@ def hit_rate(
     if not percent >= 100:
         raise ValueError(f"percent={percent} must be at least 100")
     rates = []
-    for row, known in zip(order, targets, strict=True):
-        wanted = set(known)
+    for row, attacked in zip(order, targets, strict=True):
+        wanted = set(attacked)
         top = set(row[: int(len(wanted) * percent / 100)])
         rates.append(len(top & wanted) / len(wanted))
     return float(np.mean(rates))
@@ -62,29 +64,29 @@ def _orders(
     targets: Sequence[Collection[int]],
 ) -> list[list[int]]:
     """Of each event, the channels from the largest mean score to the smallest, none without one."""
-    channels, found = np.asarray(channels, dtype=float), np.asarray(events, dtype=int)
+    channels, bounds = np.asarray(channels, dtype=float), np.asarray(events, dtype=int)
     if channels.ndim != 2:
         raise ValueError(f"channels has shape {channels.shape}; expected (T, C)")
-    if found.ndim != 2 or found.shape[1] != 2 or len(found) != len(targets) or not len(found):
+    if bounds.ndim != 2 or bounds.shape[1] != 2 or len(bounds) != len(targets) or not len(bounds):
         raise ValueError(
-            f"events has shape {found.shape} and there are {len(targets)} targets; expected (n, 2) "
-            "and n, at least 1"
+            f"events has shape {bounds.shape} and there are {len(targets)} targets; expected "
+            "(n, 2) and n, at least 1"
         )
     orders = []
-    for (start, stop), known in zip(found, targets, strict=True):
+    for (start, stop), attacked in zip(bounds, targets, strict=True):
         if not 0 <= start < stop <= len(channels):
             raise ValueError(
                 f"event ({start}, {stop}) lies outside the {len(channels)} rows or is empty"
             )
-        if not known or not set(known) <= set(range(channels.shape[1])):
+        if not attacked or not set(attacked) <= set(range(channels.shape[1])):
             raise ValueError(
-                f"event ({start}, {stop}) has the targets {sorted(known)}; expected at least one "
-                f"number of a channel, from 0 to {channels.shape[1] - 1}"
+                f"event ({start}, {stop}) has the targets {sorted(attacked)}; expected at least "
+                f"one number of a channel, from 0 to {channels.shape[1] - 1}"
             )
         part = channels[start:stop]
-        seen = np.isfinite(part)
-        count = seen.sum(0)
-        mean = np.where(seen, part, 0.0).sum(0) / np.maximum(count, 1)
+        scored = np.isfinite(part)
+        count = scored.sum(0)
+        mean = np.where(scored, part, 0.0).sum(0) / np.maximum(count, 1)
         ranking = np.argsort(-np.where(count > 0, mean, -np.inf), kind="stable")
         orders.append([int(i) for i in ranking if count[i] > 0])
     return orders

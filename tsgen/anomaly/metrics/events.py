@@ -52,10 +52,10 @@ def detection_delays(
     :func:`event_recall`.
     """
     true, flagged = both(labels, predicted)
-    found = segments(true, boundaries)
+    attacks = segments(true, boundaries)
     alarms = np.append(np.flatnonzero(flagged), len(flagged))
-    first = alarms[np.searchsorted(alarms, found[:, 0])]
-    return np.where(first < found[:, 1], first - found[:, 0], np.nan)
+    first = alarms[np.searchsorted(alarms, attacks[:, 0])]
+    return np.where(first < attacks[:, 1], first - attacks[:, 0], np.nan)
 
 
 def false_alarms_per_day(
@@ -87,7 +87,7 @@ def false_alarms_per_day(
     return float(false.sum() * rows_per_day / np.count_nonzero(~true))
 
 
-def touched(found: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def touched(bounds: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Which segments (n, 2) hold a row that is true, (n,)."""
     total = np.concatenate([[0], np.cumsum(rows)])
-    return total[found[:, 1]] > total[found[:, 0]]
+    return total[bounds[:, 1]] > total[bounds[:, 0]]

@@ -79,13 +79,13 @@ def _reward(
         raise ValueError(f"alpha={alpha} must lie in [0, 1]")
     if bias not in ("flat", "front", "middle", "back"):
         raise ValueError(f"bias={bias!r} must be 'flat', 'front', 'middle' or 'back'")
-    found = segments(rows, boundaries)
-    if not len(found):
+    bounds = segments(rows, boundaries)
+    if not len(bounds):
         return 0.0
-    length = found[:, 1] - found[:, 0]
+    length = bounds[:, 1] - bounds[:, 0]
     place = np.zeros(len(rows))
     inside = np.flatnonzero(rows)
-    place[inside] = inside - np.repeat(found[:, 0], length) + 1
+    place[inside] = inside - np.repeat(bounds[:, 0], length) + 1
     back = np.repeat(length, length) + 1 - place[inside]
     weights = {
         "flat": np.ones(len(inside)), "front": back, "back": place[inside],
@@ -96,6 +96,6 @@ def _reward(
     begun = np.zeros(len(rows) + 1, dtype=int)
     begun[segments(others, boundaries)[:, 0] + 1] = 1
     begun = np.cumsum(begun)
-    pieces = begun[found[:, 1]] - begun[found[:, 0] + 1] + others[found[:, 0]]
-    reward = alpha * touched(found, others) + (1 - alpha) * covered / np.maximum(pieces, 1)
+    pieces = begun[bounds[:, 1]] - begun[bounds[:, 0] + 1] + others[bounds[:, 0]]
+    reward = alpha * touched(bounds, others) + (1 - alpha) * covered / np.maximum(pieces, 1)
     return float(np.mean(reward))

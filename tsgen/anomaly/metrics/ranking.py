@@ -71,12 +71,12 @@ def vus_pr(
         raise ValueError(f"thresholds={thresholds} must be at least 2")
     true, scores = ranked(labels, scores)
     boundaries = list(boundaries)
-    found, edges = segments(true, boundaries), edges_of(len(true), boundaries)
+    attacks, edges = segments(true, boundaries), edges_of(len(true), boundaries)
     levels = np.sort(scores)[::-1][np.linspace(0, len(scores) - 1, thresholds).astype(int)]
     step = np.searchsorted(-levels, -scores)  # the first threshold that flags a row
     flagged = np.cumsum(np.bincount(step, minlength=thresholds))
     areas = [
-        _average_precision(true, found, edges, scores, levels, step, flagged, width)
+        _average_precision(true, attacks, edges, scores, levels, step, flagged, width)
         for width in range(window + 1)
     ]
     return float(np.mean(areas))
@@ -84,7 +84,7 @@ def vus_pr(
 
 def _average_precision(
     true: np.ndarray,
-    found: np.ndarray,
+    attacks: np.ndarray,
     edges: np.ndarray,
     scores: np.ndarray,
     levels: np.ndarray,
@@ -93,7 +93,7 @@ def _average_precision(
     width: int,
 ) -> float:
     """Average precision of labels that are softened over so many rows."""
-    soft, around = _soften(true, found, edges, width)
+    soft, around = _soften(true, attacks, edges, width)
     rows = np.flatnonzero(soft)
     inside = true[rows]
     hits = np.bincount(step[rows], weights=soft[rows], minlength=len(levels))
@@ -107,19 +107,19 @@ def _average_precision(
 
 
 def _soften(
-    true: np.ndarray, found: np.ndarray, edges: np.ndarray, width: int
+    true: np.ndarray, attacks: np.ndarray, edges: np.ndarray, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Soft labels (T,), and the events with what is beside them, joined where that meets."""
     soft = true.astype(float)
-    run = np.searchsorted(edges, found[:, 0], side="right")
+    run = np.searchsorted(edges, attacks[:, 0], side="right")
     low, high = edges[run - 1], edges[run]
     for distance in range(1, width // 2 + 1):
         weight = np.sqrt(1 - distance / width)
-        before, after = found[:, 0] - distance, found[:, 1] - 1 + distance
+        before, after = attacks[:, 0] - distance, attacks[:, 1] - 1 + distance
         soft[before[before >= low]] += weight
         soft[after[after < high]] += weight
-    starts = np.maximum(found[:, 0] - width // 2, low)
-    stops = np.minimum(found[:, 1] + width // 2, high)
+    starts = np.maximum(attacks[:, 0] - width // 2, low)
+    stops = np.minimum(attacks[:, 1] + width // 2, high)
     apart = stops[:-1] <= starts[1:]
     first = np.concatenate([[True], apart])
     last = np.concatenate([apart, [True]])

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from tsgen.anomaly.baselines import PCADetector
+from tsgen.anomaly.budget import calibrate_threshold
 from tsgen.anomaly.detector import Detector
 from tsgen.anomaly.events import find_events, flags
 from tsgen.anomaly.log import Data, read_runs
 from tsgen.anomaly.metrics import affiliation, attribution, events, legacy, ranges, ranking
 from tsgen.anomaly.metrics.segments import segments
-from tsgen.anomaly.thresholds import calibrate
 
 Flagged = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 """Scores (T,), flags (T,) and channels (T, C), if it has any."""
@@ -75,11 +75,11 @@ def measures(
                 labels, predicted, rows_per_day=rows_per_day, boundaries=edges
             )
     if channels is not None and targets is not None:
-        found = segments(labels, edges)
+        attacks = segments(labels, edges)
         row["rc_top3"] = attribution.rc_top_k(
-            channels, found, targets, min(3, np.shape(channels)[1])
+            channels, attacks, targets, min(3, np.shape(channels)[1])
         )
-        row["hit_rate"] = attribution.hit_rate(channels, found, targets)
+        row["hit_rate"] = attribution.hit_rate(channels, attacks, targets)
     if legacy_figures and predicted is not None:
         row["pa_f1"] = legacy.pa_f1(labels, predicted, edges)
         row["pa20_f1"] = legacy.pa_k_f1(labels, predicted, 20, edges)
@@ -159,7 +159,7 @@ def metric_table(
         if rows_per_day is None:
             raise ValueError("rows_per_day is needed: the training data have no times")
         count = sum(len(run.values) for run in read_runs(normal, pca.names_))
-        threshold = calibrate(
+        threshold = calibrate_threshold(
             rng.random(count), false_alarms_per_day=false_alarms_per_day, rows_per_day=rows_per_day
         ).threshold
         for name, detector in compared.items():
@@ -168,7 +168,7 @@ def metric_table(
                 normal, false_alarms_per_day=false_alarms_per_day, rows_per_day=rows_per_day
             )
     noise = rng.random((length, len(pca.names_)))
-    found: dict[str, Flagged] = {"random": (random, random >= threshold, noise)}
+    by_detector: dict[str, Flagged] = {"random": (random, random >= threshold, noise)}
     for name, detector in compared.items():
         channels = detector.score_channels(test)
         scores = detector.readout.total(channels)
@@ -176,16 +176,16 @@ def metric_table(
             scores, detector.threshold_, detector.policy, boundaries=options["boundaries"]
         )
         relative = channels / detector.readout.usual(detector.moments_)
-        found[name] = (scores, flags(alarms, length), relative)
-    return compare(labels, found, **options)
+        by_detector[name] = (scores, flags(alarms, length), relative)
+    return compare(labels, by_detector, **options)
 
 
-def compare(labels: np.ndarray, found: Mapping[str, Flagged], **options: Any) -> pd.DataFrame:
+def compare(labels: np.ndarray, by_detector: Mapping[str, Flagged], **options: Any) -> pd.DataFrame:
     """Figures of scores that are there already, beside a flag on all rows.
 
     Args:
         labels: 1 for anomalous rows, (T,).
-        found: by name, scores (T,), flags (T,), and channels (T, C) or ``None``.
+        by_detector: by name, scores (T,), flags (T,), and channels (T, C) or ``None``.
         **options: of :func:`measures`.
 
     Returns:
@@ -193,7 +193,7 @@ def compare(labels: np.ndarray, found: Mapping[str, Flagged], **options: Any) ->
     """
     length = len(labels)
     everything: Flagged = (np.zeros(length), np.ones(length, dtype=int), None)
-    first, *others = found.items()
+    first, *others = by_detector.items()
     rows = {
         name: measures(labels, scores, flagged, channels=channels, **options)
         for name, (scores, flagged, channels) in (
@@ -203,8 +203,8 @@ def compare(labels: np.ndarray, found: Mapping[str, Flagged], **options: Any) ->
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _numbers(names: Collection[str], known: Sequence[str]) -> list[int]:
-    unknown = [name for name in names if name not in known]
+def _numbers(names: Collection[str], channels: Sequence[str]) -> list[int]:
+    unknown = [name for name in names if name not in channels]
     if unknown:
-        raise ValueError(f"target {unknown[0]!r} is no channel; expected some of {list(known)}")
-    return [known.index(name) for name in names]
+        raise ValueError(f"target {unknown[0]!r} is no channel; expected some of {list(channels)}")
+    return [channels.index(name) for name in names]

@@ -50,8 +50,8 @@ def targets_of(read: "PlantLog", attacks: Path | None) -> list[list[str]] | None
     table = attack_table(attacks, read.tags)
     if "target" not in table or not all(map(len, table["target"])):
         return None
-    index, found = read.frame.index, []
+    index, targets = read.frame.index, []
     for first, stop in segments(read.labels):
         inside = (table["start"] <= index[stop - 1]) & (table["end"] >= index[first])
-        found.append(sorted(set(np.concatenate(table["target"][inside].to_list()))))
-    return found
+        targets.append(sorted(set(np.concatenate(table["target"][inside].to_list()))))
+    return targets

@@ -88,10 +88,8 @@ class Reading:
             dayfirst=self.dayfirst, every=self.every, missing=self.missing, prefix=self.prefix,
             duplicates=self.duplicates, **options,
         )  # fmt: skip
-        known = {*self.time, log.summary.label}
-        self.check_tags(
-            path, log.summary.absent, [n for n in log.summary.dropped if n not in known]
-        )
+        used = {*self.time, log.summary.label}
+        self.check_tags(path, log.summary.absent, [n for n in log.summary.dropped if n not in used])
         return log
 
     def check_tags(self, path: Path, absent: Sequence[str], others: Sequence[str]) -> None:
@@ -136,9 +134,9 @@ def open_detector(folder: Path, device: str | None = None) -> "tuple[Detector, R
     check_device(device)
     detector = Detector.load(folder, device)
     with damage_told(folder / LOG, "file"):
-        told = read_json(folder / LOG)
-        lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
-        reading = Reading(**told | lists)
+        content = read_json(folder / LOG)
+        lists = {name: tuple(value) for name, value in content.items() if isinstance(value, list)}
+        reading = Reading(**content | lists)
     return detector, reading
 
 

@@ -20,14 +20,14 @@ def normal_runs(frames: "list[pd.DataFrame]", logs: "list[PlantLog]") -> "list[p
 
     import numpy as np
 
-    found = []
+    runs = []
     for frame, log in zip(frames, logs, strict=True):
         labels = np.zeros(len(frame), dtype=int) if log.labels is None else log.labels
         edges = [0, *(np.flatnonzero(np.diff(labels)) + 1), len(frame)]
-        found += [frame.iloc[a:b] for a, b in pairwise(edges) if not labels[a]]
-    if not found:
+        runs += [frame.iloc[a:b] for a, b in pairwise(edges) if not labels[a]]
+    if not runs:
         raise ValueError("the labels call every row an attack; expected rows of normal operation")
-    return found
+    return runs
 
 
 def as_rows(text: str | None) -> str | int | None:
@@ -37,13 +37,13 @@ def as_rows(text: str | None) -> str | int | None:
 
 def kinds_in(text: str | None) -> dict[str, Any]:
     """Kinds written ``P1=binary,V2=discrete``."""
-    found = {}
+    kinds = {}
     for part in words(text):
         name, _, kind = part.partition("=")
         if not kind:
             raise ValueError(f"--kinds {part}: expected TAG=KIND")
-        found[name.strip()] = kind.strip()
-    return found
+        kinds[name.strip()] = kind.strip()
+    return kinds
 
 
 def row_count(option: str, text: str | None, period: "pd.Timedelta | None", usual: int) -> int:

@@ -76,21 +76,21 @@ def score(
     detector, read = _opened(model, log, label, attacks, drop, device, quiet)
     with working():
         begun = clock.perf_counter()
-        found = _scored(detector, read.frame, quiet)
+        scored = _scored(detector, read.frame, quiet)
         spent = clock.perf_counter() - begun
-        alarms = alarm_table(found)
-        figures = _figures(model, detector, read, found, attacks)
+        alarms = alarm_table(scored)
+        figures = _figures(model, detector, read, scored, attacks)
         if report is not None:
-            _page(report, model, detector, read, found, attacks)
+            _page(report, model, detector, read, scored, attacks)
         if scores is not None:
-            write_frame(_rows(found), scores)
+            write_frame(_rows(scored), scores)
         if out is not None:
             write_frame(alarms, out)
         if as_json:
             print_json(
                 {
                     "rows": len(read), "alarms": alarms.astype(object).to_dict("records"),
-                    "flagged": float(found.flagged.mean()), "threshold": detector.threshold_,
+                    "flagged": float(scored.flagged.mean()), "threshold": detector.threshold_,
                     "measures": figures, "score_s": spent,
                 }
             )  # fmt: skip
@@ -132,10 +132,10 @@ def report(
     set_threads(threads)
     detector, read = _opened(model, log, label, attacks, drop, device, quiet)
     with working():
-        found = _scored(detector, read.frame, quiet)
-        _page(out, model, detector, read, found, attacks, drawn)
+        scored = _scored(detector, read.frame, quiet)
+        _page(out, model, detector, read, scored, attacks, drawn)
         if not quiet:
-            note(f"{len(found.alarms):,} alarms; the page is {out}")
+            note(f"{len(scored.alarms):,} alarms; the page is {out}")
 
 
 def _scored(detector: "Detector", frame: "pd.DataFrame", quiet: bool) -> "Scored":
@@ -150,14 +150,14 @@ def _scored(detector: "Detector", frame: "pd.DataFrame", quiet: bool) -> "Scored
         return detector.scored(frame, step)
 
 
-def alarm_table(found: "Scored") -> "pd.DataFrame":
+def alarm_table(scored: "Scored") -> "pd.DataFrame":
     """Alarms with columns of plain values: of the channels, the first three and their shares."""
-    table = found.alarms.drop(columns="channels")
+    table = scored.alarms.drop(columns="channels")
     for place in range(CARRIERS):
-        leading = [list(shares.items()) for shares in found.alarms["channels"]]
-        known = [each[place] if place < len(each) else (None, None) for each in leading]
-        table[f"channel_{place + 1}"] = [name for name, _ in known]
-        table[f"share_{place + 1}"] = [part for _, part in known]
+        leading = [list(shares.items()) for shares in scored.alarms["channels"]]
+        channels = [each[place] if place < len(each) else (None, None) for each in leading]
+        table[f"channel_{place + 1}"] = [name for name, _ in channels]
+        table[f"share_{place + 1}"] = [part for _, part in channels]
     return table
 
 
@@ -198,7 +198,7 @@ def _warn(read: "PlantLog", reading: Reading) -> None:
 
 
 def _figures(
-    model: Path, detector: "Detector", read: "PlantLog", found: "Scored", attacks: Path | None
+    model: Path, detector: "Detector", read: "PlantLog", scored: "Scored", attacks: Path | None
 ) -> dict[str, dict[str, float]]:
     """Figures of a labelled log by detector; nothing if labels are missing or all alike."""
     from tsgen.report.plant_tables import quality
@@ -206,7 +206,7 @@ def _figures(
     if read.labels is None or not read.labels.any() or read.labels.all():
         return {}
     table = quality(
-        detector, read.frame, found, read.labels, targets_of(read, attacks), _reference(model)
+        detector, read.frame, scored, read.labels, targets_of(read, attacks), _reference(model)
     )
     return {str(name): dict(zip(row.index, row, strict=True)) for name, row in table.iterrows()}
 
@@ -223,22 +223,22 @@ def _page(
     model: Path,
     detector: "Detector",
     read: "PlantLog",
-    found: "Scored",
+    scored: "Scored",
     attacks: Path | None,
     drawn: int = 8,
 ) -> None:
     from tsgen.report import write_plant_report
 
     write_plant_report(
-        path, detector, read.frame, found, title=f"Alarms in {read.name}",
+        path, detector, read.frame, scored, title=f"Alarms in {read.name}",
         about=f"Detector {model.name}, log {read.summary.source}.", labels=read.labels,
         targets=targets_of(read, attacks), reference=_reference(model), drawn=drawn,
         notes=str(read.summary).splitlines(),
     )  # fmt: skip
 
 
-def _rows(found: "Scored") -> "pd.DataFrame":
+def _rows(scored: "Scored") -> "pd.DataFrame":
     """The score of each row, whether it is in an alarm, and its strangest channel."""
     import pandas as pd
 
-    return pd.DataFrame({"time": found.index, "score": found.scores, "alarm": found.flagged})
+    return pd.DataFrame({"time": scored.index, "score": scored.scores, "alarm": scored.flagged})

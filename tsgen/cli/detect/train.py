@@ -19,7 +19,7 @@ from tsgen.core.atomic import discard
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tsgen.anomaly import Calibration, Detector
+    from tsgen.anomaly import CalibratedThreshold, Detector
 
 
 def train(
@@ -103,21 +103,22 @@ def train(
     limit_threads(threads)
     _check_shares(false_alarms_per_day, calibrate)
     check_folder("--out", out)
-    made = _detector(detector, settings, epochs, seed, device, out, quiet)
+    detector_ = _detector(detector, settings, epochs, seed, device, out, quiet)
     context.with_resource(writing_into(out))
-    if not overwrite:
-        check_free(out, bool(_estimator(made)), MODEL)
+    from tsgen.anomaly import ForecastDetector, hold_out
 
-    from tsgen.anomaly import hold_out
+    if not overwrite:
+        check_free(out, isinstance(detector_, ForecastDetector), MODEL)
+
     from tsgen.data.plant import read_logs
 
-    given: dict[str, Any] = {
+    read_options: dict[str, Any] = {
         "time": None if time is None else list(words(time)), "label": label, "dayfirst": dayfirst,
         "every": as_rows(every), "drop": words(drop), "kinds": kinds_in(kinds),
         "missing": words(missing), "prefix": prefix, "duplicates": duplicates,
         "warm_up": as_rows(warm_up) or 0,
     }  # fmt: skip
-    logs = read_logs(log, **given)
+    logs = read_logs(log, **read_options)
     for one in logs:
         say(str(one.summary))
     empty = [tag for tag in logs[0].tags if all(one.frame[tag].isna().all() for one in logs)]
@@ -133,15 +134,15 @@ def train(
     reading = Reading(
         tags=tuple(map(str, runs[0].columns)),
         kinds={tag: logs[0].kinds[tag] for tag in runs[0].columns},
-        time=tuple(last.time), dayfirst=last.dayfirst, every=given["every"],
-        missing=given["missing"], prefix=prefix, drop=(*given["drop"], *empty),
+        time=tuple(last.time), dayfirst=last.dayfirst, every=read_options["every"],
+        missing=read_options["missing"], prefix=prefix, drop=(*read_options["drop"], *empty),
         duplicates=duplicates, start=str(logs[0].summary.start), end=str(last.end),
     )  # fmt: skip
     period = logs[0].summary.period
-    made = made.replace(
-        policy=made.policy.replace(
-            merge_gap=row_count("--merge", merge, period, made.policy.merge_gap),
-            min_duration=row_count("--on-delay", on_delay, period, made.policy.min_duration),
+    detector_ = detector_.replace(
+        policy=detector_.policy.replace(
+            merge_gap=row_count("--merge", merge, period, detector_.policy.merge_gap),
+            min_duration=row_count("--on-delay", on_delay, period, detector_.policy.min_duration),
         )
     )
     say(f"learns from {sum(map(len, learn)):,} rows; {sum(map(len, held)):,} others calibrate")
@@ -149,18 +150,20 @@ def train(
         discard(out / CHECKPOINTS)
     begun = clock.perf_counter()
     with one_training(out):
-        made.fit(learn)
+        detector_.fit(learn)
     spent = clock.perf_counter() - begun
     with working():
-        told = _finish(made, learn, held, reading, out, false_alarms_per_day, method)
-        say(f"{_sentence(told)} The detector is in {out}; training took {spent:.0f} s.")
+        calibration = _finish(detector_, learn, held, reading, out, false_alarms_per_day, method)
+        say(f"{_sentence(calibration)} The detector is in {out}; training took {spent:.0f} s.")
         if as_json:
             print_json(
                 {
                     "detector": detector, "rows": rows, "channels": len(reading.tags),
-                    "threshold": told.threshold, "false_alarms_per_day": false_alarms_per_day,
-                    "likely": [told.low, told.high], "seen": told.seen, "days": told.days,
-                    "extrapolated": told.extrapolated, "train_s": spent, "model": str(out),
+                    "threshold": calibration.threshold,
+                    "false_alarms_per_day": false_alarms_per_day,
+                    "likely": [calibration.low, calibration.high], "seen": calibration.seen,
+                    "days": calibration.days, "extrapolated": calibration.extrapolated,
+                    "train_s": spent, "model": str(out),
                 }
             )  # fmt: skip
 
@@ -182,69 +185,64 @@ def _detector(
     quiet: bool,
 ) -> "Detector":
     """The detector of a name with its options; a network keeps checkpoints in the folder."""
+    from tsgen.anomaly import ForecastDetector
     from tsgen.anomaly.registry import detector_parts, detectors
     from tsgen.estimators.options import read_options
 
     options = read_options(settings or [], detector_parts)
-    made = detectors.build(name, **options)
-    if hasattr(made, "seed") and "seed" not in options:
-        made = made.replace(seed=seed)
-    estimator = _estimator(made)
-    if estimator is None:
+    built = detectors.build(name, **options)
+    if hasattr(built, "seed") and "seed" not in options:
+        built = built.replace(seed=seed)
+    if not isinstance(built, ForecastDetector):
         for option, value in (("--epochs", epochs), ("--device", device)):
             if value is not None:
                 raise ValueError(f"{option} {value}: {name} has no network that is trained by it")
-        return made
+        return built
     changed: dict[str, Any] = {"verbose": not quiet, "checkpoint_dir": str(out / CHECKPOINTS)}
     changed |= {} if epochs is None else {"max_epochs": epochs}
     changed |= {} if device is None else {"device": device}
-    return made.replace(estimator=estimator.replace(**changed))
-
-
-def _estimator(made: "Detector") -> Any:
-    """The estimator of a detector that trains one."""
-    return getattr(made, "prepared", None)
+    return built.replace(estimator=built.inner_estimator.replace(**changed))
 
 
 def _finish(
-    made: "Detector",
+    detector: "Detector",
     learn: "list[pd.DataFrame]",
     held: "list[pd.DataFrame]",
     reading: Reading,
     out: Path,
     budget: float,
     method: Literal["pot", "conformal"],
-) -> "Calibration":
+) -> "CalibratedThreshold":
     """Calibrate and save; a detector that cannot be calibrated is not lost."""
     from tsgen.anomaly.metrics import plain_pca
 
     plain = plain_pca().fit(learn)
-    told, failure = None, None
+    calibration, failure = None, None
     try:
         with warnings.catch_warnings(action="ignore"):  # of the reference nobody asked
             plain.calibrate(held, false_alarms_per_day=budget, method=method)
-        told = made.calibrate(held, false_alarms_per_day=budget, method=method)
+        calibration = detector.calibrate(held, false_alarms_per_day=budget, method=method)
     except ValueError as error:
         failure = error
-    save_detector(made, plain, reading, out)
+    save_detector(detector, plain, reading, out)
     discard(out / CHECKPOINTS)
-    if told is None:
+    if calibration is None:
         raise ValueError(
             f"not calibrated ({failure}); the detector is kept in {out} with the .999 quantile of "
             "its training scores as its threshold"
         )
-    return told
+    return calibration
 
 
-def _sentence(told: "Calibration") -> str:
-    """What the calibration says."""
+def _sentence(calibration: "CalibratedThreshold") -> str:
+    """Return the sentence that tells what a threshold promises, and from how much data."""
     more = (
         " That is beyond what these data show: the tail of the scores was extrapolated."
-        if told.extrapolated
+        if calibration.extrapolated
         else ""
     )
     return (
-        f"Threshold {told.threshold:.4g} for {told.asked:g} false alarms a day: {told.days:.3g} "
-        f"days of normal data had {told.seen} alarms at it, which makes {told.low:.2g} to "
-        f"{told.high:.2g} a day likely (90 %).{more}"
+        f"Threshold {calibration.threshold:.4g} for {calibration.asked:g} false alarms a day: "
+        f"{calibration.days:.3g} days of normal data had {calibration.seen} alarms at it, which "
+        f"makes {calibration.low:.2g} to {calibration.high:.2g} a day likely (90 %).{more}"
     )

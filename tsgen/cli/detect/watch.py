@@ -117,10 +117,10 @@ class Watch:
         Returns:
             Whether there was anything to print.
         """
-        told = False
-        seen = self.detector.stream_.time
-        if seen is not None:
-            rows = rows[rows.index > seen]
+        rang = False
+        last_time = self.detector.stream_.time
+        if last_time is not None:
+            rows = rows[rows.index > last_time]
         if self.reading.every is not None and len(rows):
             rows = self._whole(rows)
         for time, row in zip(rows.index, rows.to_numpy(), strict=True):
@@ -129,8 +129,8 @@ class Watch:
             if alarm is not None:
                 self.alarms += alarm.state == "raised"
                 print(json.dumps(_line(alarm, self.detector)), flush=True)
-                told = True
-        return told
+                rang = True
+        return rang
 
     def save(self) -> None:
         """Keep the state of the stream."""
@@ -150,12 +150,12 @@ class Watch:
         place = (pd.DatetimeIndex(together.index) - begin) // length
         whole = place < place[-1]
         self.waiting = together[~whole]
-        found = []
+        medians = []
         for number in dict.fromkeys(place[whole]):
             part = together[place == number]
-            made, _ = down_sample(part, None, self.reading.every, self.reading.kinds)
-            found.append(made.set_axis([begin + number * length], axis=0))
-        return pd.concat(found) if found else together.iloc[:0]
+            part_medians, _ = down_sample(part, None, self.reading.every, self.reading.kinds)
+            medians.append(part_medians.set_axis([begin + number * length], axis=0))
+        return pd.concat(medians) if medians else together.iloc[:0]
 
 
 def _line(alarm: "Alarm", detector: "Detector") -> dict[str, Any]:

@@ -40,13 +40,13 @@ def _conforms(data: Benchmark, card: Card) -> None:
     series, channels = len(data.train), {shape[0] if shape else 1 for shape in shapes}
     low, high = card.lengths
     tests = card.windows * (card.test_series or series)
-    for what, found, expected, holds in (
+    for what, actual, expected, holds in (
         ("training series", series, card.series, fewer and card.channels == 1),
         ("channels", sorted(channels), [card.channels], fewer and card.channels > 1),
         ("test entries", len(data.test), tests, False),
     ):
-        if found != expected and not holds:
-            raise ValueError(f"{card.name}: {what} {found}; the card says {expected}")
+        if actual != expected and not holds:
+            raise ValueError(f"{card.name}: {what} {actual}; the card says {expected}")
     if not low <= min(lengths) <= max(lengths) <= high:
         raise ValueError(
             f"{card.name}: training steps {min(lengths)} to {max(lengths)}; the card says {low} to "

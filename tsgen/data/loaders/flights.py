@@ -17,10 +17,10 @@ _WEATHER = ["temp", "wind_speed", "precip", "visib"]
 
 def package_folder(name: str) -> Path | None:
     """Where a package is installed; it is not imported (this one needs an old setuptools)."""
-    found = importlib.util.find_spec(name)
-    if found is None or not found.submodule_search_locations:
+    module = importlib.util.find_spec(name)
+    if module is None or not module.submodule_search_locations:
         return None
-    return Path(found.submodule_search_locations[0])
+    return Path(module.submodule_search_locations[0])
 
 
 def load(card: Card) -> Benchmark:

@@ -38,9 +38,9 @@ def load(card: Card) -> Benchmark:
     folder = folder_of(card) or download(card)
     _check_metadata(card, folder / "metadata.json")
     train, count = _training(card, about, folder / "train")
-    found = _whole(card, about, folder / "test", train, count)
-    fits = [i for i, entry in enumerate(found) if entry is not None]
-    whole = [entry for entry in found if entry is not None]
+    series = _whole(card, about, folder / "test", train, count)
+    fits = [i for i, entry in enumerate(series) if entry is not None]
+    whole = [entry for entry in series if entry is not None]
     train = [train[i] for i in fits]
     if card.kind == "multivariate":
         whole = [_grouped(card, whole)]
@@ -85,8 +85,8 @@ def _training(card: Card, about: GluonTS, folder: Path) -> tuple[list[Entry], in
                 lines.append((path, number, line))
     if not count:
         raise ValueError(f"{folder} holds no series of {card.name}")
-    first = count - len(lines)
-    return [_entry(card, *line, first + i) for i, line in enumerate(lines)], count
+    offset = count - len(lines)
+    return [_entry(card, *line, offset + i) for i, line in enumerate(lines)], count
 
 
 def _files(card: Card, folder: Path) -> list[Path]:
@@ -116,15 +116,15 @@ class _Series:
     def __init__(self, train: Entry | None, windows: int, horizon: int) -> None:
         self.windows, self.horizon = windows, horizon
         self.whole: Entry = {}
-        self.known = 0
+        self.length = 0
         self.misfit = self.remark = ""
         if train is not None:
             self._begin(train, length_of(train))
 
-    def _begin(self, entry: Entry, known: int) -> None:
-        target = np.empty(known + self.windows * self.horizon)
-        target[:known] = entry["target"][:known]
-        self.whole, self.known = {**entry, "target": target}, known
+    def _begin(self, entry: Entry, length: int) -> None:
+        target = np.empty(length + self.windows * self.horizon)
+        target[:length] = entry["target"][:length]
+        self.whole, self.length = {**entry, "target": target}, length
 
     def add(self, row: Entry) -> None:
         """Compare a window's row with what is known of the series, and keep what is new.
@@ -137,25 +137,25 @@ class _Series:
         length = length_of(row)
         if not self.whole:
             self._begin(row, max(length - self.horizon, 0))
-        known, target = self.known, self.whole["target"]
+        stored, target = self.length, self.whole["target"]
         later = steps_between(self.whole["start"], row["start"])
         for offset in dict.fromkeys((0, later)):
-            past = known - offset  # steps of the row that are known already
-            if length != past + self.horizon or past < 1 or offset >= known:
+            past = stored - offset  # steps of the row that are known already
+            if length != past + self.horizon or past < 1 or offset >= stored:
                 continue
-            seen = row["target"][max(-offset, 0) : past]
-            if np.array_equal(seen, target[max(offset, 0) : known], equal_nan=True):
+            overlap = row["target"][max(-offset, 0) : past]
+            if np.array_equal(overlap, target[max(offset, 0) : stored], equal_nan=True):
                 if offset != later:
                     self.remark = f"says that it starts {row['start']}, which its values belie"
-                target[known : known + self.horizon] = row["target"][past:]
-                self.known = known + self.horizon
+                target[stored : stored + self.horizon] = row["target"][past:]
+                self.length = stored + self.horizon
                 return
-        if length == known + self.horizon and later == 0:
+        if length == stored + self.horizon and later == 0:
             self.misfit = "does not begin with the values before it"
         else:
             self.misfit = (
                 f"starts {row['start']} and has {length} steps; expected {self.whole['start']} and "
-                f"{known + self.horizon}, or other values"
+                f"{stored + self.horizon}, or other values"
             )
 
 
@@ -168,8 +168,8 @@ def _whole(
         ValueError: if windows do not continue their series, naming the first three.
     """
     skipped, lines = count - len(train), 0
-    known: list[Entry | None] = [entry if about.extends else None for entry in train]
-    series = [_Series(entry, card.windows, card.prediction_length) for entry in known]
+    begun: list[Entry | None] = [entry if about.extends else None for entry in train]
+    series = [_Series(entry, card.windows, card.prediction_length) for entry in begun]
     for path in _files(card, folder):
         with reading(card, path), opened(path) as stream:
             for number, line in enumerate(stream, 1):
@@ -195,10 +195,10 @@ def _whole(
     ]
 
 
-def _listed(found: dict[int, str]) -> str:
+def _listed(reasons: dict[int, str]) -> str:
     """The first three of some remarks on series, and how many there are."""
-    some = "; ".join(f"series {i} {why}" for i, why in list(found.items())[:3])
-    return some if len(found) <= 3 else f"{some}; and {len(found) - 3} more"
+    some = "; ".join(f"series {i} {why}" for i, why in list(reasons.items())[:3])
+    return some if len(reasons) <= 3 else f"{some}; and {len(reasons) - 3} more"
 
 
 def _grouped(card: Card, series: list[Entry]) -> Entry:

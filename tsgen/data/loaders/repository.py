@@ -14,9 +14,9 @@ def folder_of(card: Card) -> Path | None:
     own = data_file(card.name)
     if own is not None:
         return own
-    kept = cache_folder() / card.get.name
+    folder = cache_folder() / card.get.name
     # without metadata it is what a failed download left behind
-    return kept if (kept / "metadata.json").is_file() else None
+    return folder if (folder / "metadata.json").is_file() else None
 
 
 def cache_folder() -> Path:
@@ -38,9 +38,9 @@ def download(card: Card) -> Path:
     """
     from gluonts.dataset.repository import _gp_copula_2019, datasets
 
-    kept = cache_folder() / card.get.name
-    work = kept.with_name(kept.name + PART)
-    whole = work / "whole" / kept.name
+    folder = cache_folder() / card.get.name
+    work = folder.with_name(folder.name + PART)
+    whole = work / "whole" / folder.name
     with locked(work):
         try:
             for leftover in work.iterdir():  # of a download that was stopped
@@ -49,8 +49,8 @@ def download(card: Card) -> Path:
                 _unpack(card, work, whole)
             else:
                 datasets.materialize_dataset(card.get.name, whole.parent)
-            remove(kept)
-            os.replace(whole, kept)
+            remove(folder)
+            os.replace(whole, folder)
         except _Different as error:
             raise ValueError(str(error)) from None
         except Exception as error:
@@ -58,14 +58,14 @@ def download(card: Card) -> Path:
             raise missing(card, f"{what} ({type(error).__name__}: {error})") from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
-    return kept
+    return folder
 
 
 class _Different(Exception):
     """An archive is not what the card says."""
 
 
-def _unpack(card: Card, work: Path, kept: Path) -> None:
+def _unpack(card: Card, work: Path, target: Path) -> None:
     """Download an archive, compare it with the card, and keep it as GluonTS does."""
     from gluonts.dataset.common import MetaData, TrainDatasets
     from gluonts.dataset.jsonl import JsonLinesWriter
@@ -76,9 +76,9 @@ def _unpack(card: Card, work: Path, kept: Path) -> None:
     source.download_dataset(work, info)
     (folder,) = {path.parent for path in work.glob("*/train")}
     for file in card.files:
-        found = compare(file, folder / Path(file.path).name)
-        if not found.ok:
-            raise _Different(f"{info.url}: {file.path} {found.why}; nothing was kept of it")
+        verified = compare(file, folder / Path(file.path).name)
+        if not verified.ok:
+            raise _Different(f"{info.url}: {file.path} {verified.why}; nothing was kept of it")
     about = MetaData(**metadata(info.num_series, info.freq, info.prediction_length))
     train, test = (source.get_data(folder / part, info) for part in ("train", "test"))
-    TrainDatasets(about, train, test).save(str(kept), JsonLinesWriter(), overwrite=True)
+    TrainDatasets(about, train, test).save(str(target), JsonLinesWriter(), overwrite=True)

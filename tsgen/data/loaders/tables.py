@@ -28,8 +28,8 @@ def load(card: Card) -> Benchmark:
     with reading(card, path):
         frame = pd.read_csv(path)
         names, known, past = _columns(frame, table)
-        first = _first(frame, table, card.freq)
-        rows, start = _rows(len(frame), first, card)
+        start_of_file = _first_time(frame, table, card.freq)
+        rows, start = _rows(len(frame), start_of_file, card)
         targets = _values(frame, names, table, rows)
         covariates = {
             "feat_dynamic_real": _values(frame, known, table, rows),
@@ -73,7 +73,7 @@ def _columns(frame: pd.DataFrame, table: Table) -> tuple[list[str], list[str], l
     return names, list(table.known), list(table.past)
 
 
-def _first(frame: pd.DataFrame, table: Table, freq: str) -> pd.Period:
+def _first_time(frame: pd.DataFrame, table: Table, freq: str) -> pd.Period:
     """The time of the first row; times must be one step apart."""
     if table.start:
         return pd.Period(table.start, freq=freq)
@@ -114,12 +114,12 @@ def _values(frame: pd.DataFrame, names: list[str], table: Table, rows: slice) ->
 
 def _summed(names: list[str], values: np.ndarray, pattern: str) -> tuple[list[str], np.ndarray]:
     """Channels with the same first group of a pattern summed."""
-    found = [re.match(pattern, name) for name in names]
-    groups = [match.group(1) if match else name for match, name in zip(found, names, strict=True)]
-    kept = list(dict.fromkeys(groups))
-    sums = np.zeros((len(kept), values.shape[1]))
-    np.add.at(sums, [kept.index(group) for group in groups], values)
-    return kept, sums
+    matches = [re.match(pattern, name) for name in names]
+    groups = [match.group(1) if match else name for match, name in zip(matches, names, strict=True)]
+    sensors = list(dict.fromkeys(groups))
+    sums = np.zeros((len(sensors), values.shape[1]))
+    np.add.at(sums, [sensors.index(group) for group in groups], values)
+    return sensors, sums
 
 
 def _cells(path: Path, card: Card, names: list[str], start: pd.Period, length: int) -> np.ndarray:

@@ -90,7 +90,7 @@ def read_log_cards(folders: Iterable[Path] | None = None) -> dict[str, LogCard]:
     Raises:
         ValueError: naming the file, the field, what it holds and what was expected.
     """
-    found: dict[str, LogCard] = {}
+    by_name: dict[str, LogCard] = {}
     for folder in card_folders() if folders is None else folders:
         for path in sorted(folder.glob("*.toml")):
             try:
@@ -102,19 +102,19 @@ def read_log_cards(folders: Iterable[Path] | None = None) -> dict[str, LogCard]:
                     raise ValueError(
                         f"name={content.get('name')!r}; expected the file's, {path.stem!r}"
                     )
-                made = [build(LogCard, content)]
+                versions = [build(LogCard, content)]
                 for name, changes in variants.items():
                     if not isinstance(changes, Mapping):
                         raise ValueError(f"variants.{name}={changes!r}; expected a table")
                     changed = {k: merged(content.get(k), v) for k, v in changes.items()}
-                    made.append(build(LogCard, {**content, **changed, "name": name}))
+                    versions.append(build(LogCard, {**content, **changed, "name": name}))
             except (ValueError, UnicodeDecodeError) as error:
                 raise ValueError(f"{path}: {error}") from None
-            for card in made:
-                if card.name in found:
+            for card in versions:
+                if card.name in by_name:
                     raise ValueError(f"{path}: name={card.name!r} is taken by another card")
-                found[card.name] = card
-    return found
+                by_name[card.name] = card
+    return by_name
 
 
 @functools.cache

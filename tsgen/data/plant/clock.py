@@ -56,14 +56,14 @@ def time_columns(head: pd.DataFrame, time: str | Sequence[str] | None) -> list[s
         if not head[lower["time"]].astype(str).str.contains(r"\d[-/.]\d+[-/.]\d").any():
             return [lower["date"], lower["time"]]
     try:
-        found = find_time(head, first=True)
+        column = find_time(head, first=True)
     except ValueError as error:
         raise ValueError(
             f"{str(error).removeprefix('table: ')} the column, or time=False if rows are only "
             "numbered"
         ) from None
-    assert found is not None  # the index counts rows
-    return [found]
+    assert column is not None  # the index counts rows
+    return [column]
 
 
 def read_times(stamps: pd.Series, dayfirst: bool | None) -> Times:
@@ -95,23 +95,23 @@ def day_order(stamps: pd.Series) -> tuple[bool | None, str]:
     """
     if stamps.dtype != object and not pd.api.types.is_string_dtype(stamps.dtype):
         return None, ""
-    told: dict[bool, int] = {}
+    evidence: dict[bool, int] = {}
     for block in _blocks(stamps):
         parts = block.astype(str).str.extract(_TWO_WAYS, flags=re.ASCII)
         if parts.isna().to_numpy().any():
             return None, ""
         for number, dayfirst in ((0, True), (1, False)):
             large = parts[number].astype(int).to_numpy() > 12
-            if dayfirst not in told and large.any():
-                told[dayfirst] = int(block.index[int(np.argmax(large))])
-    if len(told) == 2:
-        last, other = max(told.values()), min(told.values())
+            if dayfirst not in evidence and large.any():
+                evidence[dayfirst] = int(block.index[int(np.argmax(large))])
+    if len(evidence) == 2:
+        last, other = max(evidence.values()), min(evidence.values())
         raise RowError(
             last,
             f"column {stamps.name!r}: {str(stamps[last]).strip()!r} and, before it, "
             f"{str(stamps[other]).strip()!r} have day and month in different orders",
         )
-    for dayfirst, row in told.items():
+    for dayfirst, row in evidence.items():
         name = "first" if dayfirst else "second"
         return dayfirst, f"the {name} number of {str(stamps[row]).strip()!r} is a day"
     read = {way: _parsed(stamps, way)[0] for way in (True, False)}
@@ -132,7 +132,7 @@ def _blocks(stamps: pd.Series) -> Iterator[pd.Series]:
 
 def _parsed(stamps: pd.Series, dayfirst: bool) -> tuple[pd.DatetimeIndex, list[str]]:
     """All stamps as times, and what was changed."""
-    found: list[pd.DatetimeIndex] = []
+    blocks: list[pd.DatetimeIndex] = []
     changes: list[str] = []
     for block in _blocks(stamps):
         frame = block.reset_index(drop=True).to_frame("time")
@@ -144,9 +144,9 @@ def _parsed(stamps: pd.Series, dayfirst: bool) -> tuple[pd.DatetimeIndex, list[s
             if (row := re.search(r"(,| in) row (\d+)", text)) is None:
                 raise ValueError(text) from None
             raise RowError(int(block.index[int(row[2])]), text.replace(row[0], "", 1)) from None
-        found.append(times)
+        blocks.append(times)
         changes += [change for change in more if change not in changes]
-    return pd.DatetimeIndex(np.concatenate(found), name="time"), changes
+    return pd.DatetimeIndex(np.concatenate(blocks), name="time"), changes
 
 
 def require_rising(times: pd.DatetimeIndex, rows: np.ndarray) -> None:

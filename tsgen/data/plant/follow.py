@@ -60,9 +60,9 @@ class LogFollower:
         skip_late: bool = False,
     ) -> None:
         self.path, self.like, self.missing, self.from_end = Path(path), like, missing, from_end
-        known = like.summary if isinstance(like, PlantLog) else None
-        self.time = time if time is not None or known is None else list(known.time)
-        self.dayfirst = dayfirst if dayfirst is not None or known is None else known.dayfirst
+        summary = like.summary if isinstance(like, PlantLog) else None
+        self.time = time if time is not None or summary is None else list(summary.time)
+        self.dayfirst = dayfirst if dayfirst is not None or summary is None else summary.dayfirst
         if self.path.suffix == ".gz":
             raise ValueError(f"{path}: a packed file cannot be followed; expected a CSV")
         self.restarts = self.late = 0
@@ -88,12 +88,12 @@ class LogFollower:
         if self.form is None or not text.strip():
             self.line += text.count("\n")
             return None
-        first, self.line = self.line, self.line + text.count("\n")
+        first_line, self.line = self.line, self.line + text.count("\n")
         rows = self._cells(text, self.form)
         if rows.isna().all(axis=None):
             return None
         source = Source(rows, names_times)
-        source.name, source.first = str(self.path), first
+        source.name, source.first_line = str(self.path), first_line
         with source.located():
             return self._frame(source)
 
@@ -126,11 +126,11 @@ class LogFollower:
         times = read_times(raw.stamps, bool(self.dayfirst)).stamps
         values, rows = raw.values, raw.rows
         if self.skip_late:
-            kept = self._later(times)
-            self.late += int((~kept).sum())
-            if not kept.any():
+            later = self._later(times)
+            self.late += int((~later).sum())
+            if not later.any():
                 return None
-            times, values, rows = times[kept], values[:, kept], rows[kept]
+            times, values, rows = times[later], values[:, later], rows[later]
         require_rising(times, rows)
         again = times.duplicated()
         if self.last is not None and times[0] <= self.last:
@@ -146,8 +146,8 @@ class LogFollower:
     def _later(self, times: pd.DatetimeIndex) -> np.ndarray:
         """Which rows are later than all before them, (T,) of bool."""
         numbers = times.as_unit("ns").asi8
-        first = np.iinfo(np.int64).min if self.last is None else self.last.as_unit("ns").value
-        before = np.maximum.accumulate(np.concatenate([[first], numbers[:-1]]))
+        floor = np.iinfo(np.int64).min if self.last is None else self.last.as_unit("ns").value
+        before = np.maximum.accumulate(np.concatenate([[floor], numbers[:-1]]))
         return numbers > before
 
     def _restart(self) -> None:
@@ -165,10 +165,10 @@ class LogFollower:
                     self.restarts += 1
                 self._file = state.st_ino
                 handle.seek(self.offset)
-                found = handle.read(min(_BLOCK, state.st_size - self.offset))
+                content = handle.read(min(_BLOCK, state.st_size - self.offset))
         except FileNotFoundError:
             return ""
-        whole = found[: found.rfind(b"\n") + 1]
+        whole = content[: content.rfind(b"\n") + 1]
         self.offset += len(whole)
         return whole.decode("utf-8-sig" if self.offset == len(whole) else "utf-8")
 

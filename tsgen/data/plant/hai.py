@@ -66,10 +66,10 @@ def _version(folder: Path, version: str | None) -> Path:
     """The folder with the files."""
     inner = sorted(p for p in folder.iterdir() if p.is_dir() and p.name.lower().startswith("hai-"))
     if version is not None:
-        found = [path for path in inner if path.name.lower() == f"hai-{version}"]
-        if not found:
+        folders = [path for path in inner if path.name.lower() == f"hai-{version}"]
+        if not folders:
             raise ValueError(f"version={version!r}: there is no folder hai-{version} in {folder}")
-        return found[0]
+        return folders[0]
     if numbered_files(folder, _FILE.format("test")) or not inner:
         return folder
     if len(inner) > 1:

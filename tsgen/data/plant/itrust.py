@@ -46,8 +46,10 @@ def load_swat(
     names = [f"SWaT_Dataset_Normal_{v}.{end}" for v in ("v1", "v0") for end in ("csv", "xlsx")]
     path = find_file(card, where, *names)
     train = read_log(path, time="Timestamp", warm_up=warm_up, every=every)
-    named = {tag: re.fullmatch(r"(MV|P|UV)\d+", tag) for tag in train.tags}
-    train = with_kinds(train, {tag: _ACTUATORS[m[1]] for tag, m in named.items() if m is not None})
+    matches = {tag: re.fullmatch(r"(MV|P|UV)\d+", tag) for tag in train.tags}
+    train = with_kinds(
+        train, {tag: _ACTUATORS[m[1]] for tag, m in matches.items() if m is not None}
+    )
     path = find_file(card, where, "SWaT_Dataset_Attack_v0.csv", "SWaT_Dataset_Attack_v0.xlsx")
     test = read_log(path, time="Timestamp", every=every, like=train, labels=attacks)
     _require_labels(test, "Normal/Attack")

@@ -61,8 +61,8 @@ def count_values(column: np.ndarray) -> Values:
     changes = int(np.count_nonzero(present[1:] != present[:-1]))
     levels = None
     if changes <= _LEVELS or len(pd.unique(present[:10_000])) <= _LEVELS:
-        found = pd.unique(present)
-        levels = frozenset(map(float, found)) if len(found) <= _LEVELS else None
+        distinct = pd.unique(present)
+        levels = frozenset(map(float, distinct)) if len(distinct) <= _LEVELS else None
     return Values(levels, changes, len(present))
 
 

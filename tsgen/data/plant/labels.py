@@ -24,8 +24,8 @@ def find_label(names: list[str]) -> str | None:
 def looks_like_label(name: str) -> bool:
     """Whether a column's name is one of :data:`LABEL_NAMES`, or as in SWaT, WADI and HAI."""
     plain = name.strip().lower()
-    known = plain in LABEL_NAMES or plain.startswith(("normal/attack", "attack lable"))
-    return known or re.fullmatch(r"attack_p\d+", plain) is not None
+    usual = plain in LABEL_NAMES or plain.startswith(("normal/attack", "attack lable"))
+    return usual or re.fullmatch(r"attack_p\d+", plain) is not None
 
 
 def to_labels(cells: pd.Series, normal: str | float | None = None) -> tuple[np.ndarray, str]:
@@ -42,7 +42,7 @@ def to_labels(cells: pd.Series, normal: str | float | None = None) -> tuple[np.n
         RowError: for a missing label or another value, with its row by the index.
     """
     if cells.isna().any():
-        raise RowError(_first(cells.isna()), "the label is missing")
+        raise RowError(_first_row(cells.isna()), "the label is missing")
     if pd.api.types.is_bool_dtype(cells.dtype):
         cells = cells.astype(int)
     codes, values = pd.factorize(cells)
@@ -99,7 +99,7 @@ def labels_of_intervals(index: pd.Index, intervals: pd.DataFrame) -> np.ndarray:
     return labels
 
 
-def _first(marks: pd.Series) -> int:
+def _first_row(marks: pd.Series) -> int:
     return int(marks.index.to_numpy()[int(np.argmax(marks.to_numpy()))])
 
 

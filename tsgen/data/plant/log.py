@@ -76,8 +76,8 @@ class LogSummary:
         if not self.time:
             lines.append("times: none, rows are numbered")
         elif self.dayfirst is not None:
-            first = "days" if self.dayfirst else "months"
-            lines.append(f"dates: {first} come first ({self.day_order})")
+            leading = "days" if self.dayfirst else "months"
+            lines.append(f"dates: {leading} come first ({self.day_order})")
         if self.gaps:
             lines.append(f"gaps: {self.gaps:,}, the longest {self.longest_gap}")
         if self.duplicates:

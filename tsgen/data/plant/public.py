@@ -42,11 +42,11 @@ def load_pump(folder: str | Path | None = None, *, train_share: float = 0.35) ->
     path = find_file(card, where, "sensor.csv", "PUMP_train.csv")
     rows = read_frame(card, path.parent, path.name, "timestamp", "machine_status")
     cut = int(len(rows) * train_share)
-    first = rows.iloc[:cut]
-    normal = first["machine_status"] == "NORMAL"
+    beginning = rows.iloc[:cut]
+    normal = beginning["machine_status"] == "NORMAL"
     drop = [name for name in rows.columns if name.startswith("Unnamed")]
     written: dict[str, Any] = {"time": "timestamp", "label": "machine_status", "normal": "NORMAL"}
-    train = read_log(first[normal], drop=drop, drop_empty=True, name="sensor", **written)
+    train = read_log(beginning[normal], drop=drop, drop_empty=True, name="sensor", **written)
     test = read_log(rows.iloc[cut:], like=train, name="sensor_test", **written)
     return PlantData("pump", [train], [test], card=card)
 

@@ -113,28 +113,28 @@ def read_log(
         raw = read_raw(source, stamps, labelled, drop, prefix, missing, like)
         require_kinds(kinds or {}, raw.tags)
         times = None if raw.stamps is None else _times(raw, dayfirst, like)
-        kept = np.ones(len(raw.rows), dtype=bool)
+        mask = np.ones(len(raw.rows), dtype=bool)
         if times is not None:
-            kept = _unique(raw, times.stamps, duplicates)
-        twice = int(np.count_nonzero(~kept))
-        kept &= ~_warm(times, kept, warm_up)
-        warm = len(kept) - twice - int(np.count_nonzero(kept))
-        if not kept.any():
-            raise ValueError(f"warm_up={warm_up!r} leaves nothing of {len(kept)} rows")
-        index: pd.Index = pd.RangeIndex(int(kept.sum())) if times is None else times.stamps[kept]
-        truth, rule = _labels(raw, kept, index, normal, labels)
-        first, last = int(np.argmax(kept)), len(kept) - int(np.argmax(kept[::-1]))
-        gapless = bool(kept[first:last].all())  # then it is no copy
-        values = raw.values[:, first:last] if gapless else raw.values[:, kept]
+            mask = _unique(raw, times.stamps, duplicates)
+        twice = int(np.count_nonzero(~mask))
+        mask &= ~_warm(times, mask, warm_up)
+        warm = len(mask) - twice - int(np.count_nonzero(mask))
+        if not mask.any():
+            raise ValueError(f"warm_up={warm_up!r} leaves nothing of {len(mask)} rows")
+        index: pd.Index = pd.RangeIndex(int(mask.sum())) if times is None else times.stamps[mask]
+        truth, rule = _labels(raw, mask, index, normal, labels)
+        first, last = int(np.argmax(mask)), len(mask) - int(np.argmax(mask[::-1]))
+        gapless = bool(mask[first:last].all())  # then it is no copy
+        values = raw.values[:, first:last] if gapless else raw.values[:, mask]
         frame = pd.DataFrame(values.T, index=index, columns=raw.tags, copy=False)
         period, (number, longest) = None, (0, None)
         if isinstance(index, pd.DatetimeIndex):
             period, (number, longest) = usual_step(index), gaps(index)
-        found = {tag: count_values(values[i]) for i, tag in enumerate(raw.tags)}
-        if drop_empty and like is None and (empty := [t for t, v in found.items() if not v.rows]):
+        counts = {tag: count_values(values[i]) for i, tag in enumerate(raw.tags)}
+        if drop_empty and like is None and (empty := [t for t, v in counts.items() if not v.rows]):
             raw.dropped |= dict.fromkeys(empty, "without any value")
-            frame, found = frame.drop(columns=empty), {t: v for t, v in found.items() if v.rows}
-        own: dict[str, Kind] = {tag: seen.kind for tag, seen in found.items()}
+            frame, counts = frame.drop(columns=empty), {t: v for t, v in counts.items() if v.rows}
+        own: dict[str, Kind] = {tag: counted.kind for tag, counted in counts.items()}
         own |= (like.kinds if isinstance(like, PlantLog) else {}) | dict(kinds or {})
         if every is not None:
             frame, truth = down_sample(frame, truth, every, own)
@@ -168,7 +168,7 @@ def read_log(
     )
     if name is None:
         name = "log" if isinstance(path, pd.DataFrame) else Path(path).name.split(".")[0]
-    return with_kinds(PlantLog(frame, truth, {}, summary, name, found), own)
+    return with_kinds(PlantLog(frame, truth, {}, summary, name, counts), own)
 
 
 def read_logs(paths: Sequence[str | Path | pd.DataFrame], **options: Any) -> list[PlantLog]:
@@ -199,28 +199,28 @@ def read_logs(paths: Sequence[str | Path | pd.DataFrame], **options: Any) -> lis
         logs.append(log)
     if isinstance(like, PlantLog):
         return logs
-    seen = [[log.values[tag] for log in logs] for tag in logs[0].tags]
-    both = [functools.reduce(operator.or_, values) for values in seen]
+    values_by_tag = [[log.values[tag] for log in logs] for tag in logs[0].tags]
+    both = [functools.reduce(operator.or_, values) for values in values_by_tag]
     common = {tag: values.kind for tag, values in zip(logs[0].tags, both, strict=True)}
     return [with_kinds(log, {**common, **kinds}) for log in logs]
 
 
 def _labels(
     raw: RawLog,
-    kept: np.ndarray,
+    mask: np.ndarray,
     index: pd.Index,
     normal: str | float | None,
-    given: np.ndarray | pd.DataFrame | None,
+    labels: np.ndarray | pd.DataFrame | None,
 ) -> tuple[np.ndarray | None, str]:
     """Labels of the rows kept, and the rule in words."""
-    if isinstance(given, pd.DataFrame):
-        return labels_of_intervals(index, given), f"a table of {len(given)} attacks"
-    if given is not None:
-        if len(given) != len(kept):
-            raise ValueError(f"labels: {len(given)} of them for {len(kept)} rows")
-        cells = pd.Series(np.asarray(given)[kept], index=raw.rows[kept])
+    if isinstance(labels, pd.DataFrame):
+        return labels_of_intervals(index, labels), f"a table of {len(labels)} attacks"
+    if labels is not None:
+        if len(labels) != len(mask):
+            raise ValueError(f"labels: {len(labels)} of them for {len(mask)} rows")
+        cells = pd.Series(np.asarray(labels)[mask], index=raw.rows[mask])
     elif raw.labels is not None:
-        cells = raw.labels[kept]
+        cells = raw.labels[mask]
     else:
         return None, ""
     return to_labels(cells, normal)
@@ -228,20 +228,26 @@ def _labels(
 
 def _times(raw: RawLog, dayfirst: bool | None, like: PlantLog | Sequence[str] | None) -> Times:
     assert raw.stamps is not None
-    found = read_times(raw.stamps, dayfirst)
-    known = like.summary.dayfirst if isinstance(like, PlantLog) else None
-    if dayfirst is None and known is not None and found.order.startswith("nothing tells"):
-        found = read_times(raw.stamps, known)._replace(order="as in the log that this one is like")
-    require_rising(found.stamps, raw.rows)
-    return found
+    times = read_times(raw.stamps, dayfirst)
+    dayfirst_of_like = like.summary.dayfirst if isinstance(like, PlantLog) else None
+    if (
+        dayfirst is None
+        and dayfirst_of_like is not None
+        and times.order.startswith("nothing tells")
+    ):
+        times = read_times(raw.stamps, dayfirst_of_like)._replace(
+            order="as in the log that this one is like"
+        )
+    require_rising(times.stamps, raw.rows)
+    return times
 
 
 def _unique(raw: RawLog, times: pd.DatetimeIndex, duplicates: Duplicates) -> np.ndarray:
     """Which rows are kept of those with the same time, (T,)."""
-    kept = ~times.duplicated(keep="last" if duplicates == "last" else "first")
-    if duplicates != "error" or kept.all():
-        return kept
-    for row in np.flatnonzero(~kept):
+    mask = ~times.duplicated(keep="last" if duplicates == "last" else "first")
+    if duplicates != "error" or mask.all():
+        return mask
+    for row in np.flatnonzero(~mask):
         same = np.array_equal(raw.values[:, row], raw.values[:, row - 1], equal_nan=True)
         if raw.labels is not None:
             same = same and raw.labels.iloc[row] == raw.labels.iloc[row - 1]
@@ -251,19 +257,19 @@ def _unique(raw: RawLog, times: pd.DatetimeIndex, duplicates: Duplicates) -> np.
                 f"the time {times[int(row)]} comes twice, with other values; duplicates='first' or "
                 "'last' keeps one of them",
             )
-    return kept
+    return mask
 
 
-def _warm(times: Times | None, kept: np.ndarray, warm_up: int | str) -> np.ndarray:
+def _warm(times: Times | None, mask: np.ndarray, warm_up: int | str) -> np.ndarray:
     """Rows of the warm-up, (T,)."""
     if isinstance(warm_up, int) and not isinstance(warm_up, bool):
         if warm_up < 0:
             raise ValueError(f"warm_up={warm_up}; expected at least 0")
-        return kept & (np.cumsum(kept) <= warm_up)
+        return mask & (np.cumsum(mask) <= warm_up)
     if times is None:
         raise ValueError(f"warm_up={warm_up!r}; expected a number of rows: they have no times")
     early = times.stamps < times.stamps[0] + as_duration("warm_up", warm_up)
-    return kept & np.asarray(early)
+    return mask & np.asarray(early)
 
 
 def with_kinds(log: PlantLog, kinds: Mapping[str, Kind]) -> PlantLog:

@@ -37,8 +37,8 @@ def plant_loader(name: str) -> Callable[..., PlantData]:
     if name not in _LOADERS:
         raise ValueError(f"unknown plant {name!r}; known are {', '.join(plant_names())}")
     module, function, options = _LOADERS[name]
-    found = getattr(importlib.import_module(f"tsgen.data.plant.{module}"), function)
-    return functools.partial(found, **options)
+    loader = getattr(importlib.import_module(f"tsgen.data.plant.{module}"), function)
+    return functools.partial(loader, **options)
 
 
 def load_plant(name: str, folder: str | Path | None = None, **options: Any) -> PlantData:

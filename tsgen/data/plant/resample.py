@@ -34,12 +34,12 @@ def as_duration(name: str, text: str | int) -> pd.Timedelta:
     try:
         if isinstance(text, int):
             raise ValueError(text)
-        found = pd.Timedelta(text)
+        duration = pd.Timedelta(text)
     except ValueError:
         raise ValueError(f"{name}={text!r}; expected a duration such as '10s' or '6h'") from None
-    if not found > pd.Timedelta(0):
+    if not duration > pd.Timedelta(0):
         raise ValueError(f"{name}={text!r}; expected a duration above 0")
-    return found
+    return duration
 
 
 def down_sample(
@@ -57,27 +57,29 @@ def down_sample(
         kinds: of each tag.
     """
     bins = bins_of(frame.index, every)
-    kept, first = np.unique(bins, return_index=True)
-    index: pd.Index = pd.RangeIndex(len(kept))
+    numbers, starts = np.unique(bins, return_index=True)
+    index: pd.Index = pd.RangeIndex(len(numbers))
     if isinstance(frame.index, pd.DatetimeIndex):
         start, length = frame.index[0], as_duration("every", every)
-        index = (start + pd.to_timedelta(kept * length.value, unit="ns")).rename(frame.index.name)
-    values = np.empty((frame.shape[1], len(kept)))
+        index = (start + pd.to_timedelta(numbers * length.value, unit="ns")).rename(
+            frame.index.name
+        )
+    values = np.empty((frame.shape[1], len(numbers)))
     for number, tag in enumerate(frame.columns):
-        values[number] = _medians(frame[tag].to_numpy(), bins, first, kinds[tag] in CODED)
+        values[number] = _medians(frame[tag].to_numpy(), bins, starts, kinds[tag] in CODED)
     if labels is not None:
-        labels = np.maximum.reduceat(labels, first)
+        labels = np.maximum.reduceat(labels, starts)
     return pd.DataFrame(values.T, index=index, columns=frame.columns, copy=False), labels
 
 
-def _medians(column: np.ndarray, bins: np.ndarray, first: np.ndarray, lower: bool) -> np.ndarray:
+def _medians(column: np.ndarray, bins: np.ndarray, starts: np.ndarray, lower: bool) -> np.ndarray:
     """Of each bin of rows that follow each other, of what is not NaN."""
     order = np.lexsort((column, bins))  # NaN come last in their bins
     ranked = column[order]
-    count = np.add.reduceat((~np.isnan(column)).astype(int), first)
-    low = first + np.maximum(count - 1, 0) // 2
+    count = np.add.reduceat((~np.isnan(column)).astype(int), starts)
+    low = starts + np.maximum(count - 1, 0) // 2
     middle = ranked[low]
     if not lower:
-        high = np.minimum(first + count // 2, len(column) - 1)
+        high = np.minimum(starts + count // 2, len(column) - 1)
         middle = np.where(count % 2 == 0, (middle + ranked[high]) / 2, middle)
     return np.where(count > 0, middle, np.nan)

@@ -94,10 +94,10 @@ def find_file(card: LogCard, folder: Path, *names: str) -> Path:
     Raises:
         MissingData: if there is none, with how to get the set.
     """
-    found = possible_file(folder, *names)
-    if found is None:
+    path = possible_file(folder, *names)
+    if path is None:
         raise card.missing(f"no file {' or '.join(names)} in {folder}")
-    return found
+    return path
 
 
 def possible_file(folder: Path, *names: str) -> Path | None:
@@ -114,8 +114,8 @@ def possible_file(folder: Path, *names: str) -> Path | None:
 
 def numbered_files(folder: Path, pattern: str) -> list[Path]:
     """Files whose whole names match a pattern, in the order of the number in its first group."""
-    found = [(re.fullmatch(pattern, path.name, re.IGNORECASE), path) for path in folder.iterdir()]
-    return [p for _, p in sorted((int(m[1]), p) for m, p in found if m is not None)]
+    matches = [(re.fullmatch(pattern, path.name, re.IGNORECASE), path) for path in folder.iterdir()]
+    return [p for _, p in sorted((int(m[1]), p) for m, p in matches if m is not None)]
 
 
 def read_frame(card: LogCard, folder: Path, name: str, *columns: str) -> pd.DataFrame:

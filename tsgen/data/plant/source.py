@@ -47,7 +47,7 @@ class Source:
 
     def __init__(self, data: str | Path | pd.DataFrame, is_header: IsHeader) -> None:
         self.notes: list[str] = []
-        self.first: int | None = None  # the line of row 0
+        self.first_line: int | None = None  # the line of row 0
         self.form: Form | None = None
         self.frame: pd.DataFrame | None = None
         if isinstance(data, pd.DataFrame):
@@ -78,7 +78,7 @@ class Source:
 
     def where(self, row: int) -> str:
         """A row, counted from 0, in the words of its source: the line of a file."""
-        return f"row {row}" if self.first is None else f"line {self.first + row}"
+        return f"row {row}" if self.first_line is None else f"line {self.first_line + row}"
 
     @contextmanager
     def located(self) -> Iterator[None]:
@@ -93,8 +93,8 @@ class Source:
             raise ValueError(f"{self.name}, {self.where(error.row)}: {error.text}") from None
         except ValueError as error:
             text = str(error)
-            named = text.startswith(self.name)
-            raise ValueError(text if named else f"{self.name}: {text}") from None
+            has_name = text.startswith(self.name)
+            raise ValueError(text if has_name else f"{self.name}: {text}") from None
 
     def pieces(self) -> Iterator[pd.DataFrame]:
         """The rows, some at a time; their index counts them from 0."""
@@ -112,7 +112,7 @@ class Source:
             with self._text() as handle:
                 text = handle.read(HEAD)
             self.form = form = find_form(self.path, text, is_header)
-            self.first = form.before + 1
+            self.first_line = form.before + 1
         except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
             raise self._unreadable(error) from None
         if all(map(_is_number, form.names)) or any(map(_DATE.match, form.names)):
@@ -184,7 +184,7 @@ class Source:
         held: pd.DataFrame | None = None
         for piece in self._frames(self.form, _PIECE):
             if held is not None:
-                yield self._named(held)
+                yield self._with_names(held)
             held = piece
         if held is None:
             return
@@ -192,7 +192,7 @@ class Source:
             held = held.iloc[:-1]
             self.notes.append("the last line was half written and left out")
         if len(held):
-            yield self._named(held)
+            yield self._with_names(held)
 
     def _grew(self) -> bool:
         now = self.path.stat().st_size
@@ -208,7 +208,7 @@ class Source:
             )
         return now > self.size
 
-    def _named(self, piece: pd.DataFrame) -> pd.DataFrame:
+    def _with_names(self, piece: pd.DataFrame) -> pd.DataFrame:
         assert self.form is not None
         count = len(self.form.names)
         extra = piece.iloc[:, count:].notna().any(axis=1)

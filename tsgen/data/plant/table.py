@@ -89,9 +89,9 @@ def read_raw(
     raw.notes = notes
     places = [tags.index(names[column]) for column in columns]
     raw.values = _joined(parts, places, len(tags), len(raw.rows))
-    kept = pd.concat(written).set_axis(raw.rows)
-    raw.stamps = kept["time"].rename(" ".join(time)) if time else None
-    raw.labels = kept["label"] if label is not None else None
+    texts = pd.concat(written).set_axis(raw.rows)
+    raw.stamps = texts["time"].rename(" ".join(time)) if time else None
+    raw.labels = texts["label"] if label is not None else None
     return raw
 
 
@@ -100,8 +100,8 @@ def _columns(
 ) -> tuple[list[str], dict[str, str]]:
     """Columns of tags, and those left out with the reason."""
     for what, wanted in (("label", [label] if label else []), ("drop", drop)):
-        known = {*source.names, *renamed.values()}
-        absent = [name for name in wanted if name not in known]
+        columns_of_file = {*source.names, *renamed.values()}
+        absent = [name for name in wanted if name not in columns_of_file]
         if absent:
             raise ValueError(f"{what}: there is no column {absent[0]!r}")
     columns, dropped = [], dict[str, str]()
@@ -121,21 +121,21 @@ def _columns(
 
 def _stamps(piece: pd.DataFrame, time: list[str], label: str | None) -> pd.DataFrame:
     """Times and labels as written; of dates and times of day the two joined."""
-    kept = {}
+    cells = {}
     if len(time) == 1:
-        kept["time"] = piece[time[0]]
+        cells["time"] = piece[time[0]]
     elif time:
         halves = [piece[name] for name in time]
         for half in halves:
             if half.isna().any():
-                raise RowError(_first(half.isna()), f"column {half.name!r} has no time")
+                raise RowError(_first_row(half.isna()), f"column {half.name!r} has no time")
         joined = halves[0].astype(str).str.strip()
         for half in halves[1:]:
             joined = joined + " " + half.astype(str).str.strip()
-        kept["time"] = joined
+        cells["time"] = joined
     if label is not None:
-        kept["label"] = piece[label]
-    return pd.DataFrame(kept, index=piece.index)
+        cells["label"] = piece[label]
+    return pd.DataFrame(cells, index=piece.index)
 
 
 def _numbers(column: pd.Series, missing: set[str]) -> np.ndarray:
@@ -150,7 +150,7 @@ def _numbers(column: pd.Series, missing: set[str]) -> np.ndarray:
         if numbers.dtype == object:
             parsed = pd.to_numeric(numbers, errors="coerce")
             wrong = parsed.isna() & _as_text(numbers).ne("")
-            row = _first(wrong)
+            row = _first_row(wrong)
             raise RowError(
                 row,
                 f"column {column.name!r}: {column[row]!r} is not a number; missing= names texts "
@@ -160,7 +160,7 @@ def _numbers(column: pd.Series, missing: set[str]) -> np.ndarray:
         raise ValueError(f"column {column.name!r} holds {column.dtype}; expected numbers")
     values = numbers.to_numpy(dtype=float, na_value=np.nan)
     if np.isinf(values).any():
-        row = _first(pd.Series(np.isinf(values), numbers.index))
+        row = _first_row(pd.Series(np.isinf(values), numbers.index))
         raise RowError(row, f"column {column.name!r}: the value is infinite")
     return values
 
@@ -171,7 +171,7 @@ def _as_text(column: pd.Series) -> pd.Series:
     return text.mask(column.isna() | text.str.lower().isin(MISSING), "")
 
 
-def _first(marks: pd.Series) -> int:
+def _first_row(marks: pd.Series) -> int:
     """The number of the first row that is marked."""
     return int(marks.index.to_numpy()[int(np.argmax(marks.to_numpy()))])
 

@@ -18,7 +18,7 @@ class KnownLaw(Options, ABC):
     """A process that can be simulated and whose law given its past is known.
 
     The public methods check their arguments. A law implements :attr:`num_channels` and five hooks:
-    ``_start``, ``_given`` and ``_step`` draw, ``_moments`` and ``_log_conditionals`` compute.
+    ``_start``, ``_state_after`` and ``_step`` draw, ``_moments`` and ``_log_conditionals`` compute.
 
     Attributes:
         support: where values live: "real", "positive" (above 0), "count" (0, 1, 2, ...) or
@@ -51,7 +51,7 @@ class KnownLaw(Options, ABC):
         """N states at the first time of a series."""
 
     @abstractmethod
-    def _given(self, history: np.ndarray, num: int, rng: np.random.Generator) -> State:
+    def _state_after(self, history: np.ndarray, num: int, rng: np.random.Generator) -> State:
         """N states at the end of a history; whatever is hidden is drawn from its law given it."""
 
     @abstractmethod
@@ -102,7 +102,7 @@ class KnownLaw(Options, ABC):
             ValueError: if the history is not one of this law, or a number is below 1.
         """
         _at_least_one(horizon=horizon, num_samples=num_samples)
-        state = self._given(self._read(history), num_samples, rng)
+        state = self._state_after(self._read(history), num_samples, rng)
         return np.stack(self._unroll(state, horizon, rng), 1)
 
     def log_density(self, history: np.ndarray, future: np.ndarray) -> float:

@@ -62,7 +62,7 @@ class CIR(KnownLaw):
         shape = 2 * self.kappa * self.theta / self.sigma**2
         return (rng.gamma(shape, self.theta / shape, (num, 1)),)
 
-    def _given(self, history: np.ndarray, num: int, rng: np.random.Generator) -> State:
+    def _state_after(self, history: np.ndarray, num: int, rng: np.random.Generator) -> State:
         return (np.repeat(history[:, -1][None], num, 0),)
 
     def _step(self, state: State, rng: np.random.Generator) -> State:

@@ -60,9 +60,11 @@ class SeasonalCounts(KnownLaw):
         The periodic solution of
         :math:`\mu_t = (1 - \alpha - \beta) s_t + (\alpha + \beta) \mu_{t-1}`.
         """
-        season, kept = len(self.levels), self.alpha + self.beta
+        season, persistence = len(self.levels), self.alpha + self.beta
         before = np.roll(np.eye(season), -1, axis=1)  # row t holds a 1 at phase t - 1
-        return np.linalg.solve(np.eye(season) - kept * before, (1 - kept) * np.array(self.levels))
+        return np.linalg.solve(
+            np.eye(season) - persistence * before, (1 - persistence) * np.array(self.levels)
+        )
 
     def intensities(self, history: np.ndarray) -> np.ndarray:
         r""":math:`\lambda_0, ..., \lambda_T` given a history (1, T), that is (T + 1,)."""
@@ -84,7 +86,7 @@ class SeasonalCounts(KnownLaw):
         rate = np.full((num, 1), self.stationary_mean[0])
         return rng.poisson(rate).astype(float), rate, np.array(0)
 
-    def _given(self, history: np.ndarray, num: int, rng: np.random.Generator) -> State:
+    def _state_after(self, history: np.ndarray, num: int, rng: np.random.Generator) -> State:
         last, rate = history[0, -1], self._intensities(history[0])[-2]
         return np.full((num, 1), last), np.full((num, 1), rate), np.array(history.shape[1] - 1)
 

@@ -107,7 +107,7 @@ class LinearLaw(KnownLaw):
         root = np.linalg.cholesky(self.stationary_covariance())
         return (np.array(self.mean) + self._noise(num, root, rng),)
 
-    def _given(self, history: np.ndarray, num: int, rng: np.random.Generator) -> State:
+    def _state_after(self, history: np.ndarray, num: int, rng: np.random.Generator) -> State:
         return (np.repeat(history[:, -1][None], num, 0),)
 
     def _step(self, state: State, rng: np.random.Generator) -> State:

@@ -101,8 +101,8 @@ class MarkovSwitching(KnownLaw):
         first = np.linalg.solve(eye - phi[:, None] * p.T, pull * pi[:, None])
         cross = np.einsum("j,jc,jd->jcd", phi, p.T @ first, pull)
         fresh = (pull[:, :, None] * pull[:, None] + q) * pi[:, None, None]
-        known = (cross + cross.transpose(0, 2, 1) + fresh).reshape(len(p), -1)
-        second = np.linalg.solve(eye - (phi**2)[:, None] * p.T, known).reshape(q.shape)
+        constant = (cross + cross.transpose(0, 2, 1) + fresh).reshape(len(p), -1)
+        second = np.linalg.solve(eye - (phi**2)[:, None] * p.T, constant).reshape(q.shape)
         means = first / pi[:, None]
         squares = means[:, :, None] * means[:, None]
         return RegimeMoments(pi, means + centre, second / pi[:, None, None] - squares)
@@ -170,7 +170,7 @@ class MarkovSwitching(KnownLaw):
         s = rng.choice(len(law.weights), num, p=law.weights)
         return law.means[s] + _correlated(np.linalg.cholesky(law.covariances), s, rng), s
 
-    def _given(self, history: np.ndarray, num: int, rng: np.random.Generator) -> State:
+    def _state_after(self, history: np.ndarray, num: int, rng: np.random.Generator) -> State:
         last = self._filter(history)[0][-1]
         return np.repeat(history[:, -1][None], num, 0), rng.choice(len(last), num, p=last)
 

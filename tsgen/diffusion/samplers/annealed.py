@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from tsgen.diffusion.samplers.base import Denoiser, NoisySampler
+from tsgen.diffusion.samplers.base import Denoiser, Descent, NoisySampler
 from tsgen.diffusion.schedules import Schedule
 
 
@@ -43,32 +44,45 @@ class AnnealedLangevin(NoisySampler):
         if self.step is not None and not 0 < self.step < 1:
             raise ValueError(f"AnnealedLangevin: step={self.step} must lie between 0 and 1")
 
+    @override
     def cost(self, num_steps: int) -> int:
-        """Langevin steps, and the last estimate."""
         return num_steps * self.steps_per_level + self.denoise_last
 
-    def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
-        """See :class:`Sampler`.
+    @override
+    def check(self, process: object) -> None:
+        """Check that the process does not decay.
 
         Raises:
-            ValueError: as there, or if the process decays.
+            ValueError: if it does, or as in :meth:`Sampler.check`.
         """
-        times = self.times(schedule, first)[:-1]
-        if not torch.equal(schedule.alpha(times), torch.ones_like(times)):
+        super().check(process)
+        assert isinstance(process, Schedule)
+        alpha = process.alpha(self.times(process)[:-1])
+        if not torch.equal(alpha, torch.ones_like(alpha)):
             raise ValueError(
-                f"AnnealedLangevin: {type(schedule).__name__} decays; it needs a process with "
-                "alpha = 1, such as NoiseLadder or VESDE"
+                f"AnnealedLangevin does not draw from {type(process).__name__}, whose signal "
+                "decays; it needs a process with alpha = 1, such as NoiseLadder or VESDE"
             )
-        sigma = schedule.sigma(times)
+
+    @override
+    def descent(self, schedule: Schedule, t_start: float = 1.0) -> Descent:
+        self.check(schedule)
+        grid = self.times(schedule, t_start)[:-1]
+        sigma = schedule.sigma(grid)
         step = self.step
         if step is None:
             ratio = float(sigma[0] / sigma[-1]) ** (1 / max(1, len(sigma) - 1))
             step = langevin_step(ratio, self.steps_per_level)
-        for t, s in zip(times.tolist(), sigma.tolist(), strict=True):
-            for _ in range(self.steps_per_level):
-                noise = (2 * step) ** 0.5 * s * torch.randn_like(x)
-                x = x + step * (denoise(x, t) - x) + noise
-        return denoise(x, times[-1].item()) if self.denoise_last else x
+        rate, times, sigmas = step, grid.tolist(), sigma.tolist()
+
+        def descend(denoise: Denoiser, x: Tensor) -> Tensor:
+            for t, s in zip(times, sigmas, strict=True):
+                for _ in range(self.steps_per_level):
+                    noise = (2 * rate) ** 0.5 * s * schedule.noise(x, t)
+                    x = x + rate * (denoise(x, t) - x) + noise
+            return denoise(x, times[-1]) if self.denoise_last else x
+
+        return descend
 
 
 def langevin_step(ratio: float, steps_per_level: int) -> float:

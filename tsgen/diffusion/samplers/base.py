@@ -5,23 +5,29 @@ a schedule and the shape of what is wanted, nothing of the model; so it may diff
 training used.
 """
 
-import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from tsgen.core import Options
 from tsgen.diffusion.schedules import Schedule
 
 Denoiser = Callable[[Tensor, float], Tensor]
+"""``denoise(x, t)``: the estimate of x0 from a noised state at a time in (0, 1]."""
+Descent = Callable[[Denoiser, Tensor], Tensor]
+"""``descend(denoise, x)``: from a state at the largest time to a sample."""
 Start = tuple[Tensor, float]
 """A noised state and its time in (0, 1]."""
 
 
 class Sampler(Options, ABC):
     """Draws from the reverse process.
+
+    A sampler implements :meth:`descent`: what depends on the process alone (times, coefficients)
+    is computed before the loop, so that a caller who draws many times computes it once.
 
     Args:
         num_steps: steps from noise to data; ``None`` takes all N steps of the schedule.
@@ -70,10 +76,23 @@ class Sampler(Options, ABC):
             f"{type(self).__name__}: {count} evaluations are too few, a step makes {self.cost(1)}"
         )
 
-    def times(self, schedule: Schedule, first: float = 1.0) -> Tensor:
-        """The times visited, falling from ``first`` to 0, (num_steps + 1,), float64.
+    def check(self, process: object) -> None:
+        """Check that this sampler can draw from a process.
 
-        They are equal steps of the chain; from an earlier start there may be fewer.
+        Raises:
+            ValueError: if the process is of another kind, or has fewer steps than the sampler.
+        """
+        if not isinstance(process, Schedule):
+            raise ValueError(
+                f"{type(self).__name__} does not draw from {type(process).__name__}; samplers of "
+                "critically damped Langevin diffusion are SSCS and LangevinEulerMaruyama"
+            )
+        self.times(process)
+
+    def times(self, schedule: Schedule, t_start: float = 1.0) -> Tensor:
+        """The time grid, falling from ``t_start`` to 0, (num_steps + 1,), float64.
+
+        Its steps are equal steps of the chain; from an earlier start there may be fewer.
 
         Raises:
             ValueError: if there are more steps than the chain has.
@@ -85,11 +104,11 @@ class Sampler(Options, ABC):
                 f"{type(self).__name__}: num_steps={count} exceeds the {total} steps of "
                 f"{type(schedule).__name__}"
             )
-        grid = torch.linspace(total * first, 0, count + 1, dtype=torch.float64).round() / total
-        if first == 1:
+        grid = torch.linspace(total * t_start, 0, count + 1, dtype=torch.float64).round() / total
+        if t_start == 1:
             return grid
-        inner = grid[(grid < first) & (grid > 0)].unique().flip(0)
-        ends = torch.tensor([first, 0.0], dtype=torch.float64)
+        inner = grid[(grid < t_start) & (grid > 0)].unique().flip(0)
+        ends = torch.tensor([t_start, 0.0], dtype=torch.float64)
         return torch.cat([ends[:1], inner, ends[1:]])
 
     def sample(
@@ -119,28 +138,26 @@ class Sampler(Options, ABC):
             ValueError: if the start does not fit.
         """
         if start is None:
-            x = torch.randn(shape, dtype=like.dtype, device=like.device) * schedule.prior_std
-            return self.descend(denoise, x, schedule, 1.0)
-        x, first = start
-        if tuple(x.shape) != tuple(shape) or not 0 < first <= 1:
+            return self.descent(schedule)(denoise, schedule.prior(shape, like))
+        x, t_start = start
+        if tuple(x.shape) != tuple(shape) or not 0 < t_start <= 1:
             raise ValueError(
-                f"start: a state of shape {tuple(x.shape)} at time {first}, expected shape "
+                f"start: a state of shape {tuple(x.shape)} at time {t_start}, expected shape "
                 f"{tuple(shape)} and a time in (0, 1]"
             )
-        return self.descend(denoise, x.to(like), schedule, first)
+        return self.descent(schedule, t_start)(denoise, x.to(like))
 
     @abstractmethod
-    def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
-        """From a state x at the time ``first`` to a sample; the rest is as in :meth:`sample`."""
+    def descent(self, schedule: Schedule, t_start: float = 1.0) -> Descent:
+        """The loop from a state at a time to a sample, with its coefficients computed.
 
+        Args:
+            schedule: the process.
+            t_start: the largest time, in (0, 1], where the state is.
 
-@functools.lru_cache(maxsize=256)
-def visited(sampler: Sampler, schedule: Schedule, first: float = 1.0) -> Tensor:
-    """What ``sampler.times(schedule, first)`` returns, found once: a forecast asks at every step.
-
-    It is shared, so it must not be changed in place.
-    """
-    return sampler.times(schedule, first)
+        Returns:
+            ``descend(denoise, x)``, which may be called many times.
+        """
 
 
 class Solver(Sampler):
@@ -150,24 +167,25 @@ class Solver(Sampler):
     """
 
     @property
+    @override
     def stochastic(self) -> bool:
-        """No."""
         return False
 
-    def times(self, schedule: Schedule, first: float = 1.0) -> Tensor:
-        """The times visited, (num_steps + 1,), float64."""
+    @override
+    def times(self, schedule: Schedule, t_start: float = 1.0) -> Tensor:
         count = self.num_steps or schedule.num_steps
-        start, stop = schedule.half_log_snr(self.ends(schedule, first))
+        start, stop = schedule.half_log_snr(self.ends(schedule, t_start))
         shares = torch.linspace(0, 1, count, dtype=torch.float64)
-        return self.closed(schedule.time(start + (stop - start) * shares), first)
+        return self.closed(schedule.time(start + (stop - start) * shares), t_start)
 
-    def ends(self, schedule: Schedule, first: float) -> Tensor:
-        """The first time and the last one above 0, (2,)."""
-        return torch.tensor([first, min(1 / schedule.num_steps, first / 2)], dtype=torch.float64)
+    def ends(self, schedule: Schedule, t_start: float) -> Tensor:
+        """The largest time and the smallest one above 0, (2,)."""
+        smallest = min(1 / schedule.num_steps, t_start / 2)
+        return torch.tensor([t_start, smallest], dtype=torch.float64)
 
-    def closed(self, inner: Tensor, first: float) -> Tensor:
-        """Times (n,) that begin at ``first`` exactly, and 0 after them."""
-        inner[0] = first
+    def closed(self, inner: Tensor, t_start: float) -> Tensor:
+        """Times (n,) that begin at ``t_start`` exactly, and 0 after them."""
+        inner[0] = t_start
         return torch.cat([inner, torch.zeros(1, dtype=torch.float64)])
 
 
@@ -181,8 +199,8 @@ class EtaSampler(Sampler):
     eta: float = 0.0
 
     @property
+    @override
     def stochastic(self) -> bool:
-        """If eta is not 0."""
         return self.eta > 0
 
     def __post_init__(self) -> None:
@@ -196,11 +214,11 @@ class NoisySampler(Sampler):
     """Base of samplers that add noise on every step and do not solve the ODE."""
 
     @property
+    @override
     def order(self) -> int | None:
-        """None."""
         return None
 
     @property
+    @override
     def stochastic(self) -> bool:
-        """Yes."""
         return True

@@ -1,11 +1,12 @@
 """Samplers that go down the chain of training, or skip some of its steps."""
 
-import functools
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from tsgen.diffusion.samplers.base import Denoiser, EtaSampler, Sampler, visited
+from tsgen.diffusion.samplers.base import Denoiser, Descent, EtaSampler, Sampler
 from tsgen.diffusion.schedules import Schedule, VariancePreserving
 
 
@@ -23,31 +24,43 @@ class DDIM(EtaSampler):
     """
 
     @property
+    @override
     def order(self) -> int | None:
-        """One, where it is deterministic."""
         return None if self.eta else 1
 
-    def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
-        """See :class:`Sampler`."""
-        for t, keep, pull, noise in steps(self, schedule, first, self.eta):
-            x = torch.add(keep * x, denoise(x, t), alpha=pull)
-            if noise > 0:
-                x = torch.add(x, torch.randn_like(x), alpha=noise)
-        return x
+    @override
+    def descent(self, schedule: Schedule, t_start: float = 1.0) -> Descent:
+        steps = posterior_steps(self, schedule, t_start, self.eta)
+
+        def descend(denoise: Denoiser, x: Tensor) -> Tensor:
+            for t, keep, pull, size in steps:
+                x = torch.add(keep * x, denoise(x, t), alpha=pull)
+                if size > 0:
+                    x = torch.add(x, schedule.noise(x, t), alpha=size)
+            return x
+
+        return descend
 
 
-@functools.lru_cache(maxsize=256)
-def steps(
-    sampler: Sampler, schedule: Schedule, first: float, eta: float
-) -> list[tuple[float, float, float, float]]:
-    """Time t and coefficients of each step x_s = keep x + pull x0_hat + noise z."""
-    times = visited(sampler, schedule, first)
+class Step(NamedTuple):
+    """A step x_s = keep x + pull x0_hat + noise z from the time t."""
+
+    t: float
+    keep: float
+    pull: float
+    noise: float
+
+
+def posterior_steps(sampler: Sampler, schedule: Schedule, t_start: float, eta: float) -> list[Step]:
+    """The steps of a sampler's time grid with a share of the posterior's noise."""
+    times = sampler.times(schedule, t_start)
     alpha, sigma = schedule.alpha(times), schedule.sigma(times)
     spread = (1 - (alpha[:-1] * sigma[1:] / (alpha[1:] * sigma[:-1])) ** 2) * sigma[1:] ** 2
     noise = eta * spread.clamp_min(0).sqrt()
     keep = (sigma[1:] ** 2 - noise**2).clamp_min(0).sqrt() / sigma[:-1]
     pull = alpha[1:] - keep * alpha[:-1]
-    return list(zip(times.tolist(), *(v.tolist() for v in (keep, pull, noise)), strict=False))
+    columns = (times[:-1].tolist(), keep.tolist(), pull.tolist(), noise.tolist())
+    return list(map(Step, *columns))
 
 
 class Ancestral(DDIM):
@@ -88,8 +101,8 @@ class GivenSteps(Ancestral):
                 f"{len(self.levels)}"
             )
 
+    @override
     def evaluations(self, schedule: Schedule) -> int | None:
-        """One for each level."""
         return len(self.levels)
 
     def with_evaluations(self, count: int) -> "GivenSteps":
@@ -105,7 +118,7 @@ class GivenSteps(Ancestral):
             )
         return self
 
-    def times(self, schedule: Schedule, first: float = 1.0) -> Tensor:
+    def times(self, schedule: Schedule, t_start: float = 1.0) -> Tensor:
         """The times at which the schedule has these levels, as far as they lie below, then 0.
 
         Raises:
@@ -118,7 +131,7 @@ class GivenSteps(Ancestral):
             )
         alpha = torch.tensor(self.levels, dtype=torch.float64)
         times = schedule.time(alpha.log() - 0.5 * torch.log1p(-(alpha**2)))
-        if first < 1:
-            start = torch.tensor([first], dtype=torch.float64)
-            times = torch.cat([start, times[times < first]])
+        if t_start < 1:
+            start = torch.tensor([t_start], dtype=torch.float64)
+            times = torch.cat([start, times[times < t_start]])
         return torch.cat([times, torch.zeros(1, dtype=torch.float64)])

@@ -1,11 +1,10 @@
 """DPM-Solver++: exponential integrators of the probability-flow ODE."""
 
-import functools
-
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from tsgen.diffusion.samplers.base import Denoiser, EtaSampler, Solver, visited
+from tsgen.diffusion.samplers.base import Denoiser, Descent, EtaSampler, Solver
 from tsgen.diffusion.schedules import Schedule
 
 
@@ -33,22 +32,27 @@ class DPMSolverPP(EtaSampler, Solver):
     num_steps: int | None = 20
 
     @property
+    @override
     def order(self) -> int | None:
-        """Two, where it is deterministic."""
         return None if self.eta else 2
 
-    def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
-        """See :class:`Sampler`."""
-        previous: Tensor | None = None
-        for t, keep, now, before, noise in _two_steps(self, schedule, first):
-            x0 = denoise(x, t)
-            x = torch.add(keep * x, x0, alpha=now)
-            if previous is not None:
-                x = torch.add(x, previous, alpha=before)
-            if noise > 0:
-                x = torch.add(x, torch.randn_like(x), alpha=noise)
-            previous = x0
-        return x0
+    @override
+    def descent(self, schedule: Schedule, t_start: float = 1.0) -> Descent:
+        steps = _two_steps(self, schedule, t_start)
+
+        def descend(denoise: Denoiser, x: Tensor) -> Tensor:
+            previous: Tensor | None = None
+            for t, keep, now, before, size in steps:
+                x0 = denoise(x, t)
+                x = torch.add(keep * x, x0, alpha=now)
+                if previous is not None:
+                    x = torch.add(x, previous, alpha=before)
+                if size > 0:
+                    x = torch.add(x, schedule.noise(x, t), alpha=size)
+                previous = x0
+            return x0
+
+        return descend
 
 
 class DPMSolverPP3M(DPMSolverPP):
@@ -78,33 +82,37 @@ class DPMSolverPP3M(DPMSolverPP):
             )
 
     @property
+    @override
     def order(self) -> int | None:
-        """Three."""
         return 3
 
+    @override
     def cost(self, num_steps: int) -> int:
-        """Two more than steps, if there is one before the last."""
         return num_steps + 2 if num_steps > 1 else 1
 
-    def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
-        """See :class:`Sampler`."""
-        past: list[Tensor] = []
-        for i, (t, keep, weights) in enumerate(_three_steps(self, schedule, first)):
-            state = keep * x if weights else x
-            for weight, estimate in zip(weights, past, strict=True):
-                state = torch.add(state, estimate, alpha=weight)
-            past = [*past[-2:], denoise(state, t)]
-            if i == 0 or i > 2:  # the first step's estimates advance from its start
-                x = state
-        return past[-1]
+    @override
+    def descent(self, schedule: Schedule, t_start: float = 1.0) -> Descent:
+        steps = _three_steps(self, schedule, t_start)
+
+        def descend(denoise: Denoiser, x: Tensor) -> Tensor:
+            past: list[Tensor] = []
+            for i, (t, keep, weights) in enumerate(steps):
+                state = keep * x if weights else x
+                for weight, estimate in zip(weights, past, strict=True):
+                    state = torch.add(state, estimate, alpha=weight)
+                past = [*past[-2:], denoise(state, t)]
+                if i == 0 or i > 2:  # the first step's estimates advance from its start
+                    x = state
+            return past[-1]
+
+        return descend
 
 
-@functools.lru_cache(maxsize=256)
 def _two_steps(
-    sampler: DPMSolverPP, schedule: Schedule, first: float
+    sampler: DPMSolverPP, schedule: Schedule, t_start: float
 ) -> list[tuple[float, float, float, float, float]]:
-    """Times, and the factors of x, of the estimate, of the one before and of noise thereafter."""
-    times = visited(sampler, schedule, first)[:-1]
+    """Of each step its time and the factors of x, of this and the last estimate, and of noise."""
+    times = sampler.times(schedule, t_start)[:-1]
     alpha, sigma, gaps = (
         schedule.alpha(times), schedule.sigma(times), schedule.half_log_snr(times).diff()
     )  # fmt: skip
@@ -117,12 +125,11 @@ def _two_steps(
     return [(t, *f) for t, f in zip(times.tolist(), factors, strict=True)]
 
 
-@functools.lru_cache(maxsize=256)
 def _three_steps(
-    sampler: DPMSolverPP3M, schedule: Schedule, first: float
+    sampler: DPMSolverPP3M, schedule: Schedule, t_start: float
 ) -> list[tuple[float, float, list[float]]]:
-    """Times, and the factors of x and of the estimates before that lead there."""
-    times = visited(sampler, schedule, first)[:-1]
+    """Of each step its time and the factors of x and of the estimates that lead there."""
+    times = sampler.times(schedule, t_start)[:-1]
     if len(times) > 1:  # the places of the single step's estimates lie in the first one
         ends = schedule.half_log_snr(times[:2])
         inner = ends[0] + (ends[1] - ends[0]) * torch.tensor([1 / 3, 2 / 3]).double()

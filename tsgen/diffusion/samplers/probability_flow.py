@@ -4,8 +4,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from tsgen.diffusion.samplers.base import Denoiser, Sampler, Solver, visited
+from tsgen.diffusion.samplers.base import Denoiser, Descent, Sampler, Solver
 from tsgen.diffusion.schedules import Schedule
 from tsgen.dynamics.ode import ODESolver, solve_ode
 
@@ -47,28 +48,32 @@ class ProbabilityFlow(Solver):
         """Calls of the denoiser; not known of the adaptive method."""
         return None if self.method == "dopri5" else super().evaluations(schedule)
 
+    @override
     def with_evaluations(self, count: int) -> Sampler:
-        """See :class:`Sampler`; the adaptive method cannot be told."""
         if self.method == "dopri5":
             raise ValueError("ProbabilityFlow: method='dopri5' makes as many calls as it needs")
         return super().with_evaluations(count)
 
-    def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
-        """See :class:`Sampler`."""
-        times = visited(self, schedule, first)[:-1]
+    @override
+    def descent(self, schedule: Schedule, t_start: float = 1.0) -> Descent:
+        times = self.times(schedule, t_start)[:-1]
         if self.method != "dopri5":
-            return march(denoise, x, schedule, times, heun=self.method == "heun")
-        places = schedule.half_log_snr(times[[0, -1]])
-
-        def field(place: Tensor, y: Tensor) -> Tensor:
-            # towards the data: dy / d(-log k) = x0 - y
-            time = schedule.time(place.double().clamp(*places.tolist()))
-            return denoise(y * schedule.alpha(time).item(), time.item()) - y
-
-        alpha = schedule.alpha(times[[0, -1]]).tolist()
+            return march(schedule, times, heun=self.method == "heun")
+        ends = times[[0, -1]]
+        places, alpha = schedule.half_log_snr(ends), schedule.alpha(ends).tolist()
+        smallest = ends[1].item()
         solver = ODESolver("dopri5", rtol=self.rtol, atol=self.atol)
-        y = solve_ode(field, x / alpha[0], places[0], places[1], solver)
-        return denoise(alpha[1] * y, times[-1].item())
+
+        def descend(denoise: Denoiser, x: Tensor) -> Tensor:
+            def field(place: Tensor, y: Tensor) -> Tensor:
+                # towards the data: dy / d(-log k) = x0 - y
+                time = schedule.time(place.double().clamp(*places.tolist()))
+                return denoise(y * schedule.alpha(time).item(), time.item()) - y
+
+            y = solve_ode(field, x / alpha[0], places[0], places[1], solver)
+            return denoise(alpha[1] * y, smallest)
+
+        return descend
 
 
 class EDM(Solver):
@@ -110,54 +115,50 @@ class EDM(Solver):
                 raise ValueError(f"EDM: {field}={getattr(self, field)} must be at least 0")
 
     @property
+    @override
     def order(self) -> int | None:
-        """Two, where it solves the ODE."""
         return None if self.s_churn else 2
 
     @property
+    @override
     def stochastic(self) -> bool:
-        """If noise is put back."""
         return self.s_churn > 0
 
     def cost(self, num_steps: int) -> int:
         """Two calls a step, one in the last."""
         return 2 * num_steps - 1
 
-    def times(self, schedule: Schedule, first: float = 1.0) -> Tensor:
-        """The times that have these levels, then 0; shape (num_steps + 1,)."""
+    @override
+    def times(self, schedule: Schedule, t_start: float = 1.0) -> Tensor:
         count = self.num_steps or schedule.num_steps
-        highest, lowest = (-schedule.half_log_snr(self.ends(schedule, first))).exp() ** (
+        highest, lowest = (-schedule.half_log_snr(self.ends(schedule, t_start))).exp() ** (
             1 / self.rho
         )
         shares = torch.linspace(0, 1, count, dtype=torch.float64)
         levels = (highest + shares * (lowest - highest)) ** self.rho
-        return self.closed(schedule.time(-levels.log()), first)
+        return self.closed(schedule.time(-levels.log()), t_start)
 
-    def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
-        """See :class:`Sampler`."""
-        times = visited(self, schedule, first)[:-1]
+    @override
+    def descent(self, schedule: Schedule, t_start: float = 1.0) -> Descent:
+        times = self.times(schedule, t_start)[:-1]
         levels = (-schedule.half_log_snr(times)).exp()
         churned = (levels >= self.s_tmin) & (levels <= self.s_tmax)
         churn = churned.to(levels) * min(self.s_churn / len(times), 2**0.5 - 1)
         highest = (-schedule.half_log_snr(torch.ones(1, dtype=torch.float64))).exp()
         raised = torch.minimum((1 + churn) * levels, highest)
-        return march(denoise, x, schedule, times, True, raised, self.s_noise)
+        return march(schedule, times, True, raised, self.s_noise)
 
 
 def march(
-    denoise: Denoiser,
-    x: Tensor,
     schedule: Schedule,
     times: Tensor,
     heun: bool,
     raised: Tensor | None = None,
     fresh: float = 1.0,
-) -> Tensor:
+) -> Descent:
     """Euler's or Heun's steps of dy/dk = (y - x0) / k through times, then the estimate.
 
     Args:
-        denoise: estimates x0.
-        x: the state at the first time.
         schedule: the process.
         times: falling, above 0, (n,).
         heun: whether a second call corrects each step.
@@ -170,18 +171,23 @@ def march(
     at = list(zip(starts.tolist(), schedule.alpha(starts).tolist(), strict=True))
     targets = list(zip(times.tolist(), schedule.alpha(times).tolist(), strict=True))
     added = ((raised**2 - levels**2).clamp_min(0).sqrt() * fresh).tolist()
-    y, k, high = x / targets[0][1], levels.tolist(), raised.tolist()
-    for i, (t, alpha) in enumerate(at):
-        if added[i] > 0:
-            y = y + added[i] * torch.randn_like(y)
-        estimate = denoise(alpha * y, t)
-        if i == len(at) - 1:
-            return estimate
-        slope, gap = (y - estimate) / high[i], k[i + 1] - high[i]
-        moved = y + gap * slope
-        if heun:
-            t, alpha = targets[i + 1]
-            slope = (slope + (moved - denoise(alpha * moved, t)) / k[i + 1]) / 2
+    k, high = levels.tolist(), raised.tolist()
+
+    def descend(denoise: Denoiser, x: Tensor) -> Tensor:
+        y = x / targets[0][1]
+        for i, (t, alpha) in enumerate(at):
+            if added[i] > 0:
+                y = y + added[i] * schedule.noise(y, t)
+            estimate = denoise(alpha * y, t)
+            if i == len(at) - 1:
+                return estimate
+            slope, gap = (y - estimate) / high[i], k[i + 1] - high[i]
             moved = y + gap * slope
-        y = moved
-    raise AssertionError("the loop returns at the last time")
+            if heun:
+                t, alpha = targets[i + 1]
+                slope = (slope + (moved - denoise(alpha * moved, t)) / k[i + 1]) / 2
+                moved = y + gap * slope
+            y = moved
+        raise AssertionError("the loop returns at the last time")
+
+    return descend

@@ -2,14 +2,14 @@
 
 from typing import Literal
 
-import torch
 from torch import Tensor
+from typing_extensions import override
 
-from tsgen.diffusion.samplers.base import Denoiser, NoisySampler, visited
-from tsgen.diffusion.samplers.chain import steps
+from tsgen.diffusion.samplers.base import Denoiser, Descent, NoisySampler
+from tsgen.diffusion.samplers.chain import posterior_steps
 from tsgen.diffusion.schedules import Schedule
 
-_MANY = 100
+MANY_ROWS = 100
 """Rows whose mean norm depends little on any one of them."""
 
 
@@ -29,21 +29,26 @@ class EulerMaruyama(NoisySampler):
 
     noise_removal: bool = True
 
-    def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
-        """See :class:`Sampler`."""
-        times = visited(self, schedule, first)
+    @override
+    def descent(self, schedule: Schedule, t_start: float = 1.0) -> Descent:
+        times = self.times(schedule, t_start)
         t, gap = times[:-1], -times.diff()
         alpha, variance = schedule.alpha(t), schedule.sigma(t) ** 2
         drift, squared = schedule.drift(t), schedule.diffusion(t) ** 2
         keep = (1 - gap * (drift + squared / variance)).tolist()
         pull = (gap * squared * alpha / variance).tolist()
         noise = (gap * squared).sqrt().tolist()
-        for i, (time, k, p, s) in enumerate(zip(t.tolist(), keep, pull, noise, strict=True)):
-            estimate = denoise(x, time)
-            if self.noise_removal and i == len(keep) - 1:
-                return estimate
-            x = k * x + p * estimate + s * torch.randn_like(x)
-        return x
+        steps = list(zip(t.tolist(), keep, pull, noise, strict=True))
+
+        def descend(denoise: Denoiser, x: Tensor) -> Tensor:
+            for i, (time, k, p, s) in enumerate(steps):
+                estimate = denoise(x, time)
+                if self.noise_removal and i == len(steps) - 1:
+                    return estimate
+                x = k * x + p * estimate + s * schedule.noise(x, time)
+            return x
+
+        return descend
 
 
 class PredictorCorrector(NoisySampler):
@@ -88,38 +93,41 @@ class PredictorCorrector(NoisySampler):
         if not 0 < self.snr < float("inf"):
             raise ValueError(f"{name}: snr={self.snr} must be above 0 and finite")
 
+    @override
     def cost(self, num_steps: int) -> int:
-        """Calls of corrector and predictor."""
         return num_steps * (1 + self.corrector_steps)
 
-    def descend(self, denoise: Denoiser, x: Tensor, schedule: Schedule, first: float) -> Tensor:
-        """See :class:`Sampler`."""
-        times = visited(self, schedule, first)
+    @override
+    def descent(self, schedule: Schedule, t_start: float = 1.0) -> Descent:
+        times = self.times(schedule, t_start)
         alpha, sigma = schedule.alpha(times), schedule.sigma(times)
         ratio = alpha[:-1] / alpha[1:]
         if self.predictor == "ancestral":
-            chain = zip(*steps(self, schedule, first, 1.0), strict=True)
+            chain = zip(*posterior_steps(self, schedule, t_start, 1.0), strict=True)
             _, keep, pull, noise = (list(column) for column in chain)
         else:
             added = sigma[:-1] ** 2 - ratio**2 * sigma[1:] ** 2
             keep = (2 - ratio - added / sigma[:-1] ** 2).tolist()
             pull = (added * alpha[:-1] / sigma[:-1] ** 2).tolist()
             noise = added.sqrt().tolist()
-        levels = zip(
-            times.tolist(), alpha.tolist(), sigma.tolist(), (ratio**2).tolist(), strict=False
-        )
-        for i, (t, a, s, factor) in enumerate(levels):
-            for _ in range(self.corrector_steps):
-                score = (a * denoise(x, t) - x) / s**2
-                z = torch.randn_like(x)
-                ratio_of_norms = _norm(z) / _norm(score) if len(x) >= _MANY else s
-                size = 2 * factor * (self.snr * ratio_of_norms) ** 2
-                x = x + size * score + (2 * size) ** 0.5 * z
-            estimate = denoise(x, t)
-            if i == len(keep) - 1:
-                return estimate
-            x = keep[i] * x + pull[i] * estimate + noise[i] * torch.randn_like(x)
-        raise AssertionError("the loop returns at the last time")
+        columns = times, alpha, sigma, ratio**2
+        levels = list(zip(*(column.tolist() for column in columns), strict=False))
+
+        def descend(denoise: Denoiser, x: Tensor) -> Tensor:
+            for i, (t, a, s, factor) in enumerate(levels):
+                for _ in range(self.corrector_steps):
+                    score = (a * denoise(x, t) - x) / s**2
+                    z = schedule.noise(x, t)
+                    ratio_of_norms = _norm(z) / _norm(score) if len(x) >= MANY_ROWS else s
+                    size = 2 * factor * (self.snr * ratio_of_norms) ** 2
+                    x = x + size * score + (2 * size) ** 0.5 * z
+                estimate = denoise(x, t)
+                if i == len(keep) - 1:
+                    return estimate
+                x = keep[i] * x + pull[i] * estimate + noise[i] * schedule.noise(x, t)
+            raise AssertionError("the loop returns at the last time")
+
+        return descend
 
 
 def _norm(x: Tensor) -> Tensor:

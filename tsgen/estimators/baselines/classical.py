@@ -72,10 +72,10 @@ class ClassicalBaseline(Baseline):
         """Paths (S, H, K) after values (T, K), NaN where missing, of the channels so numbered."""
 
     def _draw_errors(
-        self, errors: np.ndarray, known: np.ndarray, num_samples: int, ahead: int = 0
+        self, errors: np.ndarray, mask: np.ndarray, num_samples: int, ahead: int = 0
     ) -> np.ndarray:
         """Errors of the coming steps (S, ahead + H, K) from those of the fit (n, K)."""
-        errors = hot_deck(errors, known)
+        errors = hot_deck(errors, mask)
         shape = (num_samples, ahead + self.prediction_length)
         if self.errors == "bootstrap":
             return errors[draw(len(errors), *shape)]
@@ -132,11 +132,11 @@ class VAREstimator(ClassicalBaseline):
     def _simulate(
         self, values: np.ndarray, season: int, num_samples: int, channels: np.ndarray
     ) -> np.ndarray:
-        seen, values = np.isfinite(values), fill_gaps(values, max(self.difference, 1))
+        observed, values = np.isfinite(values), fill_gaps(values, max(self.difference, 1))
         size = values.std(0)
         x = values / size
         if self.difference:
-            seen = seen[self.difference :] & seen[: -self.difference]
+            observed = observed[self.difference :] & observed[: -self.difference]
         x = x[self.difference :] - x[: len(x) - self.difference] if self.difference else x
         count = x.shape[1]
         most = self.lags or self.max_lags or max(1, min(24, len(x) // (20 * count)))
@@ -145,7 +145,7 @@ class VAREstimator(ClassicalBaseline):
         with self._fitting("the fit"):
             constant, matrices, errors = self._fit(x, most)
         past = np.broadcast_to(x[-len(matrices) :], (num_samples, len(matrices), count))
-        drawn = self._draw_errors(errors, seen[-len(errors) :], num_samples)
+        drawn = self._draw_errors(errors, observed[-len(errors) :], num_samples)
         steps = np.concatenate([past, drawn], axis=1)
         for h in range(len(matrices), steps.shape[1]):
             steps[:, h] += constant
@@ -208,7 +208,7 @@ class ETSEstimator(ClassicalBaseline):
         self._need(len(values), 10, "exponential smoothing")
         season = self.season or season
         seasonal = 1 < season <= len(values) // 2
-        seen, since = np.isfinite(values), unseen_since(values)
+        observed, since = np.isfinite(values), unseen_since(values)
         values = fill_gaps(values, season if seasonal else 1)
         size, ahead = np.abs(values).max(0), int(since.max())
         fits, errors = [], np.zeros_like(values)
@@ -225,12 +225,14 @@ class ETSEstimator(ClassicalBaseline):
                 )
                 fits.append(model.fit(disp=False))
                 errors[: len(y), k] = fits[-1].resid
-        drawn = self._draw_errors(errors, seen, num_samples, ahead)
+        drawn = self._draw_errors(errors, observed, num_samples, ahead)
         paths = []
         for k, fit in enumerate(fits):
-            given = drawn[:, ahead - since[k] :, k].T
-            made = fit.simulate(len(given), "end", num_samples, random_errors=given)
-            paths.append(made.reshape(given.shape)[-self.prediction_length :])
+            errors_ahead = drawn[:, ahead - since[k] :, k].T
+            simulated = fit.simulate(
+                len(errors_ahead), "end", num_samples, random_errors=errors_ahead
+            )
+            paths.append(simulated.reshape(errors_ahead.shape)[-self.prediction_length :])
         return np.stack(paths, -1).transpose(1, 0, 2) * size
 
 

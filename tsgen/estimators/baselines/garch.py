@@ -39,40 +39,40 @@ class GARCHEstimator(ClassicalBaseline):
         """Fit the changes of each channel and add up drawn ones."""
         if self.transform == "difference":
             return super().paths(history, start, num_samples)
-        seen = np.isfinite(history)
-        history = np.where(seen, logarithm(fill_gaps(history)), np.nan)
+        observed = np.isfinite(history)
+        history = np.where(observed, logarithm(fill_gaps(history)), np.nan)
         return np.exp(super().paths(history, start, num_samples))
 
     def _simulate(
         self, values: np.ndarray, season: int, num_samples: int, channels: np.ndarray
     ) -> np.ndarray:
-        seen, since = np.isfinite(values), unseen_since(values)
+        observed, since = np.isfinite(values), unseen_since(values)
         values, ahead = fill_gaps(values), int(since.max())
-        steps, known = np.diff(values, axis=0), seen[1:] & seen[:-1]
-        self._need(int(known.sum(0).min()) + 1, 50 + self.lags, "a GARCH(1, 1)")
-        size = np.array([r[k].std() for r, k in zip(steps.T, known.T, strict=True)])
+        steps, mask = np.diff(values, axis=0), observed[1:] & observed[:-1]
+        self._need(int(mask.sum(0).min()) + 1, 50 + self.lags, "a GARCH(1, 1)")
+        size = np.array([r[k].std() for r, k in zip(steps.T, mask.T, strict=True)])
         fits: dict[int, Any] = {}
-        errors, told = np.zeros_like(steps), np.zeros_like(known)
+        errors, has_error = np.zeros_like(steps), np.zeros_like(mask)
         for k, channel in enumerate(channels):
-            rows = np.flatnonzero(known[:, k])
+            rows = np.flatnonzero(mask[:, k])
             if size[k] <= 1e-12 * np.abs(steps[rows, k]).max():
                 continue
             with self._fitting(f"channel {channel}"):
                 fits[k] = self._fit(steps[rows, k] / size[k])
             rows = rows[self.lags :]
-            errors[rows, k], told[rows, k] = fits[k].std_resid[self.lags :], True
-        drawn = self._draw_errors(errors, told, num_samples, ahead)
+            errors[rows, k], has_error[rows, k] = fits[k].std_resid[self.lags :], True
+        drawn = self._draw_errors(errors, has_error, num_samples, ahead)
         # a change that is always the same goes on
-        changes = np.broadcast_to(steps[known.argmax(0), np.arange(len(size))], drawn.shape).copy()
+        changes = np.broadcast_to(steps[mask.argmax(0), np.arange(len(size))], drawn.shape).copy()
         for k, fit in fits.items():
-            given = drawn[:, ahead - since[k] :, k]
-            made = fit.forecast(
-                horizon=given.shape[1],
+            noise = drawn[:, ahead - since[k] :, k]
+            simulated = fit.forecast(
+                horizon=noise.shape[1],
                 method="simulation",
                 simulations=num_samples,
-                rng=_given(given),
+                rng=_noise_source(noise),
             ).simulations.values[-1]
-            changes[:, ahead - since[k] :, k] = made * size[k]
+            changes[:, ahead - since[k] :, k] = simulated * size[k]
         changes *= np.arange(changes.shape[1])[:, None] >= ahead - since
         return values[-1] + changes.cumsum(1)[:, ahead:]
 
@@ -84,5 +84,5 @@ class GARCHEstimator(ClassicalBaseline):
         return model.fit(disp="off", show_warning=True)
 
 
-def _given(drawn: np.ndarray) -> Callable[[Any], np.ndarray]:
+def _noise_source(drawn: np.ndarray) -> Callable[[Any], np.ndarray]:
     return lambda size: drawn.reshape(size)

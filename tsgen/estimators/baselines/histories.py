@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+from tsgen.data.running import carry_forward
+
 
 def fill_gaps(values: np.ndarray, season: int = 1) -> np.ndarray:
     """Replace each NaN of (T, C) with the value a season before it.
@@ -13,31 +15,24 @@ def fill_gaps(values: np.ndarray, season: int = 1) -> np.ndarray:
         rest = -len(values) % season
         padded = np.pad(values, ((rest, 0), (0, 0)), constant_values=np.nan)
         cycles = padded.reshape(len(padded) // season, -1)
-        values = _carried(cycles).reshape(padded.shape)[rest:]
-    values = _carried(values)
+        values = carry_forward(cycles, np.isfinite(cycles), 0).reshape(padded.shape)[rest:]
+    values = carry_forward(values, np.isfinite(values), 0)
     first = np.isfinite(values).argmax(0)
     return np.where(np.isfinite(values), values, np.take_along_axis(values, first[None], 0))
 
 
-def _carried(values: np.ndarray) -> np.ndarray:
-    """Each NaN of (T, C) replaced by the last value before it, if there is one."""
-    steps = np.arange(len(values))[:, None]
-    last = np.maximum.accumulate(np.where(np.isfinite(values), steps, 0), axis=0)
-    return np.take_along_axis(values, last, 0)
-
-
-def hot_deck(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+def hot_deck(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Replace what is not known, in each column, by one of its known values, drawn at random.
 
     Args:
         values: (n, ...).
-        known: which of them are, of the same shape; a column of which none is becomes 0.
+        mask: which of them are, of the same shape; a column of which none is becomes 0.
     """
-    if known.all():
+    if mask.all():
         return values
-    flat, seen = values.reshape(len(values), -1).copy(), known.reshape(len(values), -1)
-    for column in np.flatnonzero(~seen.all(0)):
-        rows, gaps = np.flatnonzero(seen[:, column]), np.flatnonzero(~seen[:, column])
+    flat, observed = values.reshape(len(values), -1).copy(), mask.reshape(len(values), -1)
+    for column in np.flatnonzero(~observed.all(0)):
+        rows, gaps = np.flatnonzero(observed[:, column]), np.flatnonzero(~observed[:, column])
         flat[gaps, column] = flat[rows[draw(len(rows), len(gaps))], column] if len(rows) else 0.0
     return flat.reshape(values.shape)
 

@@ -55,16 +55,16 @@ class RandomWalkEstimator(Baseline):
 
     def paths(self, history: np.ndarray, start: pd.Period, num_samples: int) -> np.ndarray:
         """Add up drawn steps, from each channel's last value on."""
-        seen, since = np.isfinite(history), unseen_since(history)
+        observed, since = np.isfinite(history), unseen_since(history)
         history = fill_gaps(history)
         history = logarithm(history) if self.transform == "log" else history
         if len(history) > 1:
-            steps, known = np.diff(history, axis=0), seen[1:] & seen[:-1]
+            steps, mask = np.diff(history, axis=0), observed[1:] & observed[:-1]
         else:
-            steps, known = np.zeros_like(history), seen
+            steps, mask = np.zeros_like(history), observed
         if self.window:
-            steps, known = steps[-self.window :], known[-self.window :]
-        steps, ahead = hot_deck(steps, known), int(since.max())
+            steps, mask = steps[-self.window :], mask[-self.window :]
+        steps, ahead = hot_deck(steps, mask), int(since.max())
         shape = (num_samples, ahead + self.prediction_length)
         if self.increments == "gaussian":
             drawn = normal(*shape, steps.shape[1]) @ covariance_root(steps, self.joint).T
@@ -129,13 +129,13 @@ class SeasonalNaiveEstimator(Baseline):
             )
         if not len(origins):
             return paths
-        seen, rows = np.isfinite(history), draw(len(origins), num_samples)
-        if seen.all():
+        observed, rows = np.isfinite(history), draw(len(origins), num_samples)
+        if observed.all():
             drawn = origins[rows][:, None]
             return paths + filled[drawn + ahead] - filled[drawn + index]
-        for channel, (y, known) in enumerate(zip(filled.T, seen.T, strict=True)):
+        for channel, (y, mask) in enumerate(zip(filled.T, observed.T, strict=True)):
             now, before = origins[:, None] + ahead, origins[:, None] + index
-            errors = hot_deck(y[now] - y[before], known[now] & known[before])
+            errors = hot_deck(y[now] - y[before], mask[now] & mask[before])
             paths[..., channel] += errors[rows]
         return paths
 
@@ -143,14 +143,14 @@ class SeasonalNaiveEstimator(Baseline):
         """Steps t at which [t, t + H) is known and a season lies before."""
         last = min(self.fit_until or length, length) - self.prediction_length
         if self.first_origin is not None:
-            found = np.arange(self.first_origin, last + 1, self.origin_step or season)
-            if self.first_origin < season or not len(found):
+            origins = np.arange(self.first_origin, last + 1, self.origin_step or season)
+            if self.first_origin < season or not len(origins):
                 raise ValueError(
                     f"{type(self).__name__}: first_origin={self.first_origin} must leave a season "
                     f"of {season} steps before it and prediction_length={self.prediction_length} "
                     f"after it, of {last + self.prediction_length} steps"
                 )
-            return found
+            return origins
         enough = last // season >= 30
         step = self.origin_step or (season if enough else 1)
         return earlier_origins(length, last, season, step)

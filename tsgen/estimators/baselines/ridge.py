@@ -83,23 +83,23 @@ class RidgeEstimator(Baseline):
             )
             return simple.paths(history, start, num_samples)
         lags, origins = chosen
-        seen = np.isfinite(history)
-        ahead = seen[origins[:, None] + np.arange(self.prediction_length)]
-        use = (ahead.mean(1) >= 0.5) & (seen[origins[:, None] - lags].mean(1) >= 0.5)
-        known = ahead & use[:, None]
+        observed = np.isfinite(history)
+        ahead = observed[origins[:, None] + np.arange(self.prediction_length)]
+        use = (ahead.mean(1) >= 0.5) & (observed[origins[:, None] - lags].mean(1) >= 0.5)
+        mask = ahead & use[:, None]
         filled = fill_gaps(history, min(season_length(start.freqstr), len(history)))
-        size = np.abs(np.where(seen, filled, 0.0)[: self.fit_until]).sum(0)
-        size /= np.maximum(seen[: self.fit_until].sum(0), 1)
+        size = np.abs(np.where(observed, filled, 0.0)[: self.fit_until]).sum(0)
+        size /= np.maximum(observed[: self.fit_until].sum(0), 1)
         size[size == 0] = 1.0
         scaled = filled / size
         calendar = one_hot_calendar(start, len(history) + 1)
         chunk = max(1, _CHUNK // (len(origins) * (len(lags) + calendar.shape[1])))
         parts = [
-            self._forecast(scaled[:, p], calendar, lags, origins, known[..., p])
+            self._forecast(scaled[:, p], calendar, lags, origins, mask[..., p])
             for p in (slice(i, i + chunk) for i in range(0, history.shape[1], chunk))
         ]
         mean, errors = (np.concatenate(part, -1) for part in zip(*parts, strict=True))
-        paths = (mean + hot_deck(errors, known)[draw(len(origins), num_samples)]) * size
+        paths = (mean + hot_deck(errors, mask)[draw(len(origins), num_samples)]) * size
         rare = np.flatnonzero(use.sum(0) < _FEWEST)
         if len(rare):
             warnings.warn(
@@ -117,22 +117,22 @@ class RidgeEstimator(Baseline):
         last = min(self.fit_until or length, length) - self.prediction_length
         for lags in self._lag_sets(season, start):
             if self.first_origin is not None:
-                found = np.arange(self.first_origin, last + 1, self.origin_step or season)
-                if self.first_origin < lags[-1] or len(found) < _FEWEST:
+                origins = np.arange(self.first_origin, last + 1, self.origin_step or season)
+                if self.first_origin < lags[-1] or len(origins) < _FEWEST:
                     raise ValueError(
                         f"{type(self).__name__}: first_origin={self.first_origin} must leave the "
                         f"longest lag of {lags[-1]} steps before it and at least {_FEWEST} "
                         f"origins with prediction_length={self.prediction_length} steps after, of "
                         f"{max(last, 0) + self.prediction_length} steps"
                     )
-                return lags, found
+                return lags, origins
             steps = [s for s in range(season, 0, -1) if season % s == 0]
             enough = (s for s in steps if (last - lags[-1]) // s >= _ORIGINS)
             step = self.origin_step or next(enough, 1)
-            found = earlier_origins(length, last, lags[-1], step)
+            origins = earlier_origins(length, last, lags[-1], step)
             fewest = max(_FEWEST, 4 * -(-self.prediction_length // step))
-            if len(found) >= fewest and last - lags[-1] >= 2 * lags[-1]:
-                return lags, found
+            if len(origins) >= fewest and last - lags[-1] >= 2 * lags[-1]:
+                return lags, origins
         return None
 
     def _lag_sets(self, season: int, start: pd.Period) -> Iterator[np.ndarray]:
@@ -152,11 +152,11 @@ class RidgeEstimator(Baseline):
         calendar: np.ndarray,
         lags: np.ndarray,
         origins: np.ndarray,
-        known: np.ndarray,
+        mask: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Forecast (H, C) at the end and errors (n, H, C) at the origins, of values (T, C).
 
-        ``known`` (n, H, C) tells which errors count.
+        ``mask`` (n, H, C) tells which errors count.
         """
         rows = np.append(origins, len(scaled))
         own = scaled[rows[:, None] - lags].transpose(2, 0, 1)
@@ -164,7 +164,7 @@ class RidgeEstimator(Baseline):
         x = np.concatenate([own, shared], -1)
         x, now = x[:, :-1], x[:, -1:]
         y = scaled[origins[:, None] + np.arange(self.prediction_length)].transpose(2, 0, 1)
-        weight = known.transpose(2, 0, 1)
+        weight = mask.transpose(2, 0, 1)
         use = np.asarray(weight.any(2))
         whole = _Fit(x, y, use)
         alphas = _ALPHAS if self.alpha is None else (self.alpha,)
@@ -173,12 +173,16 @@ class RidgeEstimator(Baseline):
         if self.residuals == "held_out" or len(alphas) > 1:
             least = np.full(len(x), np.inf)
             overlap = -(-self.prediction_length // abs(origins[1] - origins[0])) - 1
-            for alpha, found in zip(
+            for alpha, residuals in zip(
                 alphas, _held_out(whole, x, y, use, overlap, alphas), strict=True
             ):
-                loss = (found**2 * weight).sum((1, 2))
+                loss = (residuals**2 * weight).sum((1, 2))
                 better = loss < least
-                least[better], chosen[better], errors[better] = loss[better], alpha, found[better]
+                least[better], chosen[better], errors[better] = (
+                    loss[better],
+                    alpha,
+                    residuals[better],
+                )
         if self.residuals == "in_sample":
             errors = y - whole.predict(whole.turn(x), chosen)
         return whole.predict(whole.turn(now), chosen)[:, 0].T, errors.transpose(1, 2, 0)

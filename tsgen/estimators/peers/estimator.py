@@ -172,14 +172,14 @@ class PeerEstimator(Options, Estimator):
             failure = _Failure()
             estimator = self._build(spec, folder, failure)
             takes = inspect.signature(estimator.train).parameters
-            given = {
+            arguments = {
                 "shuffle_buffer_length": shuffle_buffer_length,
                 "cache_data": cache_data,
                 "ckpt_path": ckpt_path,
             }
-            given = {k: v for k, v in given.items() if k in takes and v}
+            arguments = {k: v for k, v in arguments.items() if k in takes and v}
             with seeded_everywhere(seed):
-                predictor = _train(estimator, failure, parts, held_out, **given)
+                predictor = _train(estimator, failure, parts, held_out, **arguments)
         if isinstance(predictor, PyTorchPredictor):
             predictor.to(usable_device(self.device))
         return PeerPredictor(
@@ -200,12 +200,12 @@ class PeerEstimator(Options, Estimator):
     def _build(self, spec: DataSpec, folder: str, failure: _Failure) -> Estimator:
         """GluonTS' estimator for such data, which writes nowhere but into a folder."""
         if isinstance(self.model, Estimator):
-            made: Any = copy.copy(self.model)
-            if hasattr(made, "trainer_kwargs"):
-                made.trainer_kwargs = self._trainer(made.trainer_kwargs, folder, failure)
-            return made
+            peer: Any = copy.copy(self.model)
+            if hasattr(peer, "trainer_kwargs"):
+                peer.trainer_kwargs = self._trainer(peer.trainer_kwargs, folder, failure)
+            return peer
         maker, defaults = self._maker()
-        told = {
+        of_data = {
             "prediction_length": self.prediction_length,
             "freq": spec.freq,
             "num_parallel_samples": self.num_parallel_samples,
@@ -216,7 +216,9 @@ class PeerEstimator(Options, Estimator):
         }
         takes = inspect.signature(maker).parameters
         bound = getattr(maker, "keywords", {})
-        options = {k: v for k, v in {**told, **defaults}.items() if k in takes and k not in bound}
+        options = {
+            k: v for k, v in {**of_data, **defaults}.items() if k in takes and k not in bound
+        }
         options |= self.options or {}
         if "trainer_kwargs" in takes:
             own = dict(options.get("trainer_kwargs") or bound.get("trainer_kwargs") or {})
@@ -226,7 +228,7 @@ class PeerEstimator(Options, Estimator):
         return maker(**options)
 
     def _trainer(
-        self, given: dict[str, Any] | None, folder: str, failure: _Failure
+        self, kwargs: dict[str, Any] | None, folder: str, failure: _Failure
     ) -> dict[str, Any]:
         device = usable_device(self.device)
         usual = {
@@ -237,5 +239,5 @@ class PeerEstimator(Options, Estimator):
             "accelerator": "gpu" if device.type == "cuda" else device.type,
             "devices": [device.index or 0] if device.type == "cuda" else 1,
         }
-        chosen = {**usual, **(given or {})}
+        chosen = {**usual, **(kwargs or {})}
         return {**chosen, "callbacks": [*(chosen.get("callbacks") or []), failure]}

@@ -96,8 +96,8 @@ class PeerPredictor(Predictor):
             ):
                 takes = inspect.signature(self.predictor.predict).parameters
                 wanted = {"num_samples": count} if "num_samples" in takes else {}
-                made = self.predictor.predict(parts, **wanted)
-                samples = [paths_of(forecast, count) for forecast in made]
+                predicted = self.predictor.predict(parts, **wanted)
+                samples = [paths_of(forecast, count) for forecast in predicted]
             for i, entry in enumerate(rows):
                 paths = np.stack(samples[i * width : (i + 1) * width], -1)
                 paths = paths if self.channelwise else paths[..., 0]

@@ -10,8 +10,9 @@ import pandas as pd
 
 from tsgen.core import Options
 from tsgen.data.entries import Entry
+from tsgen.data.running import Moments, carry_forward
 from tsgen.forecasting.target.links import Link, Support, typical_size
-from tsgen.forecasting.target.onset import carry_forward, has_begun, training_sizes
+from tsgen.forecasting.target.onset import has_begun, training_sizes
 from tsgen.forecasting.target.statistics import Scaling
 
 FUTURE, PAST = "feat_dynamic_real", "past_feat_dynamic_real"
@@ -219,7 +220,7 @@ def infer_spec(
     lengths: list[int] = []
     gaps: list[np.ndarray] = []
     missing, whole, complete = False, True, 0
-    moments = {name: (0, np.zeros(()), np.zeros(())) for name in (FUTURE, PAST, STATIC)}
+    moments = {name: Moments() for name in (FUTURE, PAST, STATIC)}
     cardinality = np.zeros(0)
     size_sum, size_count = np.zeros(0), np.zeros(0)
     for index, raw in enumerate(dataset if sized else itertools.islice(dataset, _PEEK)):
@@ -246,14 +247,10 @@ def infer_spec(
         seen &= has_begun(entry["target"])
         complete += int(seen.all(0).sum())
         whole = whole and not bool((entry["target"] % 1 > 0).any())
-        for name, (count, total, squares) in moments.items():
+        for name, part in moments.items():
             if name in entry:
                 value = entry[name].reshape(len(entry[name]), -1)[:, :length]
-                moments[name] = (
-                    count + value.shape[1],
-                    total + value.sum(1),
-                    squares + (value**2).sum(1),
-                )
+                part.add(value, np.ones(value.shape, dtype=bool))
         cardinality = np.maximum(cardinality, entry.get(CATEGORY, np.zeros(0)) + 1)
         distance = np.abs(entry["target"] - _origin(support))
         size_sum = size_sum + np.where(seen, distance, 0.0).sum(1)
@@ -262,7 +259,9 @@ def infer_spec(
         raise ValueError("the training data are empty")
     if not size_count.any():
         raise ValueError(f"target: every value of the {len(lengths)} series is missing (NaN)")
-    statistics = {name: _mean_std(*sums) for name, sums in moments.items()}
+    measured = {name: part for name, part in moments.items() if part.count.any()}
+    mean = {name: tuple(part.mean.tolist()) for name, part in measured.items()}
+    std = {name: tuple(part.scale(1e-12).tolist()) for name, part in measured.items()}
     return DataSpec(
         freq=first["start"].freqstr,
         num_channels=len(first["target"]),
@@ -271,12 +270,12 @@ def infer_spec(
         shortest=min(lengths),
         num_steps=sum(lengths),
         missing=missing,
-        future_mean=statistics[FUTURE][0],
-        future_std=statistics[FUTURE][1],
-        past_mean=statistics[PAST][0],
-        past_std=statistics[PAST][1],
-        static_mean=statistics[STATIC][0],
-        static_std=statistics[STATIC][1],
+        future_mean=mean.get(FUTURE, ()),
+        future_std=std.get(FUTURE, ()),
+        past_mean=mean.get(PAST, ()),
+        past_std=std.get(PAST, ()),
+        static_mean=mean.get(STATIC, ()),
+        static_std=std.get(STATIC, ()),
         cardinality=tuple(int(c) for c in cardinality),
         tau=typical_size(support, size_sum, size_count),
         whole=whole,
@@ -307,8 +306,11 @@ def with_target_statistics(
     entries = dataset if hasattr(dataset, "__len__") else itertools.islice(dataset, _PEEK)
     series = (_linked(read_entry(raw)["target"], link) for raw in entries)
     if scaling == "global":
-        mean, std = _moments(series)
-        return spec.replace(target_mean=mean, target_std=std)
+        targets = Moments()
+        for values, observed in series:
+            targets.add(values, observed)
+        mean, std = targets.mean, targets.scale(1e-24)
+        return spec.replace(target_mean=tuple(mean.tolist()), target_std=tuple(std.tolist()))
     size, relative = training_sizes(series, scaling)
     return spec.replace(target_size=size, target_relative_size=relative)
 
@@ -319,40 +321,11 @@ def _linked(target: np.ndarray, link: Link) -> tuple[np.ndarray, np.ndarray]:
     return link.numpy(carry_forward(target, observed)), observed
 
 
-def _moments(
-    series: Iterable[tuple[np.ndarray, np.ndarray]],
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel's observed values, 1 without spread."""
-    count, mean, squares = np.zeros(1), np.zeros(1), np.zeros(1)
-    for values, seen in series:
-        z, number = np.where(seen, values, 0.0), seen.sum(1)
-        local = z.sum(1) / np.maximum(number, 1)
-        change, total = local - mean, np.maximum(count + number, 1)
-        within = np.where(seen, (z - local[:, None]) ** 2, 0.0).sum(1)
-        squares = squares + within + change**2 * count * number / total
-        mean, count = mean + change * number / total, count + number
-    variance = squares / np.maximum(count, 1)
-    # a spread below rounding error is none, whatever the unit
-    std = np.where(variance > 1e-24 * mean**2, np.sqrt(variance), 1.0)
-    return tuple(mean.tolist()), tuple(std.tolist())
-
-
 def _origin(support: Support) -> float:
     """The finite end of a support, 0 if it has none at hand."""
     if not isinstance(support, tuple):
         return 0.0
     return support[0] if math.isfinite(support[0]) else support[1]
-
-
-def _mean_std(
-    count: int, total: np.ndarray, squares: np.ndarray
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    if not count:
-        return (), ()
-    mean = total / count
-    variance = np.maximum(squares / count - mean**2, 0)
-    std = np.where(variance > 1e-12 * mean**2, np.sqrt(variance), 1.0)
-    return tuple(mean.tolist()), tuple(std.tolist())
 
 
 def check_alike(entry: Entry, first: Entry) -> None:

@@ -14,6 +14,7 @@ from gluonts.transform import (
 
 from tsgen.core import Component
 from tsgen.data.entries import Entry
+from tsgen.data.running import carry_forward
 from tsgen.forecasting.data.features import TimeFeature, calendar_features
 from tsgen.forecasting.data.spec import (
     CATEGORY,
@@ -27,7 +28,7 @@ from tsgen.forecasting.data.spec import (
     read_entry,
 )
 from tsgen.forecasting.target.links import Link, Support
-from tsgen.forecasting.target.onset import carry_forward, has_begun, own_size, usual_size
+from tsgen.forecasting.target.onset import has_begun, own_size, usual_size
 from tsgen.forecasting.target.statistics import Scaling, running_statistics
 
 _PIECE = 2**22  # numbers of a series whose statistics are worked out at a time

@@ -1,13 +1,18 @@
-"""The encoder's inputs, made of a window."""
+"""The contract of strategies that make the encoder's inputs, and what they are told."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from tsgen.core import Options
+from tsgen.core import Component, Options
 from tsgen.data.entries import Entry
+from tsgen.data.running import Moments
+from tsgen.forecasting.data.window import Window
+from tsgen.forecasting.network.pairs import PathState
 from tsgen.forecasting.target.links import Link
 from tsgen.forecasting.target.statistics import Scaling
 
@@ -51,14 +56,83 @@ class InputLayout(Options):
         return tuple(min(16, (count + 1) // 2) for count in self.cardinality)
 
     @property
-    def input_size(self) -> int:
-        """Features of the encoder's input."""
-        lagged = self.num_channels * len(self.lags) * (2 if self.missing else 1)
-        past = self.num_covariates + 1 if self.num_covariates else 0
-        return (
-            lagged + self.num_features + past + self.num_static + sum(self.embedding_sizes)
-            + len(self.statistics_mean)
-        )  # fmt: skip
+    def static_size(self) -> int:
+        """Static features, the embedded categories among them."""
+        return self.num_static + sum(self.embedding_sizes)
+
+
+class EncoderInputs(NamedTuple):
+    """Arguments of an encoder over N steps, or, without their dimension, for one."""
+
+    inputs: Tensor
+    """(B, N, D_in)."""
+    times: Tensor | None = None
+    """(B, N), in units of the median gap; ``None`` where steps are regular."""
+    observed: Tensor | None = None
+    """(B, N, D_in): 0 where an input is to be treated as absent; ``None`` is all present."""
+    query: Tensor | None = None
+    """(B, N): the time of the step that each output is the conditioning of."""
+
+
+class Inputs(Component, nn.Module, ABC):
+    """A strategy that makes the encoder's inputs of a window.
+
+    Its windows are on the real line: targets are z, the locations and scales of a past are those of
+    the step after each, those of a future of each step itself, and static features hold the
+    embedded categories.
+
+    Args:
+        layout: what a window holds.
+    """
+
+    takes_times: ClassVar[bool] = False
+    """Whether windows of regular series must have times, too."""
+    input_size: int
+    """D_in, features of an input."""
+    memory: int = 1
+    """Values that the input of one step looks back at."""
+
+    def __init__(self, layout: InputLayout) -> None:
+        super().__init__()
+        self.layout = layout
+
+    @abstractmethod
+    def window(self, window: Window, steps: int) -> EncoderInputs:
+        """Inputs of ``steps`` steps from the context's first on, each for predicting the next.
+
+        More steps than the context has reach into the future, whose targets must be there.
+        """
+
+    @abstractmethod
+    def step(
+        self, state: PathState, features: Tensor, time: Tensor | None, query: Tensor | None
+    ) -> EncoderInputs:
+        """The input made of the last of the state's values, for predicting the step after it.
+
+        Args:
+            state: of R rows, with the location and scale of the step after.
+            features: of the step after, (R, F).
+            time: of the last value, (R,), where windows have times.
+            query: of the step after, (R,), likewise.
+        """
+
+
+def input_times(window: Window, steps: int) -> tuple[Tensor | None, Tensor | None]:
+    """Times of ``steps`` steps from the context's first on, and of the step after each, (B, N)."""
+    past, future = window.past.times, window.future.times
+    if past is None or future is None:
+        return None, None
+    context = window.past.scale.shape[1]
+    times = torch.cat([past[:, -context:], future[:, : steps - context + 1]], 1)
+    return times[:, :-1], times[:, 1:]
+
+
+def over_steps(past: Tensor, future: Tensor, steps: int) -> Tensor:
+    r"""What belongs to the step after each of N steps, (B, N, \*), from the context's first on.
+
+    The last past step and the first of the future are followed by the same one.
+    """
+    return torch.cat([past, future[:, 1 : steps - past.shape[1] + 1]], 1)
 
 
 def raw_statistics(scaling: Scaling, location: Tensor, scale: Tensor, center: Tensor) -> Tensor:
@@ -79,7 +153,7 @@ def measure_statistics(
 
     Of a stream only the first 64 series are read.
     """
-    count, total, squares = torch.zeros(()), torch.zeros(()), torch.zeros(())
+    moments = Moments()
     for number, entry in enumerate(entries):
         if number >= 64 and not isinstance(entries, list):
             break
@@ -87,15 +161,10 @@ def measure_statistics(
             torch.from_numpy(entry[name].T).double() for name in ("location", "scale")
         )
         values = raw_statistics(scaling, location, scale, torch.from_numpy(entry["center"]))
-        started = torch.from_numpy(np.isfinite(entry["target"].T)).double()
-        weights = started.repeat(1, values.shape[1] // max(started.shape[1], 1))
-        count = count + weights.sum(0)
-        total = total + (values * weights).sum(0)
-        squares = squares + (values**2 * weights).sum(0)
-    count = count.clamp_min(1)
-    mean = total / count
-    variance = (squares / count - mean**2).clamp_min(0)
-    std = torch.where(variance > 1e-10 * (1 + mean**2), variance.sqrt(), 1.0)
+        observed = np.isfinite(entry["target"])
+        kinds = values.shape[1] // max(len(observed), 1)  # statistics of a channel
+        moments.add(values.T.numpy(), np.tile(observed, (kinds, 1)))
+    mean, std = moments.mean, moments.scale(1e-10, 1e-10)
     return tuple(mean.tolist()), tuple(std.tolist())
 
 

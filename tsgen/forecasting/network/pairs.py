@@ -1,4 +1,4 @@
-"""Training pairs, the state of a stream, and the given part of a horizon."""
+"""Training pairs, the state of an unrolled path, and the given part of a horizon."""
 
 from typing import NamedTuple
 
@@ -17,35 +17,52 @@ class Pairs(NamedTuple):
     """
 
     x: Tensor
-    """Scaled events (*batch, *event_shape)."""
+    """Events (*batch, *event_shape), see :class:`~tsgen.forecasting.target.target.TargetMap`."""
     cond: Tensor
     """(*batch, *cond_shape)."""
     weight: Tensor
     """(*batch,): 1 where the example counts, else 0."""
-    log_scale: Tensor
-    """(*batch,): log |dy/dx| summed over the observed elements."""
+    log_jacobian: Tensor
+    """(*batch,): log |dx/dy| summed over the observed elements."""
     observed: Tensor
     """Like x: 1 where observed."""
+    penalty: Tensor | None = None
+    """(B,): what the encoder asks the loss to keep small."""
+    times: Tensor | None = None
+    """(B, H): times of the horizon's steps, for a model that takes them."""
 
 
-class StreamState(NamedTuple):
-    """What step decoding remembers from one step to the next; all tensors are batch first."""
+class PathState(NamedTuple):
+    """What unrolling a path remembers from one step to the next; all tensors are batch first."""
 
     encoder: State
     values: Tensor
-    """The last values z that lags reach to, (B, M, C)."""
+    """The last values z that inputs and anchor look back at, (B, M, C)."""
     observed: Tensor
     """Which of them were observed, (B, M, C)."""
     location: Tensor
-    """(B, C)."""
+    """Of the step that comes next, (B, C)."""
     scale: Tensor
-    """(B, C)."""
+    """Likewise, (B, C)."""
     covariates: Tensor
     """Past covariates of the last step that has them, (B, F')."""
     static: Tensor
     """Static features, (B, F'')."""
     center: Tensor
     """(B, C)."""
+
+
+class Ahead(NamedTuple):
+    """What is known of each step of a horizon before any of it is drawn."""
+
+    features: Tensor
+    """(B, H, F)."""
+    location: Tensor
+    """(B, H, C)."""
+    scale: Tensor
+    """(B, H, C)."""
+    times: Tensor | None
+    """(B, H), in units of the median gap."""
 
 
 class HorizonGiven(NamedTuple):

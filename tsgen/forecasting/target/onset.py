@@ -34,15 +34,6 @@ def has_begun(target: np.ndarray) -> np.ndarray:
     return steps >= start[:, None]
 
 
-def carry_forward(values: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """Values (C, T) with the last observed one in each gap, NaN before the first."""
-    if observed.all():
-        return values
-    steps = np.arange(values.shape[1])
-    last = np.maximum.accumulate(np.where(observed, steps, -1), axis=1)
-    return np.where(last >= 0, np.take_along_axis(values, np.maximum(last, 0), 1), np.nan)
-
-
 def own_size(z: np.ndarray, observed: np.ndarray, kind: str, last: int) -> np.ndarray:
     """A series' own size at each of its last times, (C, last); NaN for one that has none.
 

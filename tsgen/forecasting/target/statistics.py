@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from tsgen.data.running import carry_forward, trailing_sums
 from tsgen.forecasting.target.onset import least_scale
 
 Scaling = Literal["mean", "standard", "robust", "anchored", "global", "none"]
@@ -98,30 +99,7 @@ def running_statistics(
 
 def _carry_positive(scale: np.ndarray) -> np.ndarray:
     """Replace zeros by the last positive value before them, where there is one."""
-    if (scale > 0).all():
-        return scale
-    steps = np.arange(scale.shape[1])
-    last = np.maximum.accumulate(np.where(scale > 0, steps, -1), axis=1)
-    return np.take_along_axis(scale, np.maximum(last, 0), axis=1)
-
-
-def _running_sum(values: np.ndarray, window: int | None) -> np.ndarray:
-    """Sum over the last ``window`` columns.
-
-    There is no cancellation as in a difference of cumulative sums: columns are cut into blocks of
-    the window's length; a window is a suffix of one block and a prefix of the next.
-    """
-    channels, length = values.shape
-    if window is None or window >= length:
-        return np.cumsum(values, axis=1)
-    blocks = -(-length // window)
-    padded = np.zeros((channels, blocks * window))
-    padded[:, :length] = values
-    blocked = padded.reshape(channels, blocks, window)
-    prefix = np.cumsum(blocked, axis=2)
-    suffix = np.zeros_like(blocked)
-    suffix[:, 1:, :-1] = np.cumsum(blocked[:, :-1, :0:-1], axis=2)[:, :, ::-1]
-    return (prefix + suffix).reshape(channels, -1)[:, :length]
+    return carry_forward(scale, scale > 0, before=scale[:, :1])
 
 
 def _running_mean(
@@ -141,9 +119,9 @@ def _running_mean(
     if observed.all():
         counts = np.arange(1, length - cut + 1).clip(max=window or length)[None]
     else:
-        counts = _running_sum(observed.astype(float), window)
+        counts = trailing_sums(observed.astype(float), window)
         values = np.where(observed, values, 0.0)
-    means = (total + _running_sum(values, window)) / np.maximum(count + counts, 1)
+    means = (total + trailing_sums(values, window)) / np.maximum(count + counts, 1)
     return means if last is None else means[:, -last:]
 
 

@@ -15,13 +15,13 @@ REFUSED: dict[str, str] = {
     "BackboneFinetuning": "the networks here have no backbone",
     "BasePredictionWriter": "predict draws forecasts, not the Trainer",
     "BatchSizeFinder": "use the estimator's option batch_size",
-    "EMAWeightAveraging": "use the estimator's option ema_decay",
+    "EMAWeightAveraging": "use training=Training(ema_decay=...)",
     "GradientAccumulationScheduler": "use the estimator's option batch_size",
     "LearningRateFinder": "use the estimator's option lr",
     "ModelPruning": "the pruned weights could not be saved and read",
     "SpikeDetection": "a loss that is not finite stops the training in any case",
-    "StochasticWeightAveraging": "use the estimator's option ema_decay",
-    "WeightAveraging": "use the estimator's option ema_decay",
+    "StochasticWeightAveraging": "use training=Training(ema_decay=...)",
+    "WeightAveraging": "use training=Training(ema_decay=...)",
 }
 """Callbacks of Lightning that do not fit how this library trains, and what to do instead."""
 

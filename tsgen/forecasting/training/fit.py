@@ -20,7 +20,7 @@ from tsgen.forecasting.training.quiet import quiet
 from tsgen.forecasting.training.run import TrainingRun
 from tsgen.forecasting.training.trainer import build_trainer, check_precision, switches_restored
 from tsgen.forecasting.training.trainer_options import result_options
-from tsgen.nets.threads import rows_divided
+from tsgen.nets.parallel import rows_in_parallel
 
 _NOT_THE_RUN = (
     "device",
@@ -107,7 +107,7 @@ def fit(
             if not run.finished:
                 resume = str(run.resume_from) if run.resume_from else None
                 divides = device.type == "cpu" and forecaster.model.divides_rows
-                with rows_divided(divides), callbacks_restored(arguments.get("callbacks", [])):
+                with rows_in_parallel(divides), callbacks_restored(arguments.get("callbacks", [])):
                     trainer.fit(module, windows, validation, ckpt_path=resume, weights_only=True)
             run.finished = True
             run.write()

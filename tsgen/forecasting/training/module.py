@@ -50,7 +50,8 @@ class ForecastModule(pl.LightningModule):
         validation_seed: int = 0,
     ) -> None:
         super().__init__()
-        self.forecaster, self.recipe, self.lr = forecaster, recipe, lr
+        # without an estimator, "family" is the base's numbers
+        self.forecaster, self.recipe, self.lr = forecaster, recipe.of_family(), lr
         self.validation_seed = validation_seed
         self._frozen = tuple(frozen)
         self.average: AveragedModel | None = None
@@ -75,7 +76,7 @@ class ForecastModule(pl.LightningModule):
         optimisers = [
             torch.optim.Adam(
                 self._by_rate(player), lr=self.lr * player.lr, betas=player.betas,
-                weight_decay=self.recipe.weight_decay, fused=fused,
+                weight_decay=cast(float, self.recipe.weight_decay), fused=fused,
             )
             for player in self._players
         ]  # fmt: skip
@@ -95,7 +96,7 @@ class ForecastModule(pl.LightningModule):
     def _by_rate(self, player: Player) -> list[dict[str, Any]]:
         """A player's parameters as Adam's groups: of the full learning rate, then slower ones."""
         factors: dict[int, float] = {}
-        lr_inputs = self.recipe.lr_inputs
+        lr_inputs = cast(int | None, self.recipe.lr_inputs)
         if lr_inputs is not None:
             for weight in self.forecaster.encoder.input_weights():
                 factors[id(weight)] = min(1.0, lr_inputs / weight.shape[1])

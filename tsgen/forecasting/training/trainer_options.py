@@ -20,11 +20,12 @@ from tsgen.forecasting.training.callbacks import (
     needs_logger,
     watches_validation,
 )
+from tsgen.forecasting.training.options import Training
 
 SAME_OPTION = {
     "max_epochs": "max_epochs",
     "limit_train_batches": "num_batches_per_epoch",
-    "gradient_clip_val": "gradient_clip",
+    "gradient_clip_val": "gradient_clip",  # of ``training``
     "enable_progress_bar": "verbose",
     "accelerator": "device",
     "devices": "device",
@@ -102,14 +103,22 @@ def adopt_trainer_kwargs(estimator: Any) -> None:
         ValueError: as :func:`merge_trainer_kwargs`.
     """
     fields = type(estimator).__dataclass_fields__
-    names = [*SAME_OPTION.values(), "patience", "checkpoint_dir"]
+    own = [name for name in (*SAME_OPTION.values(), "checkpoint_dir") if name in fields]
+    recipe, usual = estimator.training, fields["training"].default
     changes = merge_trainer_kwargs(
         estimator.trainer_kwargs,
-        {name: getattr(estimator, name) for name in names},
-        {name: fields[name].default for name in names},
+        {name: getattr(estimator, name) for name in own} | _of_recipe(recipe),
+        {name: fields[name].default for name in own} | _of_recipe(usual),
     )
+    if "gradient_clip" in changes:
+        changes["training"] = recipe.replace(gradient_clip=changes.pop("gradient_clip"))
+    estimator.check_options(**changes)
     vars(estimator).update(changes)
     estimator.__init_args__.update(changes)
+
+
+def _of_recipe(training: Training) -> dict[str, Any]:
+    return {"gradient_clip": training.gradient_clip, "patience": training.patience}
 
 
 def merge_trainer_kwargs(

@@ -7,14 +7,16 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from tsgen.diffusion import CLD, SSCS, LangevinSampler, Sampler
+from tsgen.diffusion import CLD, SSCS, LangevinSampler
 from tsgen.diffusion.cld import VelocityScore
 from tsgen.models.base import LogProb
-from tsgen.models.diffusion.drawing import ChainModel, Conditioned, remembered
-from tsgen.nets import DilatedResidualNet
+from tsgen.models.diffusion.drawing import ChainModel, cached_by_time
+from tsgen.nets import DenoisingNet, DilatedResidualNet, Evaluator
 
-_FAR = 4.0
+MAX_DEVIATION = 4.0
+"""Standard deviations at which the guess of the velocity's noise is cut off."""
 
 
 class ScoreCLD(ChainModel):
@@ -69,24 +71,23 @@ class ScoreCLD(ChainModel):
             dilation_cycle=dilation_cycle,
             cond_channels=cond_channels,
         )
-        self.net = build(tuple(event_shape), tuple(cond_shape), extra=1)
+        self.net: DenoisingNet = build(tuple(event_shape), tuple(cond_shape), extra=1)
 
     @property
+    @override
     def has_log_prob(self) -> LogProb:
-        """The variational bound is all that the joint process has."""
-        return "bound"
+        return "bound"  # all that the joint process has
 
     @property
-    def working_size(self) -> int:
-        """What the network holds per row."""
-        return self.net.working_size
+    @override
+    def process(self) -> CLD:
+        return self.sde
 
     def _loss(
         self, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None
     ) -> Tensor:
         """Error of the velocity's noise, mean over the elements, (R,)."""
-        first = self.sde.first
-        t = 1 - (1 - first) * torch.rand(len(x), dtype=torch.float64)
+        t = 1 - (1 - self.sde.t_min) * torch.rand(len(x), dtype=torch.float64)
         position, velocity, eps, size = self._noised(x, t)
         predict = functools.partial(self.net, conditioning=self.net.condition(cond))
         level = self._level(t, x)
@@ -105,11 +106,11 @@ class ScoreCLD(ChainModel):
         def of(matrix: Tensor, i: int, j: int) -> Tensor:
             return matrix[:, i, j].view(-1, *[1] * len(self.event_shape))
 
-        a, b = torch.randn_like(x), torch.randn_like(x)
+        a, b = self.sde.noise(x), self.sde.noise(x)
         position = of(factor, 0, 0) * x + of(root, 0, 0) * a
         velocity = of(factor, 1, 0) * x + of(root, 1, 0) * a + of(root, 1, 1) * b
         if not self.hybrid:
-            start = torch.randn_like(x) * (self.sde.gamma * self.sde.mass) ** 0.5
+            start = self.sde.noise(x) * (self.sde.gamma * self.sde.mass) ** 0.5
             position = position + of(factor, 0, 1) * start
             velocity = velocity + of(factor, 1, 1) * start
         return position, velocity, b, of(root, 1, 1)
@@ -133,49 +134,28 @@ class ScoreCLD(ChainModel):
         scaled = v / self.sde.mass**0.5
         extra = (scaled if mask is None else scaled * mask)[None]
         output = predict(x, time, observed=mask, extra=extra)
-        return output + (of_x * x + of_v * v).clamp(-_FAR, _FAR)
-
-    def use_sampler(self, sampler: Sampler | LangevinSampler) -> None:
-        """Draw with another sampler from now on.
-
-        Raises:
-            ValueError: if it is not one of critically damped Langevin diffusion.
-        """
-        if not isinstance(sampler, LangevinSampler):
-            raise ValueError(
-                f"ScoreCLD cannot draw with {sampler!r}; its samplers are SSCS and "
-                "LangevinEulerMaruyama"
-            )
-        self.sampler = self.__init_args__["sampler"] = sampler
+        return output + (of_x * x + of_v * v).clamp(-MAX_DEVIATION, MAX_DEVIATION)
 
     def velocity_score(self, cond: Tensor) -> VelocityScore:
         """The score of the velocity for a conditioning (rows, *cond_shape)."""
-        return self._score(Conditioned(self.net, cond), cond)
+        return self.estimator(self.net.evaluator(cond), True)
 
-    def _score(self, predict: Conditioned, like: Tensor) -> VelocityScore:
+    @override
+    def estimator(self, evaluator: Evaluator, steady: bool) -> VelocityScore:
+        like = next(self.parameters())
+
         def find(t: float) -> tuple[float, tuple[Tensor, Tensor, Tensor]]:
             time = torch.tensor([t], dtype=torch.float64)
             size = self.sde.marginal(time, self.hybrid)[1][0, 1, 1].item()
             return size, self._level(time, like)
 
-        at = remembered(find, {})
+        level_at = cached_by_time(find, grows=steady)
 
         def score(x: Tensor, v: Tensor, t: float) -> Tensor:
-            size, level = at(t)
-            return -self._predict(predict, x, v, level) / size
+            size, level = level_at(t)
+            return -self._predict(evaluator, x, v, level) / size
 
         return score
-
-    def chain(self) -> tuple[Callable[[Tensor], Tensor], bool]:
-        """See :class:`ChainModel`."""
-        net, sampler, process = Conditioned(self.net), self.sampler, self.sde
-        score = self._score(net, next(self.parameters()))
-
-        def draw(rows: Tensor) -> Tensor:
-            net.take(rows)
-            return sampler.sample(score, (len(rows), *self.event_shape), process, like=rows)
-
-        return draw, True
 
     def _log_prob(
         self, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None
@@ -217,8 +197,8 @@ class ScoreCLD(ChainModel):
         for number in range(draws):
             # stratified times, denser early, where the integrand changes fastest
             share = (number + torch.rand(1, dtype=torch.float64)) / draws
-            t = sde.first + (1 - sde.first) * share**2
-            density = 2 * share * (1 - sde.first)
+            t = sde.t_min + (1 - sde.t_min) * share**2
+            density = 2 * share * (1 - sde.t_min)
             (a_x, a_v), (b_x, b_v), (l_x, _), (l_vx, l_v) = torch.cat(
                 sde.marginal(t, hybrid=False), dim=1
             )[0].tolist()

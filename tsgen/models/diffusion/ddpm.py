@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from tsgen.diffusion import (
     Ancestral,
@@ -16,12 +17,15 @@ from tsgen.diffusion import (
     Schedule,
 )
 from tsgen.diffusion.guidance import ClassifierFree, Guidance, Reconstruction
-from tsgen.diffusion.samplers import Denoiser, visited
+from tsgen.diffusion.samplers import Denoiser
 from tsgen.diffusion.schedules import VariancePreserving
 from tsgen.models.base import repeat
-from tsgen.models.diffusion.drawing import ChainModel, Conditioned, remembered
+from tsgen.models.diffusion.drawing import ChainModel, cached_by_time
 from tsgen.models.kinds import Diffusion
-from tsgen.nets import DilatedResidualNet
+from tsgen.nets import DenoisingNet, DilatedResidualNet, Evaluator
+
+Level = tuple[float, float, Tensor]
+"""Of a time alpha, sigma and the network's embedding."""
 
 
 class DDPM(ChainModel, Diffusion):
@@ -56,9 +60,8 @@ class DDPM(ChainModel, Diffusion):
         residual_channels: width of the blocks.
         dilation_cycle: dilations 1, 2, ... repeat after this many blocks.
         cond_channels: conditioning features per position that reach the blocks.
-        network: another network, a class or ``functools.partial`` that takes ``event_shape`` and
-            ``cond_shape`` and has the methods of ``DilatedResidualNet``; the four options before
-            are TimeGrad's network's.
+        network: another network, a class of :class:`~tsgen.nets.DenoisingNet` or a
+            ``functools.partial`` of one; the four options before are TimeGrad's network's.
         continuous: whether training draws any time in (0, 1], not only the N steps, so that the
             model knows every noise level.
         given_rate: share of the training examples of which a part is given.
@@ -95,7 +98,7 @@ class DDPM(ChainModel, Diffusion):
                 f"given_patterns={given_patterns} name at least one"
             )
         self.given_rate, self.given_patterns = given_rate, given_patterns
-        sampler.times(schedule)  # a sampler with more steps than the schedule has is refused here
+        sampler.check(schedule)
         self.schedule, self.sampler = schedule, sampler
         self.parameterization = Parameterization(target)
         self.distance = {
@@ -112,13 +115,8 @@ class DDPM(ChainModel, Diffusion):
             max_frequency=float(max(schedule.num_steps, 16)),
         )
         extra = {"extra": 2} if given_rate else {}
-        self.net = build(tuple(event_shape), tuple(cond_shape), **extra)
+        self.net: DenoisingNet = build(tuple(event_shape), tuple(cond_shape), **extra)
         self.register_buffer("times", schedule.times()[1:], persistent=False)
-
-    @property
-    def working_size(self) -> int:
-        """What the network holds per row."""
-        return self.net.working_size
 
     def _loss(
         self, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None
@@ -131,13 +129,10 @@ class DDPM(ChainModel, Diffusion):
             x = x if mask is None else x * mask
             given = self._draw_given(x) * (1 if mask is None else mask)
             counted, mask = (1 if mask is None else mask) - given, None
-        eps = torch.randn_like(x)
+        eps = self.process.noise(x, t)
         noised = alpha * x + sigma * eps
-        predict = functools.partial(self.net, conditioning=self.net.condition(cond))
-        output = self._predict(
-            predict, noised, (alpha, sigma), self.net.embed(t), mask,
-            None if given is None else (x, given),
-        )  # fmt: skip
+        inputs, extra = self._inputs(noised, alpha, sigma, None if given is None else (x, given))
+        output = self.net(inputs, self.net.embed(t), self.net.condition(cond), mask, extra)
         error = self.distance(output, self.parameterization.of(x, eps, alpha, sigma))
         if counted is not None:
             error = error * counted
@@ -148,8 +143,8 @@ class DDPM(ChainModel, Diffusion):
         return loss if weight is None else loss * weight.to(loss.dtype)
 
     @property
+    @override
     def process(self) -> Schedule:
-        """The schedule."""
         return self.schedule
 
     @property
@@ -160,9 +155,9 @@ class DDPM(ChainModel, Diffusion):
     def estimate(self, x: Tensor, t: Tensor, cond: Tensor) -> Tensor:
         """The estimate of clean events, each row at its own time t (R,)."""
         alpha, sigma = (v.to(x).view(-1, *[1] * len(self.event_shape)) for v in self._at(t))
-        predict = functools.partial(self.net, conditioning=self.net.condition(cond))
-        time = self.net.embed(t.to(x.device))
-        output = self._predict(predict, x, (alpha, sigma), time, None, None)
+        inputs, extra = self._inputs(x, alpha, sigma, None)
+        time, conditioning = self.net.embed(t.to(x.device)), self.net.condition(cond)
+        output = self.net(inputs, time, conditioning, None, extra)
         return self.parameterization.to_x0(output, x, alpha, sigma)
 
     @property
@@ -197,37 +192,27 @@ class DDPM(ChainModel, Diffusion):
         drawn = [patterns[name]() & (kind == i) for i, name in enumerate(self.given_patterns)]
         return (given & functools.reduce(torch.logical_or, drawn)).expand(x.shape).to(x.dtype)
 
-    def _predict(
+    def _inputs(
         self,
-        predict: Callable[..., Tensor],
         x: Tensor,
-        levels: tuple[Tensor | float, Tensor | float],
-        time: Tensor,
-        observed: Tensor | None = None,
-        given: tuple[Tensor, Tensor] | None = None,
-    ) -> Tensor:
-        """What the network, told the conditioning, says of noised x at levels (alpha, sigma)."""
+        alpha: Tensor | float,
+        sigma: Tensor | float,
+        given: tuple[Tensor, Tensor] | None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """What the network gets of noised x at a level: events of unit size and further arrays."""
         if not isinstance(self.schedule, VariancePreserving):
-            x = x / (levels[0] ** 2 + levels[1] ** 2) ** 0.5
+            x = x / (alpha**2 + sigma**2) ** 0.5
         if not self.given_rate:
-            return predict(x, time, observed=observed)
+            return x, None
         values, mask = (torch.zeros_like(x),) * 2 if given is None else given
-        extra = torch.stack([values * mask, mask.expand(x.shape)])
-        return predict(x * (1 - mask), time, observed=observed, extra=extra)
+        return x * (1 - mask), torch.stack([values * mask, mask.expand(x.shape)])
 
-    def chain(self) -> tuple[Callable[[Tensor], Tensor], bool]:
-        """See :class:`ChainModel`."""
-        net, sampler, schedule = Conditioned(self.net), self.sampler, self.schedule
-        steady = sampler.evaluations(schedule) is not None
-        known = self._denoiser(net, visited(sampler, schedule)) if steady else None
+    @override
+    def estimator(self, evaluator: Evaluator, steady: bool) -> Denoiser:
+        levels = self._levels(self.sampler.times(self.process)) if steady else {}
+        return self._denoiser(evaluator, levels, grows=steady)
 
-        def draw(rows: Tensor) -> Tensor:
-            net.take(rows)
-            denoise = known or self._denoiser(net)  # an adaptive sampler's times are always others
-            return sampler.sample(denoise, (len(rows), *self.event_shape), schedule, like=rows)
-
-        return draw, steady
-
+    @override
     def sample_given(
         self,
         cond: Tensor,
@@ -237,30 +222,31 @@ class DDPM(ChainModel, Diffusion):
         guidance: Guidance | None = None,
         start: tuple[Tensor, float] | None = None,
     ) -> Tensor:
-        """Draw given parts of events, by the network's own training if it was given parts."""
         batch, count = self._batch(cond, values), math.prod(sample_shape)
         rows = repeat(cond, count, self.cond_shape)
         y, given = (repeat(v, count, self.event_shape) for v in (values, mask.bool()))
         y = torch.where(given, y, torch.zeros_like(y))
         guidance = guidance or self.guidance
-        first = torch.tensor(1.0 if start is None else start[1], dtype=torch.float64)
-        times = visited(self.sampler, self.schedule, float(first))
+        t_start = torch.tensor(1.0 if start is None else start[1], dtype=torch.float64)
+        times = self.sampler.times(self.process, float(t_start))
         denoise = self.denoiser(rows, times=times)
         if given.any():
             learnt = self.given_rate > 0
-            known = (y, given.to(y.dtype))
-            conditional = self.denoiser(rows, times=times, given=known) if learnt else None
+            part = (y, given.to(y.dtype))
+            conditional = self.denoiser(rows, times=times, given=part) if learnt else None
             denoise = guidance.guide(denoise, self.schedule, y, given, conditional)
-        alpha, sigma = (v.item() for v in self._at(first))
-        noise = torch.randn_like(y)
+        alpha, sigma = (v.item() for v in self._at(t_start))
+        noise = self.process.noise(y, float(t_start))
         if start is None:
             x = self.schedule.prior_std * noise + alpha * y  # y is zero where nothing is given
         else:
             x = torch.where(given, y, repeat(start[0], count, self.event_shape))
             x = alpha * x + sigma * noise
-        x = self.sampler.sample(denoise, x.shape, self.schedule, like=cond, start=(x, float(first)))
+        begun = (x, float(t_start))
+        x = self.sampler.sample(denoise, x.shape, self.process, like=cond, start=begun)
         return torch.where(given, y, x).view(*sample_shape, *batch, *self.event_shape)
 
+    @override
     def denoiser(
         self,
         cond: Tensor,
@@ -268,43 +254,35 @@ class DDPM(ChainModel, Diffusion):
         times: Tensor | None = None,
         given: tuple[Tensor, Tensor] | None = None,
     ) -> Denoiser:
-        """The estimate of clean events from noised ones, for a conditioning (rows, *cond_shape).
-
-        What depends on the conditioning, or on times known in advance, is computed once.
-
-        Args:
-            cond: (rows, *cond_shape).
-            observed: elements the estimate may look at, (rows, *event_shape); ``None`` is all.
-            times: at which it will be asked; others are computed when they come.
-            given: values without noise and which of them are given, each (rows, *event_shape);
-                only for a model with a ``given_rate``.
-
-        Returns:
-            ``denoise(x, t)`` of (rows, *event_shape) and a time in (0, 1].
-        """
-        return self._denoiser(Conditioned(self.net, cond), times, observed, given)
+        levels = {} if times is None else self._levels(times)
+        return self._denoiser(self.net.evaluator(cond), levels, observed, given)
 
     def _denoiser(
         self,
-        predict: Conditioned,
-        times: Tensor | None = None,
+        evaluator: Evaluator,
+        levels: dict[float, Level],
         observed: Tensor | None = None,
         given: tuple[Tensor, Tensor] | None = None,
+        grows: bool = True,
     ) -> Denoiser:
-        def at(times: Tensor) -> dict[float, tuple[float, float, Tensor]]:
-            embedded = self.net.embed(times.to(self.times.device)).split(1, self.net.row_axis)
-            alpha, sigma = self._at(times)
-            found = zip(alpha.tolist(), sigma.tolist(), embedded, strict=True)
-            return dict(zip(times.tolist(), found, strict=True))
+        """The denoiser by a bound network; ``grows`` keeps the levels of times that come up."""
+        to_x0 = self.parameterization.to_x0
 
-        def find(t: float) -> tuple[float, float, Tensor]:
-            return at(torch.tensor([t], dtype=torch.float64))[t]
+        def find(t: float) -> Level:
+            return self._levels(torch.tensor([t], dtype=torch.float64))[t]
 
-        level = remembered(find, {} if times is None else at(times))
+        level_at = cached_by_time(find, levels, grows)
 
         def denoise(x: Tensor, t: float) -> Tensor:
-            alpha, sigma, embedded = level(t)
-            output = self._predict(predict, x, (alpha, sigma), embedded, observed, given)
-            return self.parameterization.to_x0(output, x, alpha, sigma)
+            alpha, sigma, time = level_at(t)
+            inputs, extra = self._inputs(x, alpha, sigma, given)
+            return to_x0(evaluator(inputs, time, observed, extra), x, alpha, sigma)
 
         return denoise
+
+    def _levels(self, times: Tensor) -> dict[float, Level]:
+        """The levels of times (n,)."""
+        embedded = self.net.embed(times.to(self.times.device)).split(1, self.net.row_axis)
+        alpha, sigma = self._at(times)
+        levels = zip(alpha.tolist(), sigma.tolist(), embedded, strict=True)
+        return dict(zip(times.tolist(), levels, strict=True))

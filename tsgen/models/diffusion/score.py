@@ -25,15 +25,15 @@ class ScoreSDE(DDPM):
         event_shape: (C,) or (H, C).
         cond_shape: (D,) or (H, D).
         sde: the process: VP, sub-VP or VE.
-        continuous: whether training draws any time in [first, 1], or the N steps of the chain.
+        continuous: whether training draws any time in [t_min, 1], or the N steps of the chain.
         target: what the network predicts.
         likelihood_weighting: whether errors of the noise are weighted by :math:`g^2 / \sigma^2`,
             with which the loss bounds the negative log-likelihood (Song, Durkan, Murray, Ermon
             2021, ScoreFlow). Continuous training draws times by that density instead (importance
             sampling).
-        first: the smallest time of continuous training, where the density is that of the data.
+        t_min: the smallest time of continuous training, where the density is that of the data.
         divergence: of the exact log density: "exact", or "hutchinson", an unbiased estimate; the
-            first for up to 16 elements if ``None``.
+            former for up to 16 elements if ``None``.
     """
 
     schedule: SDE
@@ -47,7 +47,7 @@ class ScoreSDE(DDPM):
         sampler: Sampler = DPMSolverPP(),  # noqa: B008
         target: Literal["eps", "x0", "v"] = "eps",
         likelihood_weighting: bool = False,
-        first: float = 1e-3,
+        t_min: float = 1e-3,
         divergence: Literal["exact", "hutchinson"] | None = None,
         loss_type: Literal["l2", "l1", "huber"] = "l2",
         residual_layers: int = 8,
@@ -65,9 +65,9 @@ class ScoreSDE(DDPM):
             cond_channels=cond_channels, network=network, continuous=continuous,
             given_rate=given_rate, given_patterns=given_patterns,
         )  # fmt: skip
-        if not 0 < first < 1:
-            raise ValueError(f"ScoreSDE: first={first} must lie between 0 and 1")
-        self.likelihood_weighting, self.first = likelihood_weighting, first
+        if not 0 < t_min < 1:
+            raise ValueError(f"ScoreSDE: t_min={t_min} must lie between 0 and 1")
+        self.likelihood_weighting, self.t_min = likelihood_weighting, t_min
         self.divergence = divergence or ("exact" if self.event_shape.numel() <= 16 else None)
 
     @property
@@ -79,7 +79,7 @@ class ScoreSDE(DDPM):
         device = self.times.device
         if self.likelihood_weighting:
             if self.continuous:
-                t, total = self.schedule.likelihood_times(count, self.first)
+                t, total = self.schedule.likelihood_times(count, self.t_min)
                 weight = torch.full_like(t, total)
             else:
                 t = super()._draw_times(count)[0]
@@ -91,7 +91,7 @@ class ScoreSDE(DDPM):
         if not self.continuous:
             return super()._draw_times(count)
         drawn = torch.rand(count, dtype=self.times.dtype, device=device)
-        return 1 - (1 - self.first) * drawn, None
+        return 1 - (1 - self.t_min) * drawn, None
 
     def _log_prob(
         self, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None
@@ -108,7 +108,7 @@ class ScoreSDE(DDPM):
                 "ScoreSDE: the log density of a partly observed event is not known; leave it out"
             )
         estimator = self.divergence or "hutchinson"
-        return flow_log_prob(self.denoiser(cond), x, self.schedule, self.first, estimator)
+        return flow_log_prob(self.denoiser(cond), x, self.schedule, self.t_min, estimator)
 
     def lower_bound(self, x: Tensor, cond: Tensor, draws: int = 128) -> Tensor:
         """An unbiased estimate of a lower bound of the reverse SDE's log density, (*batch,).
@@ -123,4 +123,4 @@ class ScoreSDE(DDPM):
         batch = self._batch(cond, x)
         rows, conds, *_ = self._rows(x, cond, None, None)
         denoise = self.denoiser(conds)
-        return evidence_bound(denoise, rows, self.schedule, self.first, draws).view(batch)
+        return evidence_bound(denoise, rows, self.schedule, self.t_min, draws).view(batch)

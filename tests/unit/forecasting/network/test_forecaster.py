@@ -122,7 +122,7 @@ def test_pairs_inside_the_context_do_not_see_what_comes_after(scaling):
         one, two = (forecaster.pairs(s.gather(torch.tensor([number]))) for s in (store, other))
     assert torch.equal(one.cond[:, : L + 1], two.cond[:, : L + 1])
     assert torch.equal(one.x[:, :L], two.x[:, :L]) and torch.equal(
-        one.log_scale[:, :L], two.log_scale[:, :L]
+        one.log_jacobian[:, :L], two.log_jacobian[:, :L]
     )
     assert not torch.equal(one.x[:, L:], two.x[:, L:])
 

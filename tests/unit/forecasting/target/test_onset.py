@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from tsgen import GaussianEstimator
+from tsgen.data.running import carry_forward
 from tsgen.forecasting.assemble import assemble, build
 from tsgen.forecasting.data.grid import GridWindows
 from tsgen.forecasting.data.spec import infer_spec, with_target_statistics
 from tsgen.forecasting.data.stream import StreamedWindows
 from tsgen.forecasting.data.window import WindowShape
 from tsgen.forecasting.target.onset import (
-    carry_forward,
     has_begun,
     least_scale,
     own_size,

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, Mode
 from lightning.pytorch.loggers import CSVLogger
 
 from tests.unit.forecasting.training.test_trainer_options import DATA, LONGER, QUICK, weights
-from tsgen import GaussianEstimator
+from tsgen import GaussianEstimator, Training
 from tsgen.evaluation import backtest
 from tsgen.forecasting.training.callbacks import LOGGING, REFUSED
 
@@ -38,7 +38,7 @@ def test_every_callback_of_lightning_is_known():
         (LearningRateMonitor(), "LearningRateMonitor needs a logger"),
         (ModelCheckpoint(), "ModelCheckpoint has no folder to write into; give it dirpath="),
         (callbacks.GradientAccumulationScheduler({0: 2}), "option batch_size"),
-        (callbacks.StochasticWeightAveraging(1e-3), "option ema_decay"),
+        (callbacks.StochasticWeightAveraging(1e-3), r"training=Training\(ema_decay=...\)"),
         (EarlyStopping, "is no callback; make one of the class"),
         ("early", "'early' is no callback"),
     ],
@@ -56,7 +56,7 @@ def test_what_is_not_logged_cannot_be_watched(tmp_path):
     with pytest.raises(ValueError, match="needs validation data"):
         make(EarlyStopping("val_loss"), trainer_kwargs={"limit_val_batches": 0}).train(DATA, LONGER)
     with pytest.raises(ValueError, match="patience=3 is another; give one of them"):
-        make(EarlyStopping("val_loss"), patience=3)
+        make(EarlyStopping("val_loss"), training=Training(patience=3))
     with pytest.raises(ValueError, match="Lightning refuses them: Found more than one stateful"):
         make(EarlyStopping("train_loss"), EarlyStopping("train_loss")).train(DATA)
 

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 import torch
 
-from tsgen import GaussianEstimator, TimeGradEstimator, load
+from tsgen import GaussianEstimator, TimeGradEstimator, Training, load
+from tsgen.core import OptionError
 from tsgen.diffusion import LinearSchedule
 from tsgen.forecasting.assemble import assemble
 from tsgen.forecasting.data.grid import GridWindows, validation_windows
@@ -49,10 +50,12 @@ class Stop(pl.Callback):
             raise self.error
 
 
+RECIPE = Training(ema_decay=0.9, lr_inputs=4)  # not all weights have one learning rate
+
+
 def make(folder=None, stop=None, **options):
     callbacks = {"trainer_kwargs": {"callbacks": [stop]}} if stop else {}
-    made = {"schedule": LinearSchedule(5, beta_end=0.5), "ema_decay": 0.9, **QUICK, **options}
-    made = {"lr_inputs": 4, **made}  # so that not all weights have one learning rate
+    made = {"schedule": LinearSchedule(5, beta_end=0.5), "training": RECIPE, **QUICK, **options}
     return TimeGradEstimator(2, checkpoint_dir=folder and str(folder), **callbacks, **made)
 
 
@@ -155,16 +158,16 @@ def test_early_stopping_keeps_the_best_weights():
     options = {
         **QUICK,
         "max_epochs": 60,
-        "patience": 3,
         "lr": 3e-2,
-        "lr_schedule": "constant",
+        "training": Training(patience=3, lr_schedule="constant"),
         "scaling": "none",
     }
     predictor = GaussianEstimator(2, **options).train(data(), validation_data=other, seed=0)
     losses = [h["val_loss"] for h in predictor.history]
     best = int(np.argmin(losses))
     assert len(losses) == best + 1 + 3 < 60
-    again = GaussianEstimator(2, **{**options, "max_epochs": best + 1, "patience": None}).train(
+    constant = Training(lr_schedule="constant")
+    again = GaussianEstimator(2, **{**options, "max_epochs": best + 1, "training": constant}).train(
         data(), seed=0
     )
     assert torch.equal(weights(predictor), weights(again))
@@ -184,9 +187,9 @@ def test_a_predictor_does_not_keep_the_training_data():
 
 
 def test_validation_has_many_windows_and_fixed_noise():
-    predictor = make(lr=1e-12, ema_decay=None, max_epochs=3, num_batches_per_epoch=1).train(
-        data(), validation_data=data(90), seed=0
-    )
+    predictor = make(
+        lr=1e-12, training=Training(lr_inputs=4), max_epochs=3, num_batches_per_epoch=1
+    ).train(data(), validation_data=data(90), seed=0)
     losses = [h["val_loss"] for h in predictor.history]
     assert max(losses) - min(losses) < 1e-6 < losses[0]
 
@@ -250,10 +253,10 @@ def test_quiet_is_silent_and_loud_tells_the_time_left(capfd):
 def test_bad_options_are_refused_before_any_work():
     for bad, message in (
         ({"prediction_length": 0}, "prediction_length=0 must be at least 1"),
-        ({"lr_inputs": 0}, "lr_inputs=0 must be at least 1"),
+        ({"lr_inputs": 3}, r"has no option .* write training=Training\(lr_inputs=3\)"),
         ({"context_length": 0}, "context_length=0 must be at least 1"),
         ({"lr": 0.0}, "lr=0.0 must be above 0"),
-        ({"lags_seq": (0, 1)}, r"lags_seq=\(0, 1\) must be positive steps"),
+        ({"lags_seq": (0, 1)}, r"lags_seq=\(0, 1\) must be at least 1 and not empty"),
         ({"encoder": "gruu"}, "unknown encoder 'gruu'; known are gru, lstm"),
         ({"scaling": "meen"}, "scaling='meen' must be 'mean', 'standard'"),
         ({"scaling_window": 0}, "scaling_window=0 must be at least 1"),
@@ -262,10 +265,24 @@ def test_bad_options_are_refused_before_any_work():
         ({"device": "gpu0"}, "device='gpu0' is not a device"),
         ({"device": "cuda:99"}, "device='cuda:99': torch can use . GPUs on this machine"),
         ({"epochs": 3}, "has no option 'epochs'"),
-        ({"ema_decay": 1.5, "max_epochs": 1}, "ema_decay=1.5 must lie in"),
     ):
         with pytest.raises(ValueError, match=message):
             GaussianEstimator(**{"prediction_length": 2, "verbose": False, **bad}).train(data())
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("lr_inputs", 0, "at least 1"),
+        ("weight_decay", -1.0, "at least 0 and finite"),
+        ("gradient_clip", 0.0, "above 0 and finite"),
+        ("ema_decay", 2.0, r"in \(0, 1\)"),
+        ("patience", 0, "at least 1"),
+    ],
+)
+def test_recipes_that_cannot_train_are_refused(option, value, expected):
+    with pytest.raises(OptionError, match=f"Training: {option}={value} must be {expected}"):
+        Training(**{option: value})
 
 
 def test_train_from_needs_the_same_make(tmp_path):

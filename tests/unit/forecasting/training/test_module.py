@@ -8,9 +8,10 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from tests.contracts.two_player import TinyGAN, TinyGANEstimator
-from tsgen import ComposedEstimator, GaussianEstimator, TimeGradEstimator
+from tsgen import ComposedEstimator, GaussianEstimator, TimeGradEstimator, Training
 from tsgen.forecasting.training.module import ForecastModule
 from tsgen.models import Gaussian
+from tsgen.nets import Residual
 
 
 def data(length=80, dims=2):
@@ -64,10 +65,10 @@ def test_gradients_are_clipped_for_every_player(estimator):
 
     hook = register_optimizer_step_pre_hook(watch)
     try:
-        estimator(2, gradient_clip=1e-3, **QUICK).train(data(), seed=0)
+        estimator(2, training=Training(gradient_clip=1e-3), **QUICK).train(data(), seed=0)
         clipped = list(norms)
         norms.clear()
-        estimator(2, gradient_clip=None, **QUICK).train(data(), seed=0)
+        estimator(2, training=Training(gradient_clip=None), **QUICK).train(data(), seed=0)
     finally:
         hook.remove()
     players = 2 if estimator is TinyGANEstimator else 1
@@ -103,7 +104,7 @@ class RareGAN(TinyGAN):
 
 def test_players_have_a_rhythm_and_an_optimiser_of_their_own():
     RareGAN.steps.clear()
-    options = {**QUICK, "lr": 0.01, "lr_schedule": "constant"}
+    options = {**QUICK, "lr": 0.01, "training": Training(lr_schedule="constant")}
     moves = []
 
     def watch(optimiser, *_):
@@ -148,7 +149,7 @@ def test_two_players_learn_a_location():
         "num_batches_per_epoch": 50,
         "lr": 3e-3,
         "scaling": "none",
-        "gradient_clip": 1.0,
+        "training": Training(gradient_clip=1.0),
     }
     entry = [{"start": pd.Period("2021-01-01", freq="h"), "target": y / 10}]
     predictor = TinyGANEstimator(2, **options).train(entry, seed=0)
@@ -165,7 +166,7 @@ def test_the_moving_average_is_one_and_is_what_predicts():
             seen.append(torch.cat([p.detach().flatten() for p in module.forecaster.parameters()]))
 
     predictor = GaussianEstimator(
-        2, ema_decay=decay, trainer_kwargs={"callbacks": [Watch()]}, **QUICK
+        2, training=Training(ema_decay=decay), trainer_kwargs={"callbacks": [Watch()]}, **QUICK
     ).train(data(), seed=0)
     expected = seen[0]
     for later in seen[1:]:
@@ -185,7 +186,9 @@ def test_one_cycle_reaches_its_peak_and_ends_low():
         assert len(rates) == 20 and max(rates) == pytest.approx(0.02, rel=0.05)
         assert rates[0] == pytest.approx(0.02 / 25) and rates[-1] < 1e-4
         rates.clear()
-        GaussianEstimator(2, lr=0.02, lr_schedule="constant", **QUICK).train(data(), seed=0)
+        GaussianEstimator(2, lr=0.02, training=Training(lr_schedule="constant"), **QUICK).train(
+            data(), seed=0
+        )
         assert set(rates) == {0.02}
     finally:
         hook.remove()
@@ -202,7 +205,8 @@ def test_weights_of_many_inputs_learn_more_slowly(estimator, lr_schedule, lr_inp
 
     hook = register_optimizer_step_pre_hook(watch)
     try:
-        wide = {**QUICK, "lr": 0.02, "lr_schedule": lr_schedule, "lr_inputs": lr_inputs}
+        recipe = Training(lr_schedule=lr_schedule, lr_inputs=lr_inputs)
+        wide = {**QUICK, "lr": 0.02, "training": recipe}
         out = estimator(2, **wide).train_model(data(dims=120), seed=0)
     finally:
         hook.remove()
@@ -230,5 +234,5 @@ def test_hundreds_of_channels_are_learnt():
     target = np.exp(level) * (wave + 0.1 * random.normal(size=(300, 500)))
     entry = [{"start": pd.Period("2021-01-01", freq="h"), "target": target}]
     options = {"max_epochs": 2, "num_batches_per_epoch": 75, "batch_size": 4, "verbose": False}
-    predictor = TimeGradEstimator(24, residual_layers=2, **options).train(entry, seed=0)
+    predictor = TimeGradEstimator(24, network=Residual(layers=2), **options).train(entry, seed=0)
     assert predictor.history[1]["train_loss"] < 0.12

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.loggers import CSVLogger
 
-from tsgen import GaussianEstimator, TimeGradEstimator, load
+from tsgen import GaussianEstimator, TimeGradEstimator, Training, load
 from tsgen.forecasting.training.trainer_options import ONE_VALUE, PASSED, SAME_OPTION
 
 QUICK = {
@@ -48,9 +48,9 @@ def test_every_parameter_of_lightning_is_in_one_table():
     [
         ({"max_epochs": 5}, "max_epochs", 5),
         ({"limit_train_batches": 7}, "num_batches_per_epoch", 7),
-        ({"gradient_clip_val": 0.5}, "gradient_clip", 0.5),
-        ({"gradient_clip_val": 0}, "gradient_clip", None),
-        ({"gradient_clip_val": None}, "gradient_clip", None),
+        ({"gradient_clip_val": 0.5}, "training", Training(gradient_clip=0.5)),
+        ({"gradient_clip_val": 0}, "training", Training(gradient_clip=None)),
+        ({"gradient_clip_val": None}, "training", Training(gradient_clip=None)),
         ({"enable_progress_bar": False}, "verbose", False),
         ({"accelerator": "cpu"}, "device", "cpu"),
         ({"accelerator": CPUAccelerator(), "devices": 1}, "device", "cpu"),
@@ -63,7 +63,7 @@ def test_what_gluonts_users_write_is_an_option(given, option, value):
     assert getattr(estimator, option) == value
     assert estimator == GaussianEstimator(2, **{option: value})
     assert estimator.replace(**{option: value}) == estimator
-    if option not in ("device", "gradient_clip", "verbose"):
+    if option not in ("device", "training", "verbose"):
         with pytest.raises(ValueError, match="contradict each other; give one of them"):
             GaussianEstimator(2, trainer_kwargs=given, **{option: value + 1})
 

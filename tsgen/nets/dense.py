@@ -1,19 +1,20 @@
 """A denoising network of dense layers, for events whose elements have no order."""
 
 import math
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
+from tsgen.nets.contract import DenoisingNet
 from tsgen.nets.embedding import TimeEmbedding
 
 
-class DenseDenoiser(nn.Module):
+class DenseDenoiser(DenoisingNet):
     """Predicts an array of the shape of a noised event, each element from all.
 
     Residual blocks with layer normalisation, to which the diffusion time and the conditioning are
-    added. It has the methods of :class:`~tsgen.nets.DilatedResidualNet`.
+    added.
 
     Args:
         event_shape: (C,) or (H, C).
@@ -24,8 +25,6 @@ class DenseDenoiser(nn.Module):
         max_frequency: the largest angular frequency of the embedding of t in [0, 1].
         extra: further arrays of the event's shape that are seen beside it.
     """
-
-    row_axis: ClassVar[int] = 0
 
     def __init__(
         self,
@@ -57,31 +56,33 @@ class DenseDenoiser(nn.Module):
         nn.init.zeros_(self.output.weight)
 
     @property
+    @override
     def working_size(self) -> int:
-        """Numbers held per row."""
         return 6 * self.output.in_features + 4 * self.output.out_features
 
-    def condition(self, cond: Tensor) -> list[Tensor]:
-        """What a conditioning (rows, *cond_shape) adds, [(rows, hidden)]."""
-        return [self.cond_net(cond.flatten(1))]
+    @override
+    def condition(self, cond: Tensor) -> Tensor:
+        """The conditioning's part of the first state, (rows, hidden)."""
+        return self.cond_net(cond.flatten(1))
 
+    @override
     def embed(self, t: Tensor) -> Tensor:
         """Times (rows,) in [0, 1] -> (rows, hidden)."""
         return self.time_embedding(t)
 
+    @override
     def forward(
         self,
         x: Tensor,
         time: Tensor,
-        conditioning: list[Tensor],
+        conditioning: Tensor,
         observed: Tensor | None = None,
         extra: Tensor | None = None,
     ) -> Tensor:
-        """Predict, (rows, *event_shape); see :class:`~tsgen.nets.DilatedResidualNet`."""
         flat = x.flatten(1)
         mask = torch.ones_like(flat) if observed is None else observed.flatten(1).to(flat.dtype)
         others = () if extra is None else [array.flatten(1) for array in extra]
-        hidden = self.input(torch.cat([flat * mask, mask, *others], 1)) + time + conditioning[0]
+        hidden = self.input(torch.cat([flat * mask, mask, *others], 1)) + time + conditioning
         for block in self.blocks:
             hidden = hidden + block(hidden)
         return self.output(hidden).view(-1, *self.event_shape)
@@ -101,7 +102,7 @@ class EnergyDenoiser(DenseDenoiser):
         self,
         x: Tensor,
         time: Tensor,
-        conditioning: list[Tensor],
+        conditioning: Tensor,
         observed: Tensor | None = None,
         extra: Tensor | None = None,
     ) -> Tensor:
@@ -109,15 +110,16 @@ class EnergyDenoiser(DenseDenoiser):
         parts = (x - super().forward(x, time, conditioning, observed, extra)) ** 2 / 2
         return parts if observed is None else parts * observed
 
+    @override
     def forward(
         self,
         x: Tensor,
         time: Tensor,
-        conditioning: list[Tensor],
+        conditioning: Tensor,
         observed: Tensor | None = None,
         extra: Tensor | None = None,
     ) -> Tensor:
-        """The gradient, (rows, *event_shape); see :class:`~tsgen.nets.DilatedResidualNet`."""
+        """The gradient, (rows, *event_shape)."""
         learning = torch.is_grad_enabled()
         with torch.enable_grad():
             x = x if x.requires_grad else x.detach().requires_grad_()

@@ -1,13 +1,35 @@
-"""Work that a GPU replays in one launch."""
+"""Work that a GPU replays in one launch.
+
+No GPU has measured it yet: it runs within :func:`cuda_graphs` only.
+"""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
 
+_enabled: ContextVar[bool] = ContextVar("cuda graphs", default=False)
 
-class Replayed:
+
+@contextmanager
+def cuda_graphs(enabled: bool = True) -> Iterator[None]:
+    """Let samplers record their steps on a GPU as a CUDA graph within, and replay it."""
+    token = _enabled.set(enabled)
+    try:
+        yield
+    finally:
+        _enabled.reset(token)
+
+
+def uses_cuda_graphs() -> bool:
+    """Whether :func:`cuda_graphs` allows a recording."""
+    return _enabled.get()
+
+
+class CudaGraphed:
     """A function that is called many times with inputs of one shape.
 
     On a CPU, with gradients and in mixed precision (whose copies of weights do not last) it is
@@ -54,8 +76,8 @@ class Replayed:
                 self.result = self.function(self.inputs)
             torch.cuda.set_rng_state(start, values.device)
             graph.replay()
-            found, wanted = self.result.nan_to_num(), expected.nan_to_num()
-            if not (found - wanted).abs().max() <= 0.01 * wanted.abs().max():
+            answer, right = self.result.nan_to_num(), expected.nan_to_num()
+            if not (answer - right).abs().max() <= 0.01 * right.abs().max():
                 raise RuntimeError("its answer differs")
         except RuntimeError as error:
             warnings.warn(f"sampling goes on without a CUDA graph: {error}", stacklevel=2)

@@ -1,19 +1,21 @@
 """The dilated residual network of DiffWave and TimeGrad, for events of one or two dimensions."""
 
-from collections.abc import Iterable
 from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import override
 
+from tsgen.nets.contract import DenoisingNet
 from tsgen.nets.embedding import TimeEmbedding
-from tsgen.nets.prepared import Prepared, joined
-from tsgen.nets.stack import SLOPE, Weights
-from tsgen.nets.stack_gradient import run_stack
+from tsgen.nets.residual.backends import InputLayer, current_backend
+from tsgen.nets.residual.evaluator import ResidualEvaluator, stack_inputs
+from tsgen.nets.residual.gradient import residual_blocks
+from tsgen.nets.residual.reference import SLOPE, Weights, reference_blocks
 
 
-class _Shift(nn.Module):
+class CircularConvolution(nn.Module):
     """Convolution of width 3 along the positions of (channels, positions, rows), ends joined.
 
     Written as a matrix product over shifted copies: with eight channels this trains three times as
@@ -27,14 +29,14 @@ class _Shift(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels))
         nn.init.kaiming_normal_(self.weight)
 
-    def seen(self, features: int, factor: float = 1.0) -> Tensor:
-        """Its weights, times a factor, as :mod:`tsgen.nets.stack` has them."""
+    def matrix(self, features: int, factor: float = 1.0) -> Tensor:
+        """The weights, times a factor, in the order of columns of :class:`Weights`."""
         left, middle, right = (self.weight * factor).chunk(3, 1)
-        none = left.new_zeros(len(left), features)
-        return torch.cat([left, right, none, self.bias[:, None], middle], 1)
+        no_features = left.new_zeros(len(left), features)
+        return torch.cat([left, right, no_features, self.bias[:, None], middle], 1)
 
 
-class DilatedResidualNet(nn.Module):
+class DilatedResidualNet(DenoisingNet):
     r"""Predicts an array of the shape of a noised event.
 
     It sees the event, the diffusion time and a conditioning vector. For an event ``(C,)`` the
@@ -43,8 +45,7 @@ class DilatedResidualNet(nn.Module):
     time, convolves, adds a projection of the conditioning, gates, and hands on a residual and a
     skip part.
 
-    What depends only on the conditioning (:meth:`condition`) or only on the time (:meth:`embed`) is
-    a call of its own, and :meth:`prepare` takes all of it out of a sampler's loop.
+    :mod:`tsgen.nets.residual.reference` has its equations.
 
     Args:
         event_shape: (C,) or (H, C).
@@ -62,6 +63,7 @@ class DilatedResidualNet(nn.Module):
     doubles: Tensor
     halves: Tensor
     row_axis: ClassVar[int] = 2
+    divides_rows: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -95,14 +97,15 @@ class DilatedResidualNet(nn.Module):
         # the event, which of it was observed, and the rest
         self.input = nn.Linear((2 + extra) * features, channels)
         self.convolutions = nn.ModuleList(
-            _Shift(channels, 2 * channels, 2 ** (i % dilation_cycle)) for i in range(layers)
+            CircularConvolution(channels, 2 * channels, 2 ** (i % dilation_cycle))
+            for i in range(layers)
         )
         # the last block has no residual part: nothing would read it
         self.outputs = nn.ModuleList(
             nn.Linear(channels, 2 * channels if i < layers - 1 else channels) for i in range(layers)
         )
-        self.skip = _Shift(channels, channels)
-        self.output = _Shift(channels, features)
+        self.skip = CircularConvolution(channels, channels)
+        self.output = CircularConvolution(channels, features)
         doubles = torch.ones(2 * channels, 1)
         doubles[channels:] = 2
         self.register_buffer("doubles", doubles, persistent=False)
@@ -111,90 +114,89 @@ class DilatedResidualNet(nn.Module):
         nn.init.zeros_(self.output.weight)
 
     @property
+    @override
     def working_size(self) -> int:
-        """Numbers held per row: features of the conditioning and a few copies of the event."""
+        # features of the conditioning and a few copies of the event
         return self.positions * (self.cond_projection.in_features + 4 * self.input.in_features)
 
-    def condition(self, cond: Tensor) -> list[Tensor]:
-        """What the blocks see of a conditioning (rows, *cond_shape), [(k, positions, rows)]."""
+    @override
+    def condition(self, cond: Tensor) -> Tensor:
+        """Features of a conditioning (rows, *cond_shape), (k, positions, rows)."""
         lifted = self.upsample(cond)
         if not self.per_step:
             lifted = lifted.view(len(cond), self.positions, self.cond_projection.in_features)
-        return [lifted.permute(2, 1, 0).contiguous()]
+        return lifted.permute(2, 1, 0).contiguous()
 
+    @override
     def embed(self, t: Tensor) -> Tensor:
-        """What times (rows,) in [0, 1] add to each block, (layers, 2 channels, rows)."""
+        """What times (rows,) in [0, 1] add to each block, (layers, 2 channels, rows).
+
+        A time is added to all positions alike, so that the convolution of it is a product with the
+        sum of the three taps.
+        """
         projected = self.time_projection(self.time_embedding(t)).T
         taps = torch.stack([c.weight for c in self._blocks()[0]]).unflatten(2, (3, -1)).sum(2)
         return self.doubles * taps @ projected.reshape(self.layers, self.channels, len(t))
 
     def weights(self) -> Weights:
-        r"""Of the blocks, as :mod:`tsgen.nets.stack` has them.
+        r"""The parameters in the form of :mod:`tsgen.nets.residual.reference`.
 
-        There the state before block l is :math:`2^{l / 2}` times that of the papers, whose residual
-        connections divide by :math:`\sqrt 2`, and :math:`\tanh x = 2 \sigma(2 x) - 1`: torch's
-        sigmoid is as fast as its tanh on some processors and six times as fast on others.
+        The state before block l is :math:`2^{l / 2}` times the papers', hence the growth, and the
+        second half of W and b is doubled for :math:`\tanh x = 2 \sigma(2 x) - 1`. The sign of V
+        follows from :math:`\sigma(g) \tanh(v / 2) = -\sigma(g) (1 - 2 \sigma(v))`.
         """
         width, (convolutions, outputs) = self.channels, self._blocks()
         growth = 2 ** self.halves.view(-1, 1, 1)
         taps = torch.stack([c.weight for c in convolutions]) / growth
         left, middle, right = taps.split(width, 2)
-        known = self.cond_projection.weight.view(self.layers, 2 * width, -1)
+        features = self.cond_projection.weight.view(self.layers, 2 * width, -1)
         bias = self.cond_projection.bias.view(self.layers, -1)
         bias = (bias + torch.stack([c.bias for c in convolutions]))[:, :, None]
-        entering = self.doubles * torch.cat([left, right, known, bias, middle], 2)
-        leaving = [torch.cat([-o.weight, o.bias[:, None]], 1) for o in outputs]
-        leaving[-1] = F.pad(leaving[-1], (0, 0, width, 0))
-        residual, skip = torch.stack(leaving).split(width, 1)
-        leaving_ = torch.cat([residual * growth, skip], 1)
-        dilations = tuple(c.dilation for c in convolutions)
-        last = (self.skip.seen(known.shape[2], self.layers**-0.5), self.output.seen(known.shape[2]))
-        return Weights(entering, leaving_, *last, dilations)
+        stacked = self.doubles * torch.cat([left, right, features, bias, middle], 2)
+        projections = [torch.cat([-o.weight, o.bias[:, None]], 1) for o in outputs]
+        projections[-1] = F.pad(projections[-1], (0, 0, width, 0))
+        residual, skip = torch.stack(projections).split(width, 1)
+        k = features.shape[2]
+        return Weights(
+            stacked,
+            torch.cat([residual * growth, skip], 1),
+            # the sum of the skips is divided by the root of their number
+            self.skip.matrix(k, self.layers**-0.5),
+            self.output.matrix(k),
+            tuple(c.dilation for c in convolutions),
+        )
 
-    def _blocks(self) -> tuple[list[_Shift], list[nn.Linear]]:
-        return cast(list[_Shift], list(self.convolutions)), cast(
+    def _blocks(self) -> tuple[list[CircularConvolution], list[nn.Linear]]:
+        return cast(list[CircularConvolution], list(self.convolutions)), cast(
             list[nn.Linear], list(self.outputs)
         )
 
+    @override
     def forward(
         self,
         x: Tensor,
         time: Tensor,
-        conditioning: Iterable[Tensor],
+        conditioning: Tensor,
         observed: Tensor | None = None,
         extra: Tensor | None = None,
     ) -> Tensor:
-        """Predict.
-
-        Args:
-            x: noised events (rows, *event_shape).
-            time: result of :meth:`embed`, for as many rows or for one.
-            conditioning: result of :meth:`condition`.
-            observed: 1 where ``x`` is real and 0 where it must not be looked at, like ``x``;
-                ``None`` is all ones.
-            extra: the further arrays (number, rows, *event_shape).
-
-        Returns:
-            (rows, *event_shape).
-        """
-        (known,) = conditioning
-        weight, bias = self._entry(observed is not None)
-        hidden = F.leaky_relu(torch.addmm(bias, weight, joined(x, observed, extra)), SLOPE)
+        weight, bias = self.entry(observed is not None)
+        hidden = F.leaky_relu(torch.addmm(bias, weight, stack_inputs(x, observed, extra)), SLOPE)
         hidden = hidden.view(self.channels, self.positions, len(x))
-        result = run_stack(hidden, known, time, self.weights())
-        return result.permute(2, 1, 0).reshape(x.shape)
+        blocks = reference_blocks if current_backend() == "reference" else residual_blocks
+        return blocks(hidden, conditioning, time, self.weights()).permute(2, 1, 0).reshape(x.shape)
 
-    @torch.no_grad()
-    def prepare(self, conditioning: Iterable[Tensor]) -> Prepared:
-        """The network for the result of :meth:`condition`, to be asked many times."""
-        return Prepared(self.weights(), (self._entry(False), self._entry(True)), conditioning)
+    @override
+    def evaluator(self, cond: Tensor) -> ResidualEvaluator:
+        """The network with its weights laid out and buffers for the rows of a conditioning."""
+        return ResidualEvaluator(self, cond)
 
-    def _entry(self, masked: bool) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the first layer; a mask of ones is in the bias."""
+    def entry(self, masked: bool) -> InputLayer:
+        """Weight and bias of the first layer; without a mask its ones are in the bias."""
         weight: Tensor = self.input.weight
         bias: Tensor = self.input.bias
         if not masked:
             features = self.output.weight.shape[0]
-            shown, mask, others = weight.tensor_split([features, 2 * features], 1)
-            weight, bias = torch.cat([shown, others], 1), bias + mask.sum(1)
+            values, mask, others = weight.tensor_split([features, 2 * features], 1)
+            weight, bias = torch.cat([values, others], 1), bias + mask.sum(1)
         return weight, bias[:, None]

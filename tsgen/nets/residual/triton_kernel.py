@@ -1,5 +1,7 @@
 # mypy: ignore-errors
-"""An evaluation of the network of :mod:`tsgen.nets.stack` in one launch of a Triton kernel.
+"""One launch of a Triton kernel evaluates the residual network.
+
+:mod:`tsgen.nets.residual.reference` defines what it computes.
 
 A program owns ``GROUP`` whole rows, that is ``GROUP * P`` columns, and nobody else reads or writes
 them; so a barrier of its own threads after each block is all the waiting there is. What neighbours
@@ -108,7 +110,8 @@ def _convolve(
 
 @triton.jit(do_not_specialize=["rows"])
 def _kernel(
-    x, known, entering, leaving, skip, output, entry, dilations, scratch, result, rows, layers,
+    x, conditioning, convolutions, projections, skip, output, entry, dilations, scratch, result,
+    rows, layers,
     P: tl.constexpr, FEATURES: tl.constexpr, C: tl.constexpr, GROUP: tl.constexpr,
     PITCH: tl.constexpr, TILES: tl.constexpr,
 ):  # fmt: skip
@@ -126,8 +129,8 @@ def _kernel(
         for start in range(0, PITCH, WIDE):
             at = start + lane
             weight, bias = tl.load(entry + channel), tl.load(entry + C + channel)
-            seen = tl.load(x + begin + at, at < count, 0.0)
-            h = _leaky(weight[:, None] * seen[None, :] + bias[:, None])
+            value = tl.load(x + begin + at, at < count, 0.0)
+            h = _leaky(weight[:, None] * value[None, :] + bias[:, None])
             tile = at[None, :] + (channel * PITCH)[:, None]
             tl.store(slot + tile, h)
             tl.store(skips + tile, tl.zeros_like(h))
@@ -135,20 +138,20 @@ def _kernel(
         for block in range(layers):
             old = slot + block % 2 * (C * PITCH)
             new = slot + (1 - block % 2) * (C * PITCH)
-            w = entering + block * ((3 * C + FEATURES + 1) * 2 * C)
-            v = leaving + block * ((C + 1) * 2 * C)
+            w = convolutions + block * ((3 * C + FEATURES + 1) * 2 * C)
+            v = projections + block * ((C + 1) * 2 * C)
             distance = tl.load(dilations + block) % P
             for start in range(0, PITCH, step):
                 here, sums = _convolve(
                     w, old, lane, start, distance, P, FEATURES, C, columns, PITCH, C, 2, TILES
                 )
                 for f in tl.static_range(FEATURES):
-                    given = ()
+                    features = ()
                     for j in tl.static_range(TILES):
                         at = here[j] // P * (FEATURES * P) + f * P + here[j] % P
-                        lifted = known + begin * FEATURES + at
-                        given = given + (tl.load(lifted, here[j] < count, 0.0),)
-                    sums = _add(sums, w + (2 * C + f) * 2 * C, given, C, 2, TILES)
+                        source = conditioning + begin * FEATURES + at
+                        features = features + (tl.load(source, here[j] < count, 0.0),)
+                    sums = _add(sums, w + (2 * C + f) * 2 * C, features, C, 2, TILES)
                 gated = ()
                 for j in tl.static_range(TILES):
                     gated = gated + (_gate(sums[j], sums[TILES + j]),)
@@ -179,8 +182,8 @@ def _kernel(
         tl.debug_barrier()  # before the next group takes the slot
 
 
-class Plan(NamedTuple):
-    """How rows are dealt out: see the kernel."""
+class Division(NamedTuple):
+    """How the kernel deals rows out to its programs."""
 
     group: int
     pitch: int
@@ -197,7 +200,7 @@ class Plan(NamedTuple):
         return min(255, 32 + 2 * sums) if sums >= 48 else None
 
 
-def plan(rows: int, positions: int, channels: int, processors: int) -> Plan:
+def divide(rows: int, positions: int, channels: int, processors: int) -> Division:
     """The division that keeps the busiest processor for the shortest time, by a rough reckoning.
 
     Padded columns count; loads of weights take about as long as the rest does for a tile and a
@@ -205,7 +208,7 @@ def plan(rows: int, positions: int, channels: int, processors: int) -> Plan:
     program's rows are a power of 2, for each number is compiled anew, and no more than 2048 columns
     if they are several, so that their states stay in the caches.
     """
-    best = (float("inf"), Plan(1, 1, 1, 1))
+    best = (float("inf"), Division(1, 1, 1, 1))
     for tiles in range(1, max(1, min(4, 32 // channels)) + 1):  # 2 channels * tiles sums a thread
         fit = max(1, 7 - tiles * channels // 8)  # programs, for their registers
         most = max(1, min(rows, 64, 2048 // positions))
@@ -216,31 +219,32 @@ def plan(rows: int, positions: int, channels: int, processors: int) -> Plan:
             work = share * pitch * (1 + 1.5 / tiles) * (1 + 1 / min(share, fit))
             rounds = triton.cdiv(groups, fit * processors)
             programs = groups if rounds <= 4 else triton.cdiv(groups, rounds)
-            best = min(best, (work, Plan(group, pitch, tiles, programs)))
+            best = min(best, (work, Division(group, pitch, tiles, programs)))
     return best[1]
 
 
 def launch(
-    x: Tensor, known: Tensor, weights: tuple[Tensor, ...], entry: Tensor, dilations: Tensor,
-    how: Plan, scratch: Tensor, result: Tensor,
+    x: Tensor, conditioning: Tensor, weights: tuple[Tensor, ...], entry: Tensor, dilations: Tensor,
+    division: Division, scratch: Tensor, result: Tensor,
 ) -> None:  # fmt: skip
     """Evaluate the network.
 
     Args:
         x: noised events (rows, P).
-        known: features of the conditioning (rows, k, P).
-        weights: entering, with the time's part in row ``one``, leaving, skip and output,
-            transposed; the width c is a power of 2.
+        conditioning: its features (rows, k, P).
+        weights: convolutions, with the time's part in the row of the bias, projections, skip and
+            output, transposed; the width c is a power of 2.
         entry: weight and bias of the first layer (2, c).
         dilations: int32.
-        how: the division of rows among programs, of :func:`plan`.
-        scratch: ``how.scratch_size(c)`` numbers, for nobody else.
+        division: of rows among programs, of :func:`divide`.
+        scratch: ``division.scratch_size(c)`` numbers, for nobody else.
         result: (rows, P), to be filled. Like all others it is contiguous.
     """
     (rows, positions), channels = x.shape, entry.shape[1]
     with torch.cuda.device_of(x):  # Triton launches on the current device
-        _kernel[(how.programs,)](
-            x, known, *weights, entry, dilations, scratch, result, rows, len(dilations), positions,
-            known.shape[1], channels, how.group, how.pitch, how.tiles, num_warps=WIDE.value // 32,
-            num_stages=1, enable_fp_fusion=True, maxnreg=how.registers(channels),
+        _kernel[(division.programs,)](
+            x, conditioning, *weights, entry, dilations, scratch, result, rows, len(dilations),
+            positions, conditioning.shape[1], channels, division.group, division.pitch,
+            division.tiles, num_warps=WIDE.value // 32, num_stages=1, enable_fp_fusion=True,
+            maxnreg=division.registers(channels),
         )  # fmt: skip
