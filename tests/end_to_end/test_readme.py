@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import tsgen
+from tsgen.diffusion import DPMSolverPP
 from tsgen.estimators import Patterns
 from tsgen.nets import Dense
 
@@ -23,11 +24,17 @@ def programs(language="python"):
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-def test_quick_start(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("steps", [20, pytest.param(None, marks=pytest.mark.slow)])
+def test_quick_start(tmp_path, monkeypatch, capsys, steps):
+    """As it is written; in a quick run the first model draws in a fifth of the steps."""
     matplotlib.use("Agg")
     monkeypatch.chdir(tmp_path)
-    names = {}
-    exec(compile(programs()[0], "README.md", "exec"), names)
+    names, code = {}, programs()[0]
+    if steps is not None:
+        names["quick"] = DPMSolverPP(steps)
+        assert code.count("max_epochs=5)") == 1
+        code = code.replace("max_epochs=5)", "max_epochs=5, sampler=quick)")
+    exec(compile(code, "README.md", "exec"), names)
     printed = capsys.readouterr().out
     assert "(100, 24, 2)" in printed and "Scores of 7 windows" in printed and "0.95" in printed
     assert (tmp_path / "forecast.png").stat().st_size > 10_000

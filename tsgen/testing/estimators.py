@@ -52,7 +52,7 @@ def check_estimator(estimator_class: Callable[..., GenerativeEstimator], **optio
     """
     horizon = 4
     quick = {
-        "context_length": 6, "max_epochs": 2, "num_batches_per_epoch": 3, "batch_size": 8,
+        "context_length": 6, "max_epochs": 2, "num_batches_per_epoch": 3, "batch_size": 64,
         "verbose": False, "lags_seq": (1, 5), "num_parallel_samples": 7, "device": "cpu",
     }  # fmt: skip
     takes = inspect.signature(estimator_class).parameters  # some families set context and lags

@@ -38,9 +38,15 @@ def mixture_denoiser(weights: Tensor, means: Tensor, stds: Tensor, schedule: Sch
 
 
 def gaussian_denoiser(mean: float, std: float, schedule: Schedule) -> Denoiser:
-    r"""The exact :math:`E[x_0 \mid x_t]` for data from :math:`N(m, s^2)`."""
-    one = torch.ones(1, dtype=torch.float64)
-    return mixture_denoiser(one, mean * one, std * one, schedule)
+    r"""The exact :math:`E[x_0 \mid x_t]` for data from :math:`N(m, s^2)`: affine in :math:`x_t`."""
+
+    def denoise(x: Tensor, t: float) -> Tensor:
+        time = torch.tensor(t, dtype=torch.float64)
+        alpha, sigma = schedule.alpha(time).item(), schedule.sigma(time).item()
+        gain = alpha * std**2 / (alpha**2 * std**2 + sigma**2)
+        return gain * x + (1 - gain * alpha) * mean
+
+    return denoise
 
 
 def check_sampler(

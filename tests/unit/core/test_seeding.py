@@ -103,8 +103,8 @@ def test_a_long_section_lets_others_in() -> None:
                 order.append(seed)
                 if step == 0:
                     begun.set()
-                while company and step == 1 and not seeding._turn.waiting:
-                    time.sleep(0.001)  # until somebody has come
+                while company and step == 1 and not seeding._turn.waiting and set(order) == {seed}:
+                    time.sleep(0.001)  # until somebody has come, or has been and gone
         return values
 
     def short(seed: int | None) -> tuple:
