@@ -71,6 +71,11 @@ class GenerativeModel(Component, nn.Module, ABC):
                 f"{name}: cond_shape={cond_shape} gives no step of event_shape={event_shape} its "
                 "own"
             )
+        if self.takes_times and len(event_shape) == 1:
+            raise ValueError(
+                f"{name}: event_shape={event_shape} is one step, and the model takes the times of "
+                "a horizon's steps; use (horizon, channels), an estimator's decoding='horizon'"
+            )
         self.event_shape, self.cond_shape = torch.Size(event_shape), torch.Size(cond_shape)
 
     @property
@@ -258,17 +263,18 @@ class GenerativeModel(Component, nn.Module, ABC):
                 f"{type(self).__name__} {'takes' if self.takes_times else 'does not take'} the "
                 f"times of an event's steps; {have}"
             )
+        batch = cond.shape[: cond.dim() - len(self.cond_shape)]
         for name, value, shape in (
             ("cond", cond, self.cond_shape),
             ("x", x, self.event_shape),
             ("times", times, self.event_shape[:1]),
         ):
-            if value is not None and value.shape[value.dim() - len(shape) :] != shape:
+            if value is not None and value.shape != (*batch, *shape):
                 raise ValueError(
                     f"{type(self).__name__}: {name} has shape {tuple(value.shape)}, expected "
-                    f"(*batch, {', '.join(map(str, shape))})"
+                    f"(*batch, {', '.join(map(str, shape))}) with one batch shape for all"
                 )
-        return cond.shape[: cond.dim() - len(self.cond_shape)]
+        return batch
 
     def _rows(
         self, x: Tensor, cond: Tensor, observed: Tensor | None, times: Tensor | None

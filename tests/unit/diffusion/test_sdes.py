@@ -135,7 +135,7 @@ def test_bad_numbers_are_refused() -> None:
         (lambda: NoiseLadder(1), "num_steps=1"),
         (lambda: NoiseLadder.of_data(np.zeros((3, 2))), "largest distance"),
         (lambda: CLD(mass=-1.0), "mass=-1.0"),
-        (lambda: CLD(first=1.0), "first=1.0"),
+        (lambda: CLD(t_min=1.0), "t_min=1.0"),
         (lambda: SSCS(0), "num_steps=0"),
     ):
         with pytest.raises(ValueError, match=text):

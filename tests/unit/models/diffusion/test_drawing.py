@@ -27,7 +27,7 @@ from tsgen.diffusion import (
     ProbabilityFlow,
 )
 from tsgen.models import DDPM, Gaussian, ScoreCLD, ScoreSDE
-from tsgen.models.diffusion.drawing import ChainModel
+from tsgen.models.diffusion.drawing import ChainModel, SamplingPlan
 from tsgen.nets import DenseDenoiser, DilatedResidualNet
 
 SHAPES = (4,), (3,)
@@ -49,7 +49,7 @@ MODELS: dict[str, Callable[[], ChainModel]] = {
 }
 
 
-def made(name: str) -> ChainModel:
+def random_model(name: str) -> ChainModel:
     """A model whose network says something."""
     with seeded(0):
         model = MODELS[name]()
@@ -65,10 +65,10 @@ def conditionings(model: ChainModel, rows: int, count: int = 3) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_drawer_draws_what_sample_draws(name: str) -> None:
+def test_a_plan_draws_what_sample_draws(name: str) -> None:
     """Under one seed, each for its own conditioning, and after another number of rows."""
-    model = made(name)
-    draw = model.drawer()
+    model = random_model(name)
+    draw = model.sampling_plan()
     drawn = []
     with torch.no_grad():
         for rows in (5, 3, 5):
@@ -76,38 +76,38 @@ def test_a_drawer_draws_what_sample_draws(name: str) -> None:
                 with seeded(number):
                     expected = model.sample(cond)
                 with seeded(number):
-                    found = draw(cond)
-                torch.testing.assert_close(found, expected)
-                drawn.append(found)
+                    sample = draw(cond)
+                torch.testing.assert_close(sample, expected)
+                drawn.append(sample)
     assert len({x.sum().item() for x in drawn}) == 6  # the last three are the first three
 
 
-def test_a_drawer_prepares_once_and_keeps_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_lays_weights_out_once_and_keeps_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights are gathered once for a number of rows; what was drawn stays as it is."""
     counted = []
-    prepare = DilatedResidualNet.prepare
+    evaluator = DilatedResidualNet.evaluator
     monkeypatch.setattr(
-        DilatedResidualNet, "prepare", lambda *a: counted.append(1) or prepare(*a)  # type: ignore[func-returns-value]
+        DilatedResidualNet, "evaluator", lambda *a: counted.append(1) or evaluator(*a)  # type: ignore[func-returns-value]
     )  # fmt: skip
-    model = made("dpm")
-    draw = model.drawer()
+    model = random_model("dpm")
+    draw = model.sampling_plan()
     with torch.no_grad():
         first = draw(conditionings(model, 5)[0])
-        kept = first.clone()
+        answer = first.clone()
         for cond in conditionings(model, 5)[1:]:
             draw(cond)
     assert len(counted) == 1
-    assert torch.equal(first, kept)
+    assert torch.equal(first, answer)
 
 
 def test_models_without_a_chain_draw_as_ever() -> None:
-    """A drawer is what :meth:`sample` does."""
+    """Their plan is ``sample``."""
     model = Gaussian((4,), (3,))
     cond = torch.randn(5, 3)
     with seeded(0):
         expected = model.sample(cond)
     with seeded(0):
-        assert torch.equal(model.drawer()(cond), expected)
+        assert torch.equal(model.sampling_plan()(cond), expected)
 
 
 class Apart(TorchDispatchMode):
@@ -118,11 +118,11 @@ class Apart(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run it and look at what went in and came out."""
-        found = func(*args, **(kwargs or {}))
-        arrays = [v for v in tree_leaves((args, kwargs, found)) if isinstance(v, Tensor)]
+        result = func(*args, **(kwargs or {}))
+        arrays = [v for v in tree_leaves((args, kwargs, result)) if isinstance(v, Tensor)]
         devices = {v.device.type for v in arrays if v.device.type == "meta" or v.dim() > 0}
         assert len(devices) < 2, f"{func} of arrays on {devices}"
-        return found
+        return result
 
 
 def test_bringing_and_asking_are_noticed() -> None:
@@ -141,10 +141,10 @@ def test_a_gpu_could_replay_it(name: str) -> None:
     Arrays of the "meta" device have shapes and no contents: as on a GPU, what is on the CPU must be
     brought there, and what depends on contents cannot be known without waiting.
     """
-    model = made(name).to("meta")
-    draw, steady = model.chain()
+    model = random_model(name).to("meta")
+    draw = SamplingPlan(model)
     cond = torch.empty(5, *model.cond_shape, device="meta")
-    assert steady
+    assert draw.steady
     with torch.no_grad():
         draw(cond)
         with Apart():
@@ -154,13 +154,13 @@ def test_a_gpu_could_replay_it(name: str) -> None:
 def test_an_adaptive_solver_is_not_replayed() -> None:
     """How many calls it makes depends on what they return."""
     model = DDPM(*SHAPES, sampler=ProbabilityFlow(method="dopri5"))
-    assert not model.chain()[1]
+    assert not SamplingPlan(model).steady
 
 
 def test_modes_do_not_mix() -> None:
     """What was made in inference mode could not be written to outside of it."""
-    model = made("dpm")
-    draw = model.drawer()
+    model = random_model("dpm")
+    draw = model.sampling_plan()
     cond = conditionings(model, 5)[0]
     with torch.inference_mode(), seeded(0):
         first = draw(cond)
@@ -171,7 +171,7 @@ def test_modes_do_not_mix() -> None:
 @pytest.mark.parametrize("name", ["dpm", "cld"])
 def test_what_is_kept_for_a_time_has_no_say_in_gradients(name: str) -> None:
     """Asked without gradients first, and with them twice, at one time."""
-    model = made(name)
+    model = random_model(name)
     cond, x = torch.randn(5, 3), torch.randn(5, 4)
     ask = model.denoiser(cond) if name == "dpm" else model.velocity_score(cond)
     inputs = (x,) if name == "dpm" else (x, x)
@@ -179,9 +179,9 @@ def test_what_is_kept_for_a_time_has_no_say_in_gradients(name: str) -> None:
         expected = ask(*inputs, 0.3)
     parameters = list(model.net.time_embedding.parameters())
     for _ in range(2):
-        found = ask(*inputs, 0.3)
-        torch.testing.assert_close(found.detach(), expected)
-        slopes = torch.autograd.grad(found.sum(), parameters, retain_graph=True)
+        estimate = ask(*inputs, 0.3)
+        torch.testing.assert_close(estimate.detach(), expected)
+        slopes = torch.autograd.grad(estimate.sum(), parameters, retain_graph=True)
         assert all(slope.abs().sum() > 0 for slope in slopes)
 
 
@@ -191,7 +191,7 @@ def test_an_adaptive_samplers_times_are_forgotten(monkeypatch: pytest.MonkeyPatc
     asked = []
     embed = DilatedResidualNet.embed
     monkeypatch.setattr(DilatedResidualNet, "embed", lambda *a: asked.append(a) or embed(*a))
-    draw = model.drawer()
+    draw = model.sampling_plan()
     with torch.no_grad():
         for cond in conditionings(model, 5, 2):
             with seeded(0):

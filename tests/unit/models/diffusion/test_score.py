@@ -58,7 +58,7 @@ class Mixture:
 
 def exact_model(law: Mixture, sde: SDE, **options) -> ScoreSDE:  # noqa: ANN003
     """A score model whose denoiser is the law's."""
-    model = ScoreSDE((law.means.shape[1],), (1,), sde, first=1e-5, **options).double()
+    model = ScoreSDE((law.means.shape[1],), (1,), sde, t_min=1e-5, **options).double()
 
     def denoiser(cond, observed=None, times=None, given=None):  # noqa: ANN001, ANN202
         def denoise(x: Tensor, t: float) -> Tensor:
@@ -159,7 +159,7 @@ def gaussian_score(process: CLD, mean: float, std: float):  # noqa: ANN201
 @pytest.mark.parametrize("friction", [None, 0.4, 3.0])
 def test_the_bound_of_cld_is_tight_for_the_exact_score(friction: float | None) -> None:
     """Within its sampling error, and the entropy of the velocity is counted right."""
-    process, mean, std = CLD(beta=8.0, friction=friction, first=1e-4), 0.7, 0.6
+    process, mean, std = CLD(beta=8.0, friction=friction, t_min=1e-4), 0.7, 0.6
     model = ScoreCLD((1,), (1,), process).double()
     model.velocity_score = lambda cond: gaussian_score(process, mean, std)  # type: ignore[method-assign]
     with seeded(0):
@@ -194,7 +194,7 @@ def test_untrained_cld_knows_the_normal_law(objective: Literal["hybrid", "denois
             usual = (exact * size).abs() < 4  # v and x were drawn apart: some are far out
             assert torch.allclose(found[usual], exact[usual], rtol=1e-4)
             assert torch.allclose(found[~usual].abs() * size, torch.tensor(4.0).double())
-    t = 1 - (1 - process.first) * (torch.arange(2000).double() + 0.5) / 2000
+    t = 1 - (1 - process.t_min) * (torch.arange(2000).double() + 0.5) / 2000
     factor, root = process.marginal(t, hybrid=objective == "hybrid")
     start = torch.tensor([1.0, process.gamma * process.mass], dtype=torch.float64).diag()
     noise = process.transition(t)[1]

@@ -156,8 +156,8 @@ def test_precomputed_conditioning_changes_nothing():
         net = DDPM((5,), (4,)).net
         torch.nn.init.normal_(net.output.weight)
         x, cond, t = torch.randn(7, 5), torch.randn(7, 4), torch.rand(7).double()
-        kept = list(net.condition(cond))
-        once, twice = (net(x, net.embed(t), kept) for _ in range(2))
+        conditioning = net.condition(cond)
+        once, twice = (net(x, net.embed(t), conditioning) for _ in range(2))
         assert torch.equal(once, twice)
         rows = torch.cat(
             [
