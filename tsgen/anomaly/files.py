@@ -14,13 +14,12 @@ from tsgen.core import Options
 from tsgen.storage import (
     SavedFolder,
     load_arrays,
-    load_old_arrays,
     save_arrays,
 )
 
 DETECTOR = "detector.json"
 """File that every saved detector has."""
-_ARRAYS, _OLD_ARRAYS = "arrays.safetensors", "arrays.npz"
+_ARRAYS = "arrays.safetensors"
 LEARNED_FILES = (_ARRAYS, DETECTOR)
 """Files that :func:`write_learned` writes."""
 
@@ -74,9 +73,7 @@ def read_learned(path: Path, kind: type) -> tuple[Any, Learned]:
     folder = SavedFolder(path, DETECTOR, "detector")
     about = folder.json(DETECTOR)
     detector = folder.build(about["detector"], kind)
-    older = folder.is_older
-    arrays = load_old_arrays(path / _OLD_ARRAYS) if older else load_arrays(path / _ARRAYS)[0]
-    return detector, _checked(about, arrays)
+    return detector, _checked(about, load_arrays(path / _ARRAYS)[0])
 
 
 def _checked(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Learned:

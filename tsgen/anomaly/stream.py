@@ -1,6 +1,5 @@
 """Scores row by row, and the alarms that they raise."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,10 @@ from tsgen.anomaly.fitted import FittedScorer
 from tsgen.anomaly.log import missing_rows, settled
 from tsgen.anomaly.readout import channel_shares
 from tsgen.core.atomic import replacing
-from tsgen.storage import load_arrays, load_old_arrays, save_arrays
+from tsgen.storage import load_arrays, save_arrays
 
 STREAM = "stream.safetensors"
 """File of a saved detector that holds its stream."""
-_OLD_STREAM = "stream.npz"
 
 _ARRAYS = ("values", "observed", "recorded", "errors", "last", "sums", "counts")
 
@@ -173,16 +171,12 @@ class Stream:
             save_arrays(part, {name: getattr(self, name) for name in _ARRAYS}, plain)
 
     def load(self, folder: Path) -> None:
-        """Go on from what was saved, also by an earlier version.
+        """Go on from what was saved.
 
         Raises:
             ValueError: for a state that is damaged or another detector's.
         """
-        if (folder / STREAM).exists() or not (folder / _OLD_STREAM).exists():
-            arrays, plain = load_arrays(folder / STREAM)
-        else:
-            arrays = load_old_arrays(folder / _OLD_STREAM)
-            plain = json.loads(str(arrays.pop("plain")))
+        arrays, plain = load_arrays(folder / STREAM)
         for name in _ARRAYS:
             array, own = arrays[name], getattr(self, name)
             if array.shape != own.shape or array.dtype != own.dtype:

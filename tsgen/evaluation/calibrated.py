@@ -33,8 +33,6 @@ from tsgen.storage import (
     SavedFolder,
     damage_told,
     load_arrays,
-    load_old_arrays,
-    read_json,
     save_arrays,
     write_manifest,
 )
@@ -200,11 +198,8 @@ class CalibratedPredictor(Predictor):
         """
         path = Path(path)
         with damage_told(path):
-            if SavedFolder(path, PREDICTOR_FILES[0]).is_older:
-                about = read_json(path / "calibration.json")
-                arrays = load_old_arrays(path / "calibration.npz")
-            else:
-                arrays, about = load_arrays(path / _CALIBRATION)
+            SavedFolder(path, PREDICTOR_FILES[0])  # checks the files
+            arrays, about = load_arrays(path / _CALIBRATION)
             if about["format"] != FORMAT:
                 raise FolderError(
                     f"{str(path)!r} holds a calibration of format {about['format']}, expected "

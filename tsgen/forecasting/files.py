@@ -20,11 +20,9 @@ from tsgen.storage import (
 if TYPE_CHECKING:
     from tsgen.forecasting.predictor import GenerativePredictor
 
-FORMAT = 4
+FORMAT = 5
 """Version of the layout of a saved model; raised whenever it changes."""
-_OLD_FORMAT = 3
-"""The version without manifest, which can still be read."""
-_ABOUT, _WEIGHTS, _OLD_WEIGHTS = "tsgen.json", "weights.safetensors", "prediction-net-state.pt"
+_ABOUT, _WEIGHTS = "tsgen.json", "weights.safetensors"
 
 
 def write_network(
@@ -58,21 +56,19 @@ def read_predictor(
     with damage_told(path):
         folder = SavedFolder(path, _ABOUT)
         about = folder.json(_ABOUT)
-        if about["format"] not in (FORMAT, _OLD_FORMAT):
+        if about["format"] != FORMAT:
             raise FolderError(
                 f"{str(path)!r} was saved by tsgen {about['tsgen']} in format "
-                f"{about['format']}; this is tsgen {__version__}, which reads format {FORMAT}"
+                f"{about['format']}; this is tsgen {__version__}, which reads format {FORMAT}. "
+                "Train the model again, or load it with the version that saved it"
             )
-        if folder.is_older and about["format"] == FORMAT:
-            raise ValueError("its manifest is missing")
         described = folder.json(PREDICTOR_JSON)
         options = described["kwargs"]
         place = device or (options["device"] if _is_usable(options["device"]) else "auto")
         options["device"] = "cpu"
-        weights = _OLD_WEIGHTS if folder.is_older else _WEIGHTS
-        predictor = folder.build(described, kind, weights)
+        predictor = folder.build(described, kind, _WEIGHTS)
         predictor.history = _checked_history(about["history"])
-        load_weights(path / weights, predictor.prediction_net)
+        load_weights(path / _WEIGHTS, predictor.prediction_net)
     return predictor, place
 
 

@@ -17,7 +17,6 @@ from tsgen.storage.predictor import SavedPredictor
 from tsgen.storage.tensors import (
     check_zip,
     load_arrays,
-    load_old_arrays,
     load_weights,
     save_arrays,
     save_weights,
@@ -37,7 +36,6 @@ __all__ = [
     "decode",
     "extend_manifest",
     "load_arrays",
-    "load_old_arrays",
     "load_weights",
     "read_json",
     "resolve",

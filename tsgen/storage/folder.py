@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -16,7 +15,7 @@ from tsgen.storage.limit import BuildLimit
 from tsgen.storage.names import FOREIGN
 from tsgen.storage.tensors import plain_file
 
-FORMAT = 1
+FORMAT = 2
 """Version of the manifest; raised whenever older ones can no longer be read."""
 
 PREDICTOR_JSON = "predictor.json"
@@ -73,9 +72,10 @@ def _hash(path: Path) -> str:
 def _read_manifest(path: Path) -> dict[str, Any]:
     about = read_json(path)
     if about["format"] != FORMAT:
-        raise ValueError(
-            f"{MANIFEST} is of format {about['format']!r}, written by tsgen {about['tsgen']!r}; "
-            f"this is tsgen {__version__}, which reads format {FORMAT}"
+        raise FolderError(
+            f"{str(path.parent)!r} was saved by tsgen {about['tsgen']!r} in format "
+            f"{about['format']!r}; this is tsgen {__version__}, which reads format {FORMAT}: train "
+            "again, or use the version that saved it"
         )
     return about
 
@@ -115,29 +115,22 @@ class SavedFolder:
 
     Raises:
         ValueError: in one line, if a file is missing, has changed, or is no plain file inside the
-            folder.
-
-    Warns:
-        UserWarning: for a folder of an earlier version, whose files cannot be checked.
+            folder, or if an earlier version saved the folder.
     """
 
     def __init__(self, path: Path, expected: str, what: str = "model") -> None:
         self.path, self.what = path, what
         with damage_told(path, what):
-            self.is_older = not (path / MANIFEST).exists()
-            if self.is_older:
+            if not (path / MANIFEST).exists():
                 if not (path / expected).is_file():
                     raise FolderError(
                         f"{str(path)!r} holds no {what} saved by tsgen ({expected} is missing)"
                     )
-                warnings.warn(
-                    f"{str(path)!r} was saved by an earlier tsgen, without hashes of its files; "
-                    "save it again to have damage noticed",
-                    UserWarning,
-                    stacklevel=4,
+                raise FolderError(
+                    f"{str(path)!r} has no {MANIFEST}: the file is lost, or an earlier tsgen saved "
+                    f"the {what}; train again, or use the version that saved it"
                 )
-            else:
-                self._check(expected)
+            self._check(expected)
 
     def _check(self, expected: str) -> None:
         files = _read_manifest(self.path / MANIFEST)["files"]

@@ -62,13 +62,6 @@ def _digest(arrays: Mapping[str, np.ndarray], plain: str) -> str:
     return whole.hexdigest()
 
 
-def load_old_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of a ``.npz`` file of earlier versions, without pickled objects."""
-    check_zip(plain_file(path))
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
-
-
 def save_weights(path: Path, network: nn.Module) -> None:
     """Write the weights and buffers of a network.
 
@@ -86,22 +79,17 @@ def load_weights(path: Path, network: nn.Module) -> None:
     """Read weights and buffers into a network that is made for them.
 
     Args:
-        path: a safetensors file, or a ``.pt`` file of earlier versions.
+        path: a safetensors file.
         network: its weights are replaced.
 
     Raises:
         ValueError: if the file is damaged, if a name, shape or type differs from the network's, or
             if a weight is not finite.
     """
-    plain_file(path)
-    if path.suffix == ".pt":
-        check_zip(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    else:
-        try:
-            state = safetensors.torch.load(path.read_bytes())
-        except safetensors.SafetensorError as error:
-            raise ValueError(f"{path.name} is damaged ({error})") from None
+    try:
+        state = safetensors.torch.load(plain_file(path).read_bytes())
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path.name} is damaged ({error})") from None
     expected = network.state_dict()
     if odd := sorted(expected.keys() ^ state.keys()):
         side = "lacks" if odd[0] in expected else "has, beyond the network's,"

@@ -30,7 +30,7 @@ from tsgen.storage import (
     write_manifest,
 )
 
-_ABOUT, _WEIGHTS, _OLD_WEIGHTS = "peer.json", "weights.safetensors", "prediction-net-state.pt"
+_ABOUT, _WEIGHTS = "peer.json", "weights.safetensors"
 
 
 class PeerPredictor(Predictor):
@@ -141,7 +141,7 @@ class PeerPredictor(Predictor):
         with damage_told(path):
             folder = SavedFolder(path, _ABOUT)
             options = folder.json(_ABOUT)
-            file = f"model/{_OLD_WEIGHTS if folder.is_older else _WEIGHTS}"
+            file = f"model/{_WEIGHTS}"
             weights = file if (path / file).is_file() else None
             described = folder.json(f"model/{PREDICTOR_JSON}")
             with quiet("gluonts", "lightning"):
