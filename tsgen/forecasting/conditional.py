@@ -1,7 +1,6 @@
 """Sample paths of which a part is known: partly known futures, nudged forecasts, imputation."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,20 +13,18 @@ from tsgen.diffusion import Guidance
 from tsgen.forecasting.data.grid import GridWindows
 from tsgen.forecasting.data.spec import FUTURE, PAST, TIMES, read_entry
 from tsgen.forecasting.data.window import Window
+from tsgen.forecasting.drawing import Drawing
 from tsgen.forecasting.network.pairs import HorizonGiven
 from tsgen.models import Diffusion
 
-if TYPE_CHECKING:
-    from tsgen.forecasting.predictor import GenerativePredictor
 
-
-def resolve_guidance(predictor: "GenerativePredictor", guidance: Guidance | None) -> Guidance:
+def resolve_guidance(drawing: Drawing, guidance: Guidance | None) -> Guidance:
     """The guidance to draw with.
 
     Raises:
-        ValueError: if the predictor's model cannot draw given a part of a horizon, or not so.
+        ValueError: if the network's model cannot draw given a part of a horizon, or not so.
     """
-    model = predictor.prediction_net.model
+    model = drawing.network.model
     if not isinstance(model, Diffusion) or len(model.event_shape) != 2:
         raise ValueError(
             f"{type(model).__name__} over events {tuple(model.event_shape)} cannot draw given a "
@@ -44,12 +41,12 @@ def resolve_guidance(predictor: "GenerativePredictor", guidance: Guidance | None
 
 
 def check_given(
-    predictor: "GenerativePredictor", name: str, arrays: Sequence[np.ndarray], whole: bool = False
+    drawing: Drawing, name: str, arrays: Sequence[np.ndarray], whole: bool = False
 ) -> np.ndarray:
     """Arrays of horizons, one of each entry, (entries, H, C), float64.
 
     Args:
-        predictor: whose horizons they are.
+        drawing: of the network whose horizons they are.
         name: what to call them in an error.
         arrays: (C, H), or (H,) for 1-D targets; NaN where nothing is known.
         whole: whether NaN are refused.
@@ -57,9 +54,9 @@ def check_given(
     Raises:
         ValueError: naming the array, what it holds and what was expected.
     """
-    spec, horizon = predictor.spec, predictor.shape.prediction_length
+    spec, horizon = drawing.spec, drawing.shape.prediction_length
     shape = (horizon,) if spec.one_dimensional else (spec.num_channels, horizon)
-    link, read = predictor.prediction_net.target.link, []
+    link, read = drawing.network.target.link, []
     for number, array in enumerate(arrays):
         where = f"{name}[{number}]"
         try:
@@ -90,18 +87,18 @@ def center_given(values: np.ndarray, window: Window, guidance: Guidance) -> Hori
 
 
 def impute(
-    predictor: "GenerativePredictor",
+    drawing: Drawing,
     dataset: Dataset,
     num_samples: int,
     guidance: Guidance,
     seed: int | None,
 ) -> Iterator[SampleForecast]:
-    """Draw what is missing of each series; see :meth:`GenerativePredictor.impute`."""
-    predictor.prediction_net.eval()
+    """Draw what is missing of each series, block by block, as a predictor's ``impute`` says."""
+    drawing.network.eval()
     for number, entry in enumerate(dataset):
         read = read_entry(entry, number)
-        target, horizon = read["target"], predictor.shape.prediction_length
-        first = predictor.shape.min_history
+        target, horizon = read["target"], drawing.shape.prediction_length
+        first = drawing.shape.min_history
         early = np.isnan(target[:, :first])
         if early.any():
             raise ValueError(
@@ -113,7 +110,7 @@ def impute(
         length = target.shape[1]
         last = max(first, length - horizon)
         starts = np.unique(np.minimum(np.arange(first, last + horizon, -(-horizon // 3)), last))
-        windows = _windows(predictor, entry, length, last + horizon, starts)
+        windows = _windows(drawing, entry, length, last + horizon, starts)
         for block, start in enumerate(starts):
             stop = min(start + horizon, length)
             # what lies in the last third is drawn by the next block, which sees more behind it
@@ -124,14 +121,14 @@ def impute(
             values = np.full((1, num_samples, horizon, target.shape[0]), np.nan)
             values[0, :, : stop - start] = samples[:, start:stop]
             given = center_given(values, window, guidance)
-            (paths,) = predictor.sample_paths(window, num_samples, given, seed, number, block)
+            (paths,) = drawing.sample_paths(window, num_samples, given, seed, number, block)
             hole = np.isnan(samples[:, start:kept])
             samples[:, start:kept][hole] = paths[:, : kept - start][hole]
-        yield sample_forecast(samples, read["start"], entry, predictor.spec.one_dimensional)
+        yield sample_forecast(samples, read["start"], entry, drawing.spec.one_dimensional)
 
 
 def _windows(
-    predictor: "GenerativePredictor", entry: Entry, length: int, needed: int, starts: np.ndarray
+    drawing: Drawing, entry: Entry, length: int, needed: int, starts: np.ndarray
 ) -> GridWindows:
     """The windows of a series at these starts; beyond its end nothing is observed."""
     padded, more = dict(entry), max(0, needed - length)
@@ -152,6 +149,6 @@ def _windows(
                 if how == "nan"
                 else np.pad(array, width, mode="edge")
             )
-    transformation = predictor.__init_args__["transformation"]
+    transformation = drawing.transformation
     entries = list(transformation.apply([padded], is_train=True))
-    return GridWindows(entries, predictor.shape, predictor.device, [starts])
+    return GridWindows(entries, drawing.shape, drawing.device, [starts])

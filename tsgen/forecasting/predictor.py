@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from gluonts.itertools import batcher
 from gluonts.model.forecast import SampleForecast
 from gluonts.transform import Transformation
 
-from tsgen.core import Component, parse_device, seeded, single_precision, usable_device
+from tsgen.core import Component, parse_device, seeded, usable_device
 from tsgen.data.paths import sample_forecast
 from tsgen.diffusion import Guidance, LangevinSampler, Sampler
 from tsgen.forecasting.conditional import center_given, check_given, impute, resolve_guidance
@@ -21,13 +21,13 @@ from tsgen.forecasting.data.fields import stack_windows
 from tsgen.forecasting.data.spec import DataSpec, read_entry
 from tsgen.forecasting.data.stream import create_splitter
 from tsgen.forecasting.data.window import Window, WindowShape
+from tsgen.forecasting.drawing import Drawing
 from tsgen.forecasting.files import read_predictor, write_network
 from tsgen.forecasting.network.forecaster import Forecaster
 from tsgen.forecasting.network.pairs import HorizonGiven
 from tsgen.forecasting.target.links import Support
 from tsgen.models import GenerativeModel
 from tsgen.models.base import LogProb
-from tsgen.nets.parallel import rows_in_parallel
 from tsgen.storage import SavedPredictor
 
 
@@ -147,8 +147,8 @@ class GenerativePredictor(Component, SavedPredictor):
                         f"{name} has {len(arrays)} horizons for {len(dataset)} entries; each needs "
                         "one"
                     )
-                horizons[name] = check_given(self, name, arrays, whole=name == "nudge")
-        chosen = resolve_guidance(self, guidance)
+                horizons[name] = check_given(self._drawing, name, arrays, whole=name == "nudge")
+        chosen = resolve_guidance(self._drawing, guidance)
         return self._predict(dataset, count, seed, horizons, strength, chosen)
 
     def impute(
@@ -181,7 +181,11 @@ class GenerativePredictor(Component, SavedPredictor):
                 model needs a history.
         """
         return impute(
-            self, dataset, self._count(num_samples), resolve_guidance(self, guidance), seed
+            self._drawing,
+            dataset,
+            self._count(num_samples),
+            resolve_guidance(self._drawing, guidance),
+            seed,
         )
 
     def _count(self, num_samples: int | None) -> int:
@@ -201,30 +205,27 @@ class GenerativePredictor(Component, SavedPredictor):
     ) -> Iterator[SampleForecast]:
         entries = self.input_transform.apply(dataset, is_train=False)
         self.prediction_net.eval()
+        drawing = self._drawing
         for number, batch in enumerate(batcher(entries, self.batch_size)):
             window = stack_windows(batch, self.device)
             rows = slice(number * self.batch_size, number * self.batch_size + len(batch))
             part, given = self._given(rows, window, horizons, strength, guidance)
-            paths = self.sample_paths(window, count, part, seed, number)
+            paths = drawing.sample_paths(window, count, part, seed, number)
             if given is not None:
                 paths = np.where(np.isnan(given), paths, given)
             for entry, samples in zip(batch, paths, strict=True):
                 start = entry["forecast_start"]
                 yield sample_forecast(samples, start, entry, self.spec.one_dimensional)
 
-    def sample_paths(
-        self, window: Window, count: int, given: HorizonGiven | None, seed: int | None, *salt: int
-    ) -> np.ndarray:
-        """Sample paths (B, S, H, C) that follow a window, others for another salt."""
-        with seeded(seed, *salt), self.inference():
-            return self.prediction_net.sample_paths(window, count, given).cpu().numpy()
+    @property
+    def _drawing(self) -> Drawing:
+        """What draws, on the device where the network is now."""
+        transformation = self.__init_args__["transformation"]
+        return Drawing(self.prediction_net, transformation, self.spec, self.shape, self.device)
 
-    @contextmanager
-    def inference(self) -> Iterator[None]:
+    def inference(self) -> AbstractContextManager[None]:
         """How the network is asked: without gradients, and with threads for rows if it can."""
-        divides = self.device.type == "cpu" and self.prediction_net.model.divides_rows
-        with torch.no_grad(), rows_in_parallel(divides), single_precision():
-            yield
+        return self._drawing.inference()
 
     def _given(
         self,
