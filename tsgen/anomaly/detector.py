@@ -89,7 +89,7 @@ class Detector(FittedScorer):
         self.threshold_ = float(self.threshold.fit(self.decision_scores_[fresh]))
         self.calibration_: CalibratedThreshold | None = None
         self.labels_ = np.concatenate([self._flag(score) for score in scores])
-        self.is_fitted = True
+        self.is_fitted_ = True
         self.reset()
         return self
 
@@ -274,7 +274,7 @@ class Detector(FittedScorer):
             setattr(self, name, array)
         self.names_, self.period_ = learned.names, learned.period
         self.threshold_, self.calibration_ = learned.threshold, learned.calibration
-        self.is_fitted = True
+        self.is_fitted_ = True
 
     def _restore(self, path: Path, device: str | None) -> None:
         """Rebuild what is not an array; called by :meth:`load` once the arrays are there."""

@@ -29,7 +29,7 @@ class Run:
 class RunReader(Options, ABC):
     """Reads logs, standardises their channels, and cuts their runs into pieces."""
 
-    is_fitted = False
+    is_fitted_ = False
     """Whether names, scales and a threshold have been learnt."""
 
     @property
@@ -43,7 +43,7 @@ class RunReader(Options, ABC):
         """Rows before a row that its score depends on."""
 
     def _require_fit(self) -> None:
-        if not self.is_fitted:
+        if not self.is_fitted_:
             raise ValueError(f"{type(self).__name__} has not been fitted; call fit(data) first")
 
     def _read(self, data: Data) -> list[Log]:

@@ -116,7 +116,7 @@ def test_predicted_actuators_are_not_told_now():
 @pytest.mark.parametrize(
     ("actuators", "message"),
     [
-        (("pump",), r"actuators: 'pump' is no channel; known are \['level', 'valve', 'flow'\]"),
+        (("pump",), r"'pump' is no channel; expected some of \['level', 'valve', 'flow'\]"),
         (("level",), "column 'level' has 300 values; expected at most 50 states"),
     ],
 )
