@@ -108,7 +108,7 @@ def test_unrolling_meets_the_conditioning_of_the_pairs(encoder, regular, scaling
         conds.append(cond)
         return forecaster.model.sample(cond)
 
-    monkeypatch.setattr(forecaster.model, "drawer", lambda: sample)
+    monkeypatch.setattr(forecaster.model, "sampling_plan", lambda: sample)
     with torch.no_grad(), seeded(0):
         path = forecaster.sample_paths(window, 1)[:, 0] - window.center[:, None]
         future = window.future._replace(

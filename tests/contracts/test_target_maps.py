@@ -102,7 +102,7 @@ def test_paths_are_located_as_the_pairs_of_what_they_became(decoding, monkeypatc
         draws.append(forecaster.model.sample(cond))
         return draws[-1]
 
-    monkeypatch.setattr(forecaster.model, "drawer", lambda: sample)
+    monkeypatch.setattr(forecaster.model, "sampling_plan", lambda: sample)
     with torch.no_grad(), seeded(0):
         path = forecaster.sample_paths(window, 1)[:, 0] - window.center[:, None]
         future = window.future._replace(

@@ -184,7 +184,7 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         if not isinstance(sampler, Sampler):
             raise OptionError(name, "sampler", sampler, f"one for {type(schedule).__name__}")
         try:
-            sampler.times(schedule)
+            sampler.check(schedule)
         except ValueError as error:
             raise OptionError(
                 name, "sampler", sampler, f"one for {schedule!r}", str(error)

@@ -89,7 +89,7 @@ def test_unrolling_meets_the_conditioning_of_the_pairs(scaling, encoder, monkeyp
         draws.append(forecaster.model.sample(cond))
         return draws[-1]
 
-    monkeypatch.setattr(forecaster.model, "drawer", lambda: sample)
+    monkeypatch.setattr(forecaster.model, "sampling_plan", lambda: sample)
     with torch.no_grad(), seeded(0):
         (paths,) = forecaster.sample_paths(unknown(window), 1).unbind(1)
         target = (paths - window.center[:, None]).float()
