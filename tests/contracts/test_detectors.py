@@ -452,7 +452,7 @@ def test_bad_starts(tmp_path):
         UAEDetector(holdout=0.9).fit(law(64, 0))
     with pytest.raises(FloatingPointError, match="lower lr=1e"):
         UAEDetector(window=6, latent=2, batches=40, lr=1e20).fit(law(100, 0))
-    with pytest.raises(ValueError, match="needs an energy-based"):  # before any training
+    with pytest.raises(ValueError, match="needs a model with an energy"):  # before any training
         TFDPMDetector(
             estimator=TFDPMEstimator(1, window=2, trainer_kwargs={"callbacks": [Never()]}),
             scorer=Energy(),
