@@ -120,7 +120,7 @@ class Energy(Scorer):
         if not isinstance(model, EnergyBased):
             raise ValueError(
                 "scorer Energy needs a model with an energy, such as that of TFDPMEstimator("
-                f"energy=True); this is a {type(model).__name__}"
+                f"network=Dense(energy=True)); this is a {type(model).__name__}"
             )
 
     def errors(self, model: GenerativeModel, x: Tensor, cond: Tensor, observed: Tensor) -> Tensor:

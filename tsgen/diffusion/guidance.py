@@ -180,7 +180,7 @@ class ClassifierFree(Guidance):
         if conditional is None:
             raise ValueError(
                 "ClassifierFree: the model was not trained with parts of its events given; train "
-                "with given_rate above 0, or use Reconstruction or Replacement"
+                "with given=Given(...) (a model's given_rate), or use Reconstruction or Replacement"
             )
 
         def guided(x: Tensor, t: float) -> Tensor:

@@ -34,7 +34,7 @@ def resolve_guidance(drawing: Drawing, guidance: Guidance | None) -> Guidance:
     chosen = guidance or model.guidance
     if chosen.needs_given and not model.takes_given:
         raise ValueError(
-            f"guidance={chosen!r} needs a model that was trained with given_rate above 0; this one "
+            f"guidance={chosen!r} needs a model trained with given=Given(rate=...); this one "
             "can be guided by Reconstruction or Replacement"
         )
     return chosen

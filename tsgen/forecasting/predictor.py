@@ -116,7 +116,7 @@ class GenerativePredictor(Component, SavedPredictor):
                 it.
             guidance: how to condition on what is given; see :mod:`tsgen.diffusion.guidance`. By
                 default :class:`~tsgen.diffusion.ClassifierFree` for a model that was trained with
-                ``given_rate`` and :class:`~tsgen.diffusion.Reconstruction` for others.
+                ``given=Given(rate)`` and :class:`~tsgen.diffusion.Reconstruction` for others.
             num_samples: paths per series.
             seed: makes the samples repeatable.
 
@@ -164,7 +164,7 @@ class GenerativePredictor(Component, SavedPredictor):
         ``prediction_length`` that overlap by two thirds: a block is drawn given what was observed
         in it and what the path holds already, and keeps all but its last third, which the next
         block draws with more behind it. The history before a block is seen as it was observed. A
-        model that was trained with ``given_rate`` (and, for holes in a series' first step,
+        model that was trained with ``given=Given(rate)`` (and, for holes in a series' first step,
         ``min_history=0``) does this best.
 
         Args:
