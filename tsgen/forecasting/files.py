@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar
 
 from torch import nn
 
@@ -17,8 +17,18 @@ from tsgen.storage import (
     save_weights,
 )
 
-if TYPE_CHECKING:
-    from tsgen.forecasting.predictor import GenerativePredictor
+
+class Trained(Protocol):
+    """A predictor with a trained network and the record of the training."""
+
+    history: list[dict[str, float]]
+
+    @property
+    def prediction_net(self) -> nn.Module:
+        """The network."""
+
+
+T = TypeVar("T", bound=Trained)
 
 FORMAT = 5
 """Version of the layout of a saved model; raised whenever it changes."""
@@ -35,9 +45,7 @@ def write_network(
     return _WEIGHTS, _ABOUT
 
 
-def read_predictor(
-    path: Path, kind: type["GenerativePredictor"], device: str | None
-) -> tuple["GenerativePredictor", str]:
+def read_predictor(path: Path, kind: type[T], device: str | None) -> tuple[T, str]:
     """Read a predictor from a folder, which may be a stranger's.
 
     Args:
@@ -66,7 +74,7 @@ def read_predictor(
         options = described["kwargs"]
         place = device or (options["device"] if _is_usable(options["device"]) else "auto")
         options["device"] = "cpu"
-        predictor = folder.build(described, kind, _WEIGHTS)
+        predictor: T = folder.build(described, kind, _WEIGHTS)
         predictor.history = _checked_history(about["history"])
         load_weights(path / _WEIGHTS, predictor.prediction_net)
     return predictor, place

@@ -1,26 +1,35 @@
 """The residual network for one conditioning after another, in buffers of its own."""
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tsgen.nets.contract import BoundNetwork
+from tsgen.nets.contract import BoundNetwork, DenoisingNet
 from tsgen.nets.parallel.threads import run_parallel
-from tsgen.nets.residual.backends import Case, current_backend, require
+from tsgen.nets.residual.backends import Case, InputLayer, current_backend, require
 from tsgen.nets.residual.pieces import Workspace, divide_rows
-from tsgen.nets.residual.reference import SLOPE
-
-if TYPE_CHECKING:
-    from tsgen.nets.residual.network import DilatedResidualNet
+from tsgen.nets.residual.reference import SLOPE, Weights
 
 Piece = tuple[slice, Tensor, Workspace]
 """Rows, their conditioning (k, positions * rows), and where they are worked through."""
 Inputs = tuple[Tensor, Tensor | None, Tensor | None]
 """Noised events, mask and further arrays."""
+
+
+class BlocksNet(DenoisingNet):
+    """A denoising network that gives its parameters in the form of the blocks' definition."""
+
+    @abstractmethod
+    def weights(self) -> Weights:
+        """The parameters of the blocks."""
+
+    @abstractmethod
+    def entry(self, masked: bool) -> InputLayer:
+        """Weight and bias of the first layer; without a mask its ones are in the bias."""
 
 
 class ResidualEvaluator(BoundNetwork):
@@ -34,9 +43,9 @@ class ResidualEvaluator(BoundNetwork):
         cond: (rows, *cond_shape).
     """
 
-    net: "DilatedResidualNet"
+    net: BlocksNet
 
-    def __init__(self, net: "DilatedResidualNet", cond: Tensor) -> None:
+    def __init__(self, net: BlocksNet, cond: Tensor) -> None:
         super().__init__(net, cond)
         self.backend = current_backend()
         self.shares: list[list[Piece]] | None = None

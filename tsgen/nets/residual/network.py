@@ -7,10 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
 
-from tsgen.nets.contract import DenoisingNet
 from tsgen.nets.embedding import TimeEmbedding
 from tsgen.nets.residual.backends import InputLayer, current_backend
-from tsgen.nets.residual.evaluator import ResidualEvaluator, stack_inputs
+from tsgen.nets.residual.evaluator import BlocksNet, ResidualEvaluator, stack_inputs
 from tsgen.nets.residual.gradient import residual_blocks
 from tsgen.nets.residual.reference import SLOPE, Weights, reference_blocks
 
@@ -36,7 +35,7 @@ class CircularConvolution(nn.Module):
         return torch.cat([left, right, no_features, self.bias[:, None], middle], 1)
 
 
-class DilatedResidualNet(DenoisingNet):
+class DilatedResidualNet(BlocksNet):
     r"""Predicts an array of the shape of a noised event.
 
     It sees the event, the diffusion time and a conditioning vector. For an event ``(C,)`` the
