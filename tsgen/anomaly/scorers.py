@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from tsgen.core import Options, seeded
 from tsgen.diffusion import Schedule
@@ -155,8 +156,8 @@ class NegativeLogLikelihood(Scorer):
                 "use SampleScore, DenoisingError or Energy"
             )
 
+    @override
     def errors(self, model: GenerativeModel, x: Tensor, cond: Tensor, observed: Tensor) -> Tensor:
-        """See :class:`Scorer`."""
         joint = -model.log_prob(x, cond, None if observed.all() else observed)
         shares = SampleScore("residual", self.num_samples).errors(model, x, cond, observed)
         count = observed.flatten(1).sum(1).clamp_min(1)
@@ -188,8 +189,8 @@ class SampleScore(Scorer):
         if self.num_samples < 2:
             raise ValueError(f"SampleScore: num_samples={self.num_samples} must be at least 2")
 
+    @override
     def errors(self, model: GenerativeModel, x: Tensor, cond: Tensor, observed: Tensor) -> Tensor:
-        """See :class:`Scorer`."""
         samples = _samples(model, cond, self.num_samples)
         if self.kind == "residual":
             return (x - samples.mean(0)) ** 2 / (samples.var(0) + 0.01)

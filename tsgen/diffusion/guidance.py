@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from tsgen.core import Options
 from tsgen.diffusion.samplers import Denoiser
@@ -53,6 +54,7 @@ class Replacement(Guidance):
     (:class:`~tsgen.diffusion.PredictorCorrector`) take the bias away, many of them.
     """
 
+    @override
     def guide(
         self,
         denoise: Denoiser,
@@ -61,8 +63,6 @@ class Replacement(Guidance):
         mask: Tensor,
         conditional: Denoiser | None = None,
     ) -> Denoiser:
-        """See :class:`Guidance`."""
-
         def guided(x: Tensor, t: float) -> Tensor:
             return torch.where(mask, values, denoise(x, t))
 
@@ -104,6 +104,7 @@ class Reconstruction(Guidance):
         if not 0 < self.noise < float("inf"):
             raise ValueError(f"Reconstruction: noise={self.noise} must be above 0 and finite")
 
+    @override
     def guide(
         self,
         denoise: Denoiser,
@@ -112,7 +113,6 @@ class Reconstruction(Guidance):
         mask: Tensor,
         conditional: Denoiser | None = None,
     ) -> Denoiser:
-        """See :class:`Guidance`."""
         weights = mask.to(values.dtype)
         known = torch.where(mask, values, torch.zeros_like(values))
 
@@ -168,6 +168,7 @@ class ClassifierFree(Guidance):
         if not 0 <= self.weight < float("inf"):
             raise ValueError(f"ClassifierFree: weight={self.weight} must be at least 0 and finite")
 
+    @override
     def guide(
         self,
         denoise: Denoiser,
@@ -176,7 +177,6 @@ class ClassifierFree(Guidance):
         mask: Tensor,
         conditional: Denoiser | None = None,
     ) -> Denoiser:
-        """See :class:`Guidance`."""
         if conditional is None:
             raise ValueError(
                 "ClassifierFree: the model was not trained with parts of its events given; train "

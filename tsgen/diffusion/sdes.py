@@ -10,6 +10,7 @@ from abc import abstractmethod
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from tsgen.diffusion.schedules import Schedule, VariancePreserving
 
@@ -160,9 +161,9 @@ class SubVPSDE(_LinearBeta):
         """Standard deviation of the noise at time t."""
         return -torch.expm1(-self.integral(t))
 
+    @override
     @property
     def prior_std(self) -> float:
-        """One."""
         return 1.0
 
     def diffusion(self, t: Tensor) -> Tensor:
@@ -223,8 +224,8 @@ class VESDE(SDE):
         """That of the noise at t = 1."""
         return math.sqrt(self.sigma_max**2 - self.sigma_min**2)
 
+    @override
     def drift(self, t: Tensor) -> Tensor:
-        """Zero."""
         return torch.zeros_like(t)
 
     def diffusion(self, t: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import numpy as np
+from typing_extensions import override
 
 from tsgen.core import Options
 from tsgen.plant.network import Network
@@ -73,9 +74,9 @@ class LevelControl(Controller):
                 f"LevelControl of {self.link!r}: low={self.low:g} must be below high={self.high:g}"
             )
 
+    @override
     @property
     def states(self) -> tuple[State, ...]:
-        """Two."""
         return (self.below, self.above)
 
     def command(

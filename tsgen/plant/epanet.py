@@ -184,7 +184,7 @@ class Epanet:
         return self.seconds("nextH")
 
     def link(self, index: int, parameter: int, value: float) -> None:
-        """ENsetlinkvalue."""
+        """Set a value of a link (EPANET's ENsetlinkvalue)."""
         self.call("setlinkvalue", index, parameter, ctypes.c_double(value))
 
     def close(self) -> None:

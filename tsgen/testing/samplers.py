@@ -116,11 +116,13 @@ def check_sampler(
     if declared is not None:
         assert len(calls) == declared, f"{name}: {len(calls)} calls, declared {declared}"
         fitted = twenty.with_evaluations(24)
-        made, more = (
+        calls_of_it, more = (
             s.evaluations(schedule) or 0
             for s in (fitted, fitted.replace(num_steps=(fitted.num_steps or 0) + 1))
         )
-        assert made <= 24 < more, f"{name}: {fitted} makes {made} calls, one step more {more}"
+        assert calls_of_it <= 24 < more, (
+            f"{name}: {fitted} makes {calls_of_it} calls, one step more {more}"
+        )
         check_raises(ValueError, lambda: twenty.with_evaluations(0), f"{name}: no evaluations")
     assert load_json(dump_json(sampler)) == sampler, f"{name}: JSON does not restore it"
     with seeded(7):

@@ -44,7 +44,7 @@ class KnownLaw(Options, ABC):
     @property
     @abstractmethod
     def num_channels(self) -> int:
-        """C."""
+        """Return C, the channels of a series."""
 
     @abstractmethod
     def _start(self, num: int, rng: np.random.Generator) -> State:

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from typing_extensions import override
 
 from tsgen.data.synthetic.base import KnownLaw, State, Support
 
@@ -46,9 +47,9 @@ class CIR(KnownLaw):
             f"at most sqrt(2 kappa theta) = {math.sqrt(bound):g} (Feller's condition)",
         )
 
+    @override
     @property
     def num_channels(self) -> int:
-        """One."""
         return 1
 
     @property

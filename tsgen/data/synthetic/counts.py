@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from typing_extensions import override
 
 from tsgen.data.synthetic.base import KnownLaw, State, Support
 
@@ -48,9 +49,9 @@ class SeasonalCounts(KnownLaw):
             "beta", 0 <= self.beta < 1 - self.alpha, f"inside [0, 1 - alpha), alpha={self.alpha}"
         )
 
+    @override
     @property
     def num_channels(self) -> int:
-        """One."""
         return 1
 
     @cached_property

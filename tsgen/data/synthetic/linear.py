@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from tsgen.data.synthetic.base import KnownLaw, State
 
@@ -68,9 +69,9 @@ class LinearLaw(KnownLaw):
         q = self._array("covariance", (size, size), definite)
         self._require("covariance", is_covariance(q), definite)
 
+    @override
     @property
     def num_channels(self) -> int:
-        """C."""
         return len(self.mean)
 
     @abstractmethod

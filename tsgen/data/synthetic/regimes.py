@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from typing_extensions import override
 
 from tsgen.data.synthetic.base import KnownLaw, State
 from tsgen.data.synthetic.linear import is_covariance, quadratic
@@ -73,9 +74,9 @@ class MarkovSwitching(KnownLaw):
         q = self._array("covariances", (number, size, size), definite)
         self._require("covariances", all(is_covariance(one) for one in q), definite)
 
+    @override
     @property
     def num_channels(self) -> int:
-        """C."""
         return len(self.means[0]) if self.means else 0
 
     def stationary_regimes(self) -> np.ndarray:

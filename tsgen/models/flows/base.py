@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 from zuko.lazy import LazyComposedTransform, LazyTransform
 from zuko.transforms import ComposedTransform
 
@@ -95,9 +96,9 @@ class Flow(GenerativeModel):
         if location_scale:
             self.location_scale = LocationScale(self.event_shape.numel(), self.context_size)
 
+    @override
     @property
     def has_log_prob(self) -> LogProb:
-        """Exact."""
         return "exact"
 
     def to_noise(self, cond: Tensor) -> Any:

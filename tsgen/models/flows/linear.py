@@ -57,9 +57,9 @@ class LocationScale(LazyTransform):
 
     @staticmethod
     def _affine(location: Tensor, a: Tensor) -> DependentTransform:
-        made = MonotonicAffineTransform(torch.zeros_like(location), a)
-        made.shift = -location * made.scale
-        return DependentTransform(made, 1)
+        affine = MonotonicAffineTransform(torch.zeros_like(location), a)
+        affine.shift = -location * affine.scale
+        return DependentTransform(affine, 1)
 
 
 class ActNorm(LazyTransform):

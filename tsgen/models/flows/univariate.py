@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 from torch.distributions import Transform
+from typing_extensions import override
 from zuko.flows.neural import MNN, UMNN
 from zuko.transforms import (
     AdditiveTransform,
@@ -74,8 +75,8 @@ class Additive(Univariate):
     def _shapes(self, resolution: int) -> tuple[tuple[int, ...], ...]:
         return ((),)
 
+    @override
     def forward(self, *phi: Tensor) -> Transform:
-        """See :class:`Univariate`."""
         return AdditiveTransform(*phi)
 
 
@@ -85,8 +86,8 @@ class Affine(Univariate):
     def _shapes(self, resolution: int) -> tuple[tuple[int, ...], ...]:
         return ((), ())
 
+    @override
     def forward(self, *phi: Tensor) -> Transform:
-        """See :class:`Univariate`."""
         return MonotonicAffineTransform(*phi)
 
     def inverse(self, phi: Tensor, y: Tensor) -> Tensor:
@@ -104,8 +105,8 @@ class RationalQuadratic(Univariate):
     def _shapes(self, resolution: int) -> tuple[tuple[int, ...], ...]:
         return ((resolution,), (resolution,), (resolution - 1,))
 
+    @override
     def forward(self, *phi: Tensor) -> Transform:
-        """See :class:`Univariate`."""
         return MonotonicRQSTransform(*phi, slope=SLOPE)
 
 
@@ -117,8 +118,8 @@ class Quadratic(Univariate):
     def _shapes(self, resolution: int) -> tuple[tuple[int, ...], ...]:
         return ((resolution,), (resolution + 1,))
 
+    @override
     def forward(self, *phi: Tensor) -> Transform:
-        """See :class:`Univariate`."""
         widths, densities = phi
         return QuadraticSplineTransform(widths, densities)
 
@@ -137,8 +138,8 @@ class LogisticMixture(Univariate):
     def _shapes(self, resolution: int) -> tuple[tuple[int, ...], ...]:
         return ((resolution,), (resolution,), (resolution,), (), ())
 
+    @override
     def forward(self, *phi: Tensor) -> Transform:
-        """See :class:`Univariate`."""
         logits, means, log_scales, scale, shift = phi
         mixture = LogisticMixtureTransform(logits, means + self.offsets, log_scales)
         return ComposedTransform(mixture, MonotonicAffineTransform(shift, scale))
@@ -164,8 +165,8 @@ class Neural(Univariate):
     def _value(self, signal: Tensor, x: Tensor) -> Tensor:
         return self.network.f(signal, x) + SLOPE * x
 
+    @override
     def forward(self, *phi: Tensor) -> Transform:
-        """See :class:`Univariate`."""
         signal, shift = phi
         base = MonotonicTransform(partial(self._value, signal), (signal, *self.parameters()))
         return ComposedTransform(LinearTail(base, 10.0), AdditiveTransform(shift))
@@ -187,8 +188,8 @@ class Integral(Univariate):
     def _shapes(self, resolution: int) -> tuple[tuple[int, ...], ...]:
         return ((resolution,), ())
 
+    @override
     def forward(self, *phi: Tensor) -> Transform:
-        """See :class:`Univariate`."""
         signal, shift = phi
         base, _ = self.integrand(signal, shift).transforms
         base.phi = (signal, *self.parameters())
@@ -207,8 +208,8 @@ class SumOfSquares(Univariate):
     def _shapes(self, resolution: int) -> tuple[tuple[int, ...], ...]:
         return ((3, resolution + 1), ())
 
+    @override
     def forward(self, *phi: Tensor) -> Transform:
-        """See :class:`Univariate`."""
         coefficients, shift = phi
         base = SOSPolynomialTransform(coefficients, bound=5.0, slope=SLOPE)
         return ComposedTransform(LinearTail(base, 5.0), AdditiveTransform(shift))
@@ -223,6 +224,6 @@ class Bernstein(Univariate):
     def _shapes(self, resolution: int) -> tuple[tuple[int, ...], ...]:
         return ((resolution,),)
 
+    @override
     def forward(self, *phi: Tensor) -> Transform:
-        """See :class:`Univariate`."""
         return LinearTail(BernsteinTransform(*phi, bound=5.2), 5.0)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Gamma
 from torch.nn import functional as F
+from typing_extensions import override
 
 from tsgen.models.base import GenerativeModel, LogProb
 from tsgen.nets import MLP
@@ -106,9 +107,9 @@ class EllipticalHead(GenerativeModel):
     def _radius(self, tails: Tensor) -> Tensor:
         """Draw the radial factor, shaped like ``tails``."""
 
+    @override
     @property
     def has_log_prob(self) -> LogProb:
-        """Exact."""
         return "exact"
 
     def _parameters_of(self, cond: Tensor) -> _Shape:
