@@ -75,7 +75,7 @@ def test_conforms_on_other_processes(sampler, schedule):
 )
 def test_annealed_langevin_conforms_where_nothing_decays(sampler):
     check_sampler(sampler, VESDE(1000, 0.01, 30.0))
-    with pytest.raises(ValueError, match="LinearSchedule decays"):
+    with pytest.raises(ValueError, match="LinearSchedule, whose signal decays"):
         sampler.sample(lambda x, t: x, (3,), LinearSchedule(), like=LIKE)
 
 

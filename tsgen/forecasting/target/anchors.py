@@ -20,6 +20,9 @@ class Anchor(Component, nn.Module, ABC):
     memory: int = 1
     """Steps that a forecast looks back at: that of step t + 1 sees t - memory + 1 to t."""
 
+    def __init__(self) -> None:
+        super().__init__()  # a constructor of its own is what is written to a folder
+
     @abstractmethod
     def one_step(self, z: Tensor, observed: Tensor) -> Tensor:
         """The forecast of the step after each of T steps, (B, T, C)."""
