@@ -1,5 +1,7 @@
 """Strategies that make the encoder's inputs, and encoders that use all they are given."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from tests.support.encoders import Penalised, Relaxing, Whole
 from tsgen import GaussianEstimator
 from tsgen.core import seeded
 from tsgen.encoders import GRUEncoder
+from tsgen.forecasting.assemble import assemble, build
 from tsgen.forecasting.data.grid import GridWindows
 from tsgen.forecasting.data.spec import infer_spec
 from tsgen.forecasting.network.timed_inputs import TimedInputs
@@ -54,14 +57,14 @@ def gaps(count=4, length=300, seed=0, missing=0.0):
 def forecaster_of(estimator, data, number=40):
     """An untrained forecaster and one window of its data."""
     spec = infer_spec(data, H, estimator.support)
-    shape, lags = estimator._window(spec)
-    entries = list(estimator.create_transformation(spec, shape).apply(data, is_train=True))
+    assembly = assemble(spec, estimator)
+    entries = list(assembly.transformation.apply(data, is_train=True))
     width = 0 if estimator.scaling in ("none", "global") else spec.num_channels
-    statistics = ((0.0,) * width, (1.0,) * width) if spec.is_panel else ()
+    width *= spec.is_panel
+    layout = assembly.layout.replace(statistics_mean=(0.0,) * width, statistics_std=(1.0,) * width)
     with seeded(0):
-        layout = estimator._layout(spec, lags, *statistics)
-        forecaster = estimator._build_forecaster(layout, estimator.build_anchor(spec))
-    return forecaster.eval(), GridWindows(entries, shape).gather(torch.tensor([number]))
+        forecaster = build(dataclasses.replace(assembly, layout=layout), estimator)
+    return forecaster.eval(), GridWindows(entries, assembly.shape).gather(torch.tensor([number]))
 
 
 def test_timed_inputs_hold_values_masks_and_times():
@@ -183,7 +186,9 @@ def test_a_model_that_takes_times_gets_those_of_the_horizon(regular):
     if regular:
         data = [{k: v for k, v in entry.items() if k != "times"} for entry in data]
     options = {**SMALL, "max_epochs": 1, "num_batches_per_epoch": 2}
-    with pytest.raises(ValueError, match="Timetable takes the times .*='horizon', not 'step'"):
+    with pytest.raises(
+        ValueError, match="is one step, and the model takes the times .*decoding='horizon'"
+    ):
         TimetableEstimator(H, **options).train(data, seed=0)
     options["decoding"] = "horizon"
     predictor = TimetableEstimator(H, **options).train(data, seed=0)

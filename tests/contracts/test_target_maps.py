@@ -7,6 +7,7 @@ import torch
 
 from tsgen import GaussianEstimator, GenerativeEstimator
 from tsgen.core import seeded
+from tsgen.forecasting.assemble import assemble, build
 from tsgen.forecasting.data.grid import GridWindows
 from tsgen.forecasting.data.spec import infer_spec
 from tsgen.forecasting.predictor import GenerativePredictor
@@ -83,12 +84,11 @@ def test_an_anchor_locates_training_pairs_and_paths(decoding, tmp_path):
 def forecaster_of(estimator, data):
     """An untrained forecaster and one window of its data."""
     spec = infer_spec(data, H, estimator.support)
-    shape, lags = estimator._window(spec)
-    entries = list(estimator.create_transformation(spec, shape).apply(data, is_train=True))
+    assembly = assemble(spec, estimator)
+    entries = list(assembly.transformation.apply(data, is_train=True))
     with seeded(0):
-        anchor = estimator.build_anchor(spec)
-        forecaster = estimator._build_forecaster(estimator._layout(spec, lags), anchor)
-    return forecaster.eval(), GridWindows(entries, shape).gather(torch.tensor([30]))
+        forecaster = build(assembly, estimator)
+    return forecaster.eval(), GridWindows(entries, assembly.shape).gather(torch.tensor([30]))
 
 
 @pytest.mark.parametrize("decoding", ["step", "horizon"])

@@ -236,7 +236,7 @@ def test_bad_requests_are_refused(plain: GenerativePredictor) -> None:
         plain.forecast(DATA, futures(), strength=0.3)
     with pytest.raises(ValueError, match="Reconstruction.*does nothing without given"):
         plain.forecast(DATA, nudge=futures(0.0), guidance=Reconstruction(1))
-    with pytest.raises(ValueError, match="given_rate"):
+    with pytest.raises(ValueError, match="given=Given"):
         plain.forecast(DATA, futures(), guidance=ClassifierFree())
     with pytest.raises(ValueError, match="num_samples=0"):
         plain.impute(DATA, num_samples=0)
