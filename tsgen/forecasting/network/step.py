@@ -40,11 +40,6 @@ class StepForecaster(Forecaster):
                 f"{type(encoder).__name__} is not causal, it looks at later inputs: use it with "
                 "decoding='horizon', not 'step'"
             )
-        if model.takes_times:
-            raise ValueError(
-                f"{type(model).__name__} takes the times of a horizon's steps: use it with "
-                "decoding='horizon', not 'step'"
-            )
 
     @staticmethod
     @override
