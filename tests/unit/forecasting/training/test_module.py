@@ -9,6 +9,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from tests.contracts.two_player import TinyGAN, TinyGANEstimator
 from tsgen import ComposedEstimator, GaussianEstimator, TimeGradEstimator, Training
+from tsgen.core import seeded
 from tsgen.forecasting.training.module import ForecastModule
 from tsgen.models import Gaussian
 from tsgen.nets import Residual
@@ -152,6 +153,21 @@ def test_validation_of_several_players_watches_a_proper_score():
     assert torch.equal(gaussian.monitor(x, cond), gaussian.loss(x, cond))
     predictor = TinyGANEstimator(2, **QUICK).train(data(), data(90), seed=0)
     assert all(0 < row["val_loss"] < 10 for row in predictor.history)
+
+
+class NormalGAN(TinyGAN):
+    """It draws from N(0, 1), whatever it is conditioned on."""
+
+    def _sample(self, cond, times):
+        return torch.randn(len(cond), *self.event_shape)
+
+
+def test_what_is_watched_is_the_energy_score_of_a_known_law():
+    r"""Of N(0, 1) for x from N(0, 1): :math:`E |X - x| - E |X - X'| / 2 = 1 / \sqrt\pi`."""
+    model = NormalGAN((1,), (3,))
+    with seeded(0):
+        scores = model.monitor(torch.randn(40_000, 1), torch.zeros(40_000, 3))
+    assert abs(scores.mean() - torch.pi**-0.5) < 4 * scores.std() / 200
 
 
 def test_two_players_learn_a_location():
