@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.contracts.two_player import TinyGANEstimator
 from tests.support.encoders import Penalised, Relaxing, Whole
 from tsgen import GaussianEstimator
 from tsgen.core import seeded
@@ -221,6 +222,22 @@ def test_a_penalty_is_part_of_the_loss(decoding):
         trained.encoder.penalised = True
         sizes.append(trained.pairs(window).penalty.item())
     assert sizes[0] < 0.3 * sizes[1]
+
+
+def test_of_several_players_the_one_that_trains_the_encoder_has_its_penalty():
+    """The generator does, the critic does not."""
+    data = gaps(2, 120)
+    forecaster, window = forecaster_of(TinyGANEstimator(H, **SMALL, encoder=Penalised), data)
+    losses = {}
+    for penalised in (True, False):
+        forecaster.encoder.penalised = penalised
+        for player in ("critic", "generator"):
+            with seeded(0):
+                losses[player, penalised] = forecaster.loss(window, player)
+    forecaster.encoder.penalised = True
+    penalty = forecaster.pairs(window).penalty[0]
+    assert penalty > 0 and torch.equal(losses["critic", True], losses["critic", False])
+    torch.testing.assert_close(losses["generator", True], losses["generator", False] + penalty)
 
 
 def test_an_encoder_with_hindsight_conditions_horizons_only():
