@@ -166,13 +166,13 @@ def read_entry(entry: Entry, index: int = 0) -> Entry:
     for name in (FUTURE, PAST):
         value = entry.get(name)
         if value is not None and len(value):
-            read[name] = _finite(np.asarray(value, dtype=np.float64), name, where, 2)
+            read[name] = _finite(value, name, where, 2)
     for name in (STATIC, CATEGORY):
         value = entry.get(name)
         if value is not None and len(value):
-            read[name] = _finite(np.asarray(value, dtype=np.float64), name, where, 1)
+            read[name] = _finite(value, name, where, 1)
     if entry.get(TIMES) is not None:
-        times = _finite(np.asarray(entry[TIMES], dtype=np.float64), TIMES, where, 1)
+        times = _finite(entry[TIMES], TIMES, where, 1)
         if (np.diff(times) <= 0).any():
             step = int(np.argmax(np.diff(times) <= 0))
             raise ValueError(
@@ -189,7 +189,12 @@ def read_entry(entry: Entry, index: int = 0) -> Entry:
     return read
 
 
-def _finite(value: np.ndarray, name: str, where: str, rank: int) -> np.ndarray:
+def _finite(numbers: Any, name: str, where: str, rank: int) -> np.ndarray:
+    """Numbers of a field as a float64 array of so many dimensions, all finite."""
+    try:
+        value = np.asarray(numbers, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: {name} is not numeric ({error})") from None
     if value.ndim != rank:
         shape = "(features, time)" if rank == 2 else f"({'time' if name == TIMES else 'features'},)"
         raise ValueError(f"{where}: {name} has shape {value.shape}, expected {shape}")

@@ -61,6 +61,8 @@ BAD = [
     ),
     (entry(target=np.ones((2, 3, 4))), "target has shape .2, 3, 4., expected"),
     (entry(target=["x"] * 30), "target is not numeric"),
+    (entry(feat_static_cat=["red"]), "feat_static_cat is not numeric"),
+    (entry(times=["a"] * 30), "times is not numeric"),
     (
         entry(target=np.full((2, 30), np.inf)),
         "target has infinite values; mark missing ones with NaN",
