@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,9 @@ class Forecaster(Component, nn.Module, ABC):
         ValueError: for a model and a target map whose events are of different kinds.
     """
 
+    unrolls: ClassVar[bool] = False
+    """Whether paths are drawn step by step, so that an encoder must not look ahead."""
+
     def __init__(
         self,
         model: GenerativeModel,
@@ -50,6 +54,11 @@ class Forecaster(Component, nn.Module, ABC):
                 f"{type(model).__name__} has events of kind {model.event_kind!r}, "
                 f"{type(target).__name__} makes {target.event_kind!r} of the target; both must be "
                 "the same"
+            )
+        if self.unrolls and not encoder.causal:
+            raise ValueError(
+                f"{type(encoder).__name__} is not causal, it looks at later inputs: use it with "
+                "decoding='horizon', not 'step'"
             )
         self.model, self.encoder, self.layout = model, encoder, layout
         self.target, self.inputs, self.max_numbers = target, inputs, max_numbers

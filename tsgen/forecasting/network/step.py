@@ -6,13 +6,10 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from tsgen.encoders import HistoryEncoder
 from tsgen.forecasting.data.window import Window, repeat_last
 from tsgen.forecasting.network.forecaster import Forecaster
-from tsgen.forecasting.network.inputs import InputLayout, Inputs, over_steps
+from tsgen.forecasting.network.inputs import InputLayout, over_steps
 from tsgen.forecasting.network.pairs import Ahead, HorizonGiven, Pairs, PathState
-from tsgen.forecasting.target.target import TargetMap
-from tsgen.models import GenerativeModel
 
 
 class StepForecaster(Forecaster):
@@ -25,21 +22,7 @@ class StepForecaster(Forecaster):
             times of a horizon.
     """
 
-    def __init__(
-        self,
-        model: GenerativeModel,
-        encoder: HistoryEncoder,
-        layout: InputLayout,
-        target: TargetMap,
-        inputs: Inputs,
-        max_numbers: int | None = None,
-    ) -> None:
-        super().__init__(model, encoder, layout, target, inputs, max_numbers)
-        if not encoder.causal:
-            raise ValueError(
-                f"{type(encoder).__name__} is not causal, it looks at later inputs: use it with "
-                "decoding='horizon', not 'step'"
-            )
+    unrolls = True
 
     @staticmethod
     @override
