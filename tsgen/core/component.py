@@ -215,6 +215,13 @@ class Options(Component):
             )
         object.__setattr__(self, name, value)
 
+    def options_without_effect(self) -> Iterator[str]:
+        """Sentences about options, also of parts, that were given and change nothing."""
+        for name, value in self.__init_args__.items():
+            if isinstance(value, Options):
+                for text in value.options_without_effect():
+                    yield f"{name}.{text}"
+
     def __eq__(self, other: object) -> bool:
         """Same type, same options."""
         return type(self) is type(other) and equals(self.__init_args__, other.__init_args__)

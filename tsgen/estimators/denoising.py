@@ -1,6 +1,6 @@
 """What estimators with a denoising network share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 from tsgen.core import NOT_EMPTY, OptionError, Options, above, between
@@ -24,6 +24,11 @@ class Given(Options):
     patterns: Annotated[tuple[Literal["cells", "channels", "steps"], ...], NOT_EMPTY] = (
         "cells", "channels", "steps",
     )  # fmt: skip
+
+    def options_without_effect(self) -> Iterator[str]:
+        """Patterns of which none is given."""
+        if not self.rate and self.patterns != Given.patterns:
+            yield f"patterns={self.patterns!r} has no effect with rate=0; set a rate"
 
 
 class NoisePrediction(Options):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from tsgen.core import Count
+from tsgen.forecasting.data.spec import DataSpec
 from tsgen.forecasting.estimator import GenerativeEstimator
 from tsgen.models import Gaussian, GenerativeModel, StudentT
 from tsgen.models.heads.distribution import EllipticalHead
@@ -29,12 +30,21 @@ class GaussianEstimator(GenerativeEstimator):
     rank: Count = 8
 
     def options_without_effect(self) -> Iterator[str]:
-        """Sentences about options that were given and change nothing beside the others."""
+        """Sentences about options, also of parts, that were given and change nothing."""
         yield from super().options_without_effect()
         if self.rank != GaussianEstimator.rank and self.covariance != "low_rank":
             yield (
                 f"rank={self.rank} has no effect with covariance={self.covariance!r}; leave it out "
                 "or choose covariance='low_rank'"
+            )
+
+    def options_without_effect_on(self, spec: DataSpec) -> Iterator[str]:
+        """More columns of the factor than an event has values."""
+        size = spec.num_channels * (self.prediction_length if self.decoding == "horizon" else 1)
+        if self.rank != GaussianEstimator.rank and self.rank > size:
+            yield (
+                f"rank={self.rank} has no effect beyond that of {size}: an event of these data has "
+                f"{size} values"
             )
 
     def build_model(

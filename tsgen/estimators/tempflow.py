@@ -1,7 +1,7 @@
 """TempFlow: autoregression in time, a conditional flow for each step."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from tsgen.forecasting.data.spec import DataSpec
@@ -46,6 +46,14 @@ class TempFlowEstimator(GenerativeEstimator):
             raise ValueError(
                 f"{type(self).__name__}: flow={self.flow!r} must be a name, a Flow class or a "
                 "partial of one"
+            )
+
+    def options_without_effect_on(self, spec: DataSpec) -> Iterator[str]:
+        """A way to make whole numbers continuous, where they are not whole."""
+        if self.dequantisation == "variational" and not (spec.whole or self.support == "count"):
+            yield (
+                "dequantisation='variational' has no effect: the data are not all whole numbers; "
+                "leave it out"
             )
 
     def link(self, spec: DataSpec) -> Link:

@@ -1,10 +1,12 @@
 """TFDPM-style: patterns of a window condition a diffusion model of the next row."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 from tsgen.core import Count, OptionError, Options
 from tsgen.diffusion import CosineSchedule, DPMSolverPP, LangevinSampler, Sampler, Schedule
 from tsgen.encoders import HistoryEncoder, PatternEncoder
+from tsgen.forecasting.data.spec import DataSpec
 from tsgen.forecasting.estimator import GenerativeEstimator
 from tsgen.forecasting.foreign import option_in
 from tsgen.forecasting.network.inputs import InputLayout
@@ -35,6 +37,19 @@ class Patterns(Options):
         """Check that one pattern is left."""
         if self.temporal == "none" and not self.graph:
             raise OptionError("Patterns", "graph", False, "True with temporal='none'")
+
+    def options_without_effect(self) -> Iterator[str]:
+        """Sizes of a pattern that there is not, and neighbours beside a graph."""
+        void = {
+            "temporal='none'": ("hidden_size",) if self.temporal == "none" else (),
+            "graph=False": () if self.graph else ("neighbours", "adjacency", "features"),
+            "adjacency": ("neighbours",) if self.graph and self.adjacency else (),
+        }
+        for cause, options in void.items():
+            for option in options:
+                value = getattr(self, option)
+                if value != getattr(Patterns, option):
+                    yield f"{option}={value!r} has no effect with {cause}; leave it out"
 
 
 class TFDPMEstimator(GenerativeEstimator):
@@ -95,6 +110,15 @@ class TFDPMEstimator(GenerativeEstimator):
                 f"network=Dense(hidden_size={value!r})"
             )
         return super().advice(option, value)
+
+    def options_without_effect_on(self, spec: DataSpec) -> Iterator[str]:
+        """More neighbours than there are channels."""
+        neighbours, others = self.patterns.neighbours, spec.num_channels - 1
+        if neighbours != Patterns.neighbours and neighbours > others:
+            yield (
+                f"patterns.neighbours={neighbours} has no effect beyond that of {others}: the data "
+                f"have {spec.num_channels} channels"
+            )
 
     def build_encoder(self, layout: InputLayout, input_size: int) -> HistoryEncoder:
         """The pattern encoder."""

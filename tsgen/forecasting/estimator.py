@@ -139,7 +139,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
             warnings.warn(f"{name}: {text}", stacklevel=5)
 
     def options_without_effect(self) -> Iterator[str]:
-        """Sentences about options that were given and change nothing beside the others."""
+        """Sentences about options, also of parts, that were given and change nothing."""
+        yield from super().options_without_effect()
         if self.scaling in ("global", "none") and self.scaling_window != "context":
             yield (
                 f"scaling_window={self.scaling_window!r} has no effect with scaling="
@@ -157,6 +158,10 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
                 f"training.lr_inputs={self.training.lr_inputs} has no effect with "
                 f"{part.__name__}, which has no weights by input; leave it out"
             )
+
+    def options_without_effect_on(self, spec: DataSpec) -> Iterator[str]:
+        """Sentences about options that were given and change nothing on such data."""
+        yield from ()
 
     @classmethod
     def advice(cls, option: str, value: Any) -> str | None:
@@ -289,6 +294,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
         validation_data = read_again(validation_data, self.memory_limit)
         self._warn_of_patience(validation_data)
         spec = self._spec(training_data, from_predictor)
+        for text in self.options_without_effect_on(spec):
+            warnings.warn(f"{type(self).__name__}: {text}", stacklevel=4)
         assembly = assemble(spec, self)
         source = TrainingSource(
             training_data, spec, assembly.transformation, assembly.shape, self.memory_limit

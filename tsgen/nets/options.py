@@ -2,7 +2,7 @@
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from tsgen.core import Count, OptionError, Options
@@ -46,6 +46,15 @@ class Residual(Network):
     channels: Count = 8
     dilation_cycle: Count = 2
     cond_channels: Count | None = None
+
+    def options_without_effect(self) -> Iterator[str]:
+        """Dilations that no layer has."""
+        cycle, layers = self.dilation_cycle, self.layers
+        if cycle != Residual.dilation_cycle and cycle > layers:
+            yield (
+                f"dilation_cycle={cycle} has no effect with layers={layers} beyond that of "
+                f"dilation_cycle={layers}"
+            )
 
     def builder(self, event_shape: tuple[int, ...], max_frequency: float) -> Callable:
         """The class of the network with its sizes."""
