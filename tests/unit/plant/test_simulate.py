@@ -531,7 +531,7 @@ def test_bad_arguments_are_named(arguments, words, monkeypatch):
         ),
         (lambda: LevelControl("9", "L_2", None, None), "low=None must be a number with high=None"),
         (lambda: LevelControl("9", "L_2", float("nan"), 2.0), "low=nan must be finite"),
-        (lambda: ClockControl("9", ()), "expected at least one (hour, state)"),
+        (lambda: ClockControl("9", ()), "must be at least one (hour, state)"),
         (lambda: ClockControl("9", ((24.0, "open"),)), "hours in [0, 24)"),
     ],
 )

@@ -220,7 +220,7 @@ def test_laws_are_their_options_and_seeds_repeat(name):
             lambda: MarkovSwitching(transition=((1.0, 0.0), (0.5, 0.5))),
             "MarkovSwitching: transition=.* every regime leads to every other",
         ),
-        (lambda: MarkovSwitching(persistence=(0.5, 1.0)), r"persistence=.* inside \(-1, 1\)"),
+        (lambda: MarkovSwitching(persistence=(0.5, 1.0)), r"persistence=.* must be in \(-1, 1\)"),
         (lambda: MarkovSwitching(means=((1.0,), (1.0, 2.0))), r"means=.* \(K, C\), K=2"),
         (
             lambda: MarkovSwitching(covariances=(((1.0, 2.0), (2.0, 1.0)),) * 2),
