@@ -72,7 +72,7 @@ def test_patterns_conform(temporal, graph):
 def test_patterns_need_their_window():
     with pytest.raises(ValueError, match="input_size=5 must be at least .* = 6"):
         PatternEncoder(5, num_channels=2, window=3)
-    with pytest.raises(ValueError, match="temporal='none' and graph=False leave no pattern"):
+    with pytest.raises(ValueError, match="graph=False must be True with temporal='none'"):
         PatternEncoder(6, num_channels=2, window=3, temporal="none", graph=False)
 
 
@@ -247,8 +247,8 @@ def test_transformer_drops_units_in_training_only():
     [
         ({"d_model": 10}, r"d_model=10 must be a multiple of 2 \* num_heads=8"),
         ({"d_model": 12}, r"d_model=12 must be a multiple of 2 \* num_heads=8"),
-        ({"dropout": 1.0}, r"dropout=1.0 must lie in \[0, 1\)"),
-        ({"dropout": -0.1}, r"dropout=-0.1 must lie in \[0, 1\)"),
+        ({"dropout": 1.0}, r"dropout=1.0 must be in \[0, 1\)"),
+        ({"dropout": -0.1}, r"dropout=-0.1 must be in \[0, 1\)"),
         ({"window": 0}, "window=0 must be at least 1"),
         ({"window": 2.5}, "window=2.5"),
         ({"d_model": 0}, "d_model=0 must be at least 1"),
@@ -272,7 +272,7 @@ def test_by_name():
 
 
 def test_bad_options():
-    with pytest.raises(ValueError, match=r"dropout=1.5 must lie in \[0, 1\)"):
+    with pytest.raises(ValueError, match=r"dropout=1.5 must be in \[0, 1\)"):
         GRUEncoder(3, dropout=1.5)
     with pytest.raises(ValueError, match="input_size=0"):
         GRUEncoder(0)

@@ -73,7 +73,7 @@ def test_scoregrad_options_conform():
     [
         ({"sde": "cld"}, "sde='cld' must be .*; critically damped Langevin .* is CLDEstimator"),
         ({"sampler": SSCS()}, "must be a Sampler or None"),
-        ({"sampler": DDIM(500)}, "num_steps=500 exceeds the 200 steps of VPSDE"),
+        ({"sampler": DDIM(500)}, "num_steps=500 must be at most 200, the steps of VPSDE"),
         ({"given": Given(0.5)}, r"must be Given\(rate=0\) with decoding='step'"),
         ({"continuous": False}, r"write objective=ScoreMatching\(continuous=False\)"),
         ({"objective": "denoising"}, "must be a ScoreMatching"),

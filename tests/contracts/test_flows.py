@@ -211,15 +211,21 @@ def test_the_loss_is_the_joint_density():
     ("build", "message"),
     [
         (lambda: flows["bnaff"], "unknown flow 'bnaff'; known are bnaf, bpf, cnf"),
-        (lambda: flows["naf"]((3,), (2,), direction="sampling"), "NAF: direction='sampling' would"),
-        (lambda: flows["planar"]((3,), (2,), direction="sampling"), "direction='sampling' would"),
+        (
+            lambda: flows["naf"]((3,), (2,), direction="sampling"),
+            "NAF: direction='sampling' must be 'density'",
+        ),
+        (
+            lambda: flows["planar"]((3,), (2,), direction="sampling"),
+            "direction='sampling' must be 'density'",
+        ),
         (
             lambda: flows["maf"]((24, 30), (24, 4)),
-            r"\(24, 30\) has 720 elements.*at most 512.*'realnvp'",
+            r"\(24, 30\) must be of at most 512 elements.*not 720.*'realnvp'",
         ),
-        (lambda: flows["bnaf"]((720,), (4,)), "720 elements"),
+        (lambda: flows["bnaf"]((720,), (4,)), "not 720"),
         (lambda: flows["maf"]((3,), (2,), num_blocks=0), "num_blocks=0 must be at least 1"),
-        (lambda: flows["maf"]((3,), (2,), hidden=()), r"hidden=\(\) must be"),
+        (lambda: flows["maf"]((3,), (2,), hidden=()), r"hidden=\(\) must be .*not empty"),
         (lambda: flows["nsf"]((3,), (2,), resolution=1), "resolution=1 must be at least 2"),
         (lambda: flows["maf"]((3,), (2,), conditioner="mask"), "conditioner='mask'"),
         (lambda: flows["maf"]((3,), (2,), bins=8), "has no option 'bins'"),

@@ -187,7 +187,9 @@ def test_a_model_that_takes_times_gets_those_of_the_horizon(regular):
     if regular:
         data = [{k: v for k, v in entry.items() if k != "times"} for entry in data]
     options = {**SMALL, "max_epochs": 1, "num_batches_per_epoch": 2}
-    with pytest.raises(ValueError, match="is one step, and the model takes the times"):
+    with pytest.raises(
+        ValueError, match="must be .horizon, channels., for the model takes the times"
+    ):
         TimetableEstimator(H, **options).train(data, seed=0)
     options["decoding"] = "horizon"
     predictor = TimetableEstimator(H, **options).train(data, seed=0)

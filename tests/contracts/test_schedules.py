@@ -66,7 +66,7 @@ def test_betas_are_the_published_ones():
     ("make", "message"),
     [
         (lambda: LinearSchedule(0), "num_steps=0 must be at least 1"),
-        (lambda: LinearSchedule(10, 0.2, 0.1), "must satisfy 0 < beta_start <= beta_end < 1"),
+        (lambda: LinearSchedule(10, 0.2, 0.1), "beta_end=0.1 must be at least beta_start=0.2"),
         (lambda: CosineSchedule(10, terminal_alpha=0.0), "terminal_alpha=0.0"),
         (lambda: LinearSchedule(10.5), "num_steps=10.5 must be a whole number"),
     ],

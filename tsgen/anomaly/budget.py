@@ -11,6 +11,7 @@ from scipy.stats import chi2, genpareto, rankdata
 
 from tsgen.anomaly.events import AlarmPolicy, Event, find_events
 from tsgen.anomaly.thresholds import without_gaps
+from tsgen.core import OptionError
 
 _ENOUGH = 10  # false alarms in the normal data, from which their number is simply counted
 _PEAKS = 50  # peaks wanted for a tail
@@ -120,9 +121,9 @@ def calibrate_threshold(
         ("rows_per_day", rows_per_day),
     ):
         if not (value > 0 and math.isfinite(value)):
-            raise ValueError(f"{name}={value} must be a number above 0")
+            raise OptionError("", name, value, "above 0 and finite")
     if method not in ("pot", "conformal"):
-        raise ValueError(f"method={method!r} must be 'pot' or 'conformal'")
+        raise OptionError("", "method", method, "'pot' or 'conformal'")
     scores = np.asarray(scores, dtype=float)
     values = without_gaps(scores)
     days = len(values) / rows_per_day
@@ -131,7 +132,7 @@ def calibrate_threshold(
     if block is None:
         block = _block_length(values, policy, len(boundaries) + 1, 0 if counts else 3)
     if block < 1:
-        raise ValueError(f"block={block} must be at least 1")
+        raise OptionError("", "block", block, "at least 1")
     maxima = _block_maxima(scores, policy, block, boundaries)
     if len(maxima) < _FEWEST:
         enough = _FEWEST * block / rows_per_day

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from tsgen.core import Options
+from tsgen.core import Count, Options, at_least, between
 
 _HIGHEST = ("peak_score", "sustained")
 
@@ -23,20 +23,10 @@ class AlarmPolicy(Options):
         cool_down: rows after an alarm's end in which none is raised.
     """
 
-    release: float = 1.0
-    min_duration: int = 1
-    merge_gap: int = 0
-    cool_down: int = 0
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if not 0 < self.release <= 1:
-            raise ValueError(f"AlarmPolicy: release={self.release} must lie in (0, 1]")
-        for field, least in (("min_duration", 1), ("merge_gap", 0), ("cool_down", 0)):
-            if getattr(self, field) < least:
-                raise ValueError(
-                    f"AlarmPolicy: {field}={getattr(self, field)} must be at least {least}"
-                )
+    release: Annotated[float, between(0, 1, "(]")] = 1.0
+    min_duration: Count = 1
+    merge_gap: Annotated[int, at_least(0)] = 0
+    cool_down: Annotated[int, at_least(0)] = 0
 
 
 @dataclass(frozen=True)

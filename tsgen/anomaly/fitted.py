@@ -10,6 +10,7 @@ from typing_extensions import override
 from tsgen.anomaly.log import Data, Log
 from tsgen.anomaly.readout import Readout
 from tsgen.anomaly.runs import Run, RunReader
+from tsgen.core import OptionError
 
 
 class FittedScorer(RunReader):
@@ -73,7 +74,7 @@ class FittedScorer(RunReader):
             ValueError: for a level outside (0, 1), or data that cannot be read.
         """
         if not 0 < level < 1:
-            raise ValueError(f"level={level} must lie in (0, 1)")
+            raise OptionError("", "level", level, "in (0, 1)")
         ends: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
         for log in self._read(data):
             run, places = self.standardised(log)

@@ -3,7 +3,7 @@
 import functools
 import gc
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from tsgen.anomaly.actuators import Actuators
 from tsgen.anomaly.detector import Detector
 from tsgen.anomaly.runs import Run
 from tsgen.anomaly.scorers import NegativeLogLikelihood, Scorer
-from tsgen.core import seeded
+from tsgen.core import OptionError, between, seeded
 from tsgen.forecasting.data.window import Stretch, Window
 from tsgen.forecasting.estimator import GenerativeEstimator
 from tsgen.forecasting.predictor import GenerativePredictor
@@ -56,21 +56,18 @@ class ForecastDetector(Detector):
     estimator: GenerativeEstimator | None = None
     scorer: Scorer = NegativeLogLikelihood()  # noqa: RUF009
     seed: int | None = 0
-    holdout: float = 0.2
+    holdout: Annotated[float, between(0, 1, "()")] = 0.2
     actuators: tuple[str, ...] | Literal["auto"] = ()
     predict_actuators: bool = False
 
     learned: ClassVar[tuple[str, ...]] = ("actuators_", "states_")
 
     def __post_init__(self) -> None:
-        """Check the holdout, and that there is an estimator."""
-        if not 0 < self.holdout < 1:
-            raise ValueError(f"{type(self).__name__}: holdout={self.holdout} must lie in (0, 1)")
+        """Check that there is an estimator."""
         if self._base() is None:
-            raise ValueError(
-                f"{type(self).__name__}: estimator=None must be an estimator, such as "
-                "GaussianEstimator(prediction_length=1, context_length=24)"
-            )
+            example = "GaussianEstimator(prediction_length=1, context_length=24)"
+            expected = f"an estimator, such as {example}"
+            raise OptionError(type(self).__name__, "estimator", None, expected)
 
     def _base(self) -> GenerativeEstimator | None:
         """The estimator whose options are used; subclasses build their own."""
@@ -108,10 +105,10 @@ class ForecastDetector(Detector):
         )
         self.actuators_, self.states_ = actuators.index, actuators.states
         if not len(self.predicted_):
-            raise ValueError(
-                f"{type(self).__name__}: all {len(self.names_)} channels are actuators; nothing is "
-                "left to predict: set predict_actuators=True"
-            )
+            raise OptionError(
+                type(self).__name__, "predict_actuators", False, "True",
+                f"all {len(self.names_)} channels are actuators; nothing else is left to predict",
+            )  # fmt: skip
         used = self.inner_estimator
         lead = () if used.decoding == "step" else (used.prediction_length,)
         with seeded(0):

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from scipy.special import log_ndtr
 
-from tsgen.core import Options
+from tsgen.core import Count, Options
 from tsgen.data.running import trailing_sums
 
 _PIECE = 2**21  # numbers that are worked on at a time
@@ -31,17 +31,9 @@ class Readout(Options):
 
     normalise: Literal["none", "mean", "gaussian", "dynamic"] = "none"
     join: Literal["mean", "max", "top"] = "mean"
-    top: int = 3
-    smooth: int = 1
-    history: int = 1000
-
-    def __post_init__(self) -> None:
-        """Check the numbers of rows and channels."""
-        for field in ("top", "smooth", "history"):
-            if getattr(self, field) < 1:
-                raise ValueError(
-                    f"{type(self).__name__}: {field}={getattr(self, field)} must be at least 1"
-                )
+    top: Count = 3
+    smooth: Count = 1
+    history: Count = 1000
 
     @property
     def memory(self) -> int:

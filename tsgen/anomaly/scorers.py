@@ -2,15 +2,21 @@
 
 import functools
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from tsgen.core import Options, seeded
+from tsgen.core import FINITE, NOT_EMPTY, Options, above, at_least, seeded
+from tsgen.core.constraints import Constraint
 from tsgen.diffusion import Schedule
 from tsgen.models import Diffusion, EnergyBased, GenerativeModel
+
+Levels = Annotated[tuple[float, ...], above(0), FINITE, NOT_EMPTY]
+"""One or more ratios of noise to signal."""
+
+EVEN = Constraint("even", lambda value: value % 2 == 0)
 
 _FEW = 32  # rows, up to which a network's calls cost more than its arithmetic
 
@@ -56,16 +62,9 @@ class DenoisingError(Scorer):
             are farthest off decide.
     """
 
-    levels: tuple[float, ...] = (0.6,)
-    draws: int = 8
+    levels: Levels = (0.6,)
+    draws: Annotated[int, at_least(2), EVEN] = 8
     power: Literal[1, 2] = 2
-
-    def __post_init__(self) -> None:
-        """Check the levels."""
-        if not self.levels or min(self.levels) <= 0:
-            raise ValueError(f"DenoisingError: levels={self.levels} must be numbers above 0")
-        if self.draws < 2 or self.draws % 2:
-            raise ValueError(f"DenoisingError: draws={self.draws} must be even and at least 2")
 
     def check(self, model: GenerativeModel) -> None:
         """Only diffusion models can denoise."""
@@ -109,12 +108,7 @@ class Energy(Scorer):
         levels: noise to signal, as for :class:`DenoisingError`.
     """
 
-    levels: tuple[float, ...] = (0.6,)
-
-    def __post_init__(self) -> None:
-        """Check the levels."""
-        if not self.levels or min(self.levels) <= 0:
-            raise ValueError(f"Energy: levels={self.levels} must be numbers above 0")
+    levels: Levels = (0.6,)
 
     def check(self, model: GenerativeModel) -> None:
         """The model must have an energy."""
@@ -145,7 +139,7 @@ class NegativeLogLikelihood(Scorer):
         num_samples: for the residuals.
     """
 
-    num_samples: int = 64
+    num_samples: Annotated[int, at_least(2)] = 64
 
     def check(self, model: GenerativeModel) -> None:
         """The model needs a density whose constant is the same for every conditioning."""
@@ -182,12 +176,7 @@ class SampleScore(Scorer):
     """
 
     kind: Literal["crps", "energy", "residual"] = "crps"
-    num_samples: int = 64
-
-    def __post_init__(self) -> None:
-        """Check the number of samples."""
-        if self.num_samples < 2:
-            raise ValueError(f"SampleScore: num_samples={self.num_samples} must be at least 2")
+    num_samples: Annotated[int, at_least(2)] = 64
 
     @override
     def errors(self, model: GenerativeModel, x: Tensor, cond: Tensor, observed: Tensor) -> Tensor:

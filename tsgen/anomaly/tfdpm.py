@@ -7,7 +7,7 @@ from tsgen.anomaly.forecast import ForecastDetector
 from tsgen.anomaly.log import Data, read_runs
 from tsgen.anomaly.readout import Readout
 from tsgen.anomaly.scorers import DenoisingError, Scorer
-from tsgen.core import seeded
+from tsgen.core import OptionError, seeded
 from tsgen.diffusion import GivenSteps
 from tsgen.estimators.tfdpm import TFDPMEstimator
 from tsgen.forecasting.estimator import GenerativeEstimator
@@ -44,10 +44,10 @@ class TFDPMDetector(ForecastDetector):
         if self.estimator is None:
             return TFDPMEstimator(prediction_length=1, max_epochs=40, verbose=False)
         if not isinstance(self.estimator, TFDPMEstimator):
-            raise ValueError(
-                f"TFDPMDetector: estimator={self.estimator!r} must be a TFDPMEstimator; "
-                "ForecastDetector takes any"
-            )
+            raise OptionError(
+                type(self).__name__, "estimator", self.estimator, "a TFDPMEstimator",
+                "ForecastDetector takes any",
+            )  # fmt: skip
         return self.estimator
 
     def learn_steps(

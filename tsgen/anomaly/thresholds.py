@@ -1,11 +1,12 @@
 """Where alarms begin, by quantiles or deviations of scores."""
 
 from abc import ABC, abstractmethod
+from typing import Annotated
 
 import numpy as np
 from typing_extensions import override
 
-from tsgen.core import Options
+from tsgen.core import Options, Positive, between
 
 
 class Threshold(Options, ABC):
@@ -23,12 +24,7 @@ class QuantileThreshold(Threshold):
         q: in (0, 1).
     """
 
-    q: float = 0.999
-
-    def __post_init__(self) -> None:
-        """Check the range."""
-        if not 0 < self.q < 1:
-            raise ValueError(f"QuantileThreshold: q={self.q} must lie in (0, 1)")
+    q: Annotated[float, between(0, 1, "()")] = 0.999
 
     @override
     def fit(self, scores: np.ndarray) -> float:
@@ -42,12 +38,7 @@ class MADThreshold(Threshold):
         k: deviations.
     """
 
-    k: float = 6.0
-
-    def __post_init__(self) -> None:
-        """Check the range."""
-        if not self.k > 0:
-            raise ValueError(f"MADThreshold: k={self.k} must be above 0")
+    k: Positive = 6.0
 
     @override
     def fit(self, scores: np.ndarray) -> float:

@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tsgen.core.component import Component, Options, components
-    from tsgen.core.constraints import FINITE, NOT_EMPTY, Count, Positive, above, at_least, between
+    from tsgen.core.constraints import (
+        FINITE,
+        NOT_EMPTY,
+        Count,
+        NonNegative,
+        Positive,
+        Sizes,
+        above,
+        at_least,
+        between,
+    )
     from tsgen.core.devices import parse_device, single_precision, usable_device
     from tsgen.core.errors import OptionError
     from tsgen.core.registry import Registry
@@ -16,10 +26,12 @@ __all__ = [
     "NOT_EMPTY",
     "Component",
     "Count",
+    "NonNegative",
     "OptionError",
     "Options",
     "Positive",
     "Registry",
+    "Sizes",
     "above",
     "at_least",
     "between",
@@ -33,7 +45,17 @@ __all__ = [
 
 _MODULES = {
     "component": ("Component", "Options", "components"),
-    "constraints": ("FINITE", "NOT_EMPTY", "Count", "Positive", "above", "at_least", "between"),
+    "constraints": (
+        "FINITE",
+        "NOT_EMPTY",
+        "Count",
+        "NonNegative",
+        "Positive",
+        "Sizes",
+        "above",
+        "at_least",
+        "between",
+    ),  # fmt: skip
     "devices": ("parse_device", "single_precision", "usable_device"),
     "errors": ("OptionError",),
     "registry": ("Registry",),

@@ -58,6 +58,12 @@ Count = Annotated[int, at_least(1)]
 Positive = Annotated[float, above(0), FINITE]
 """A finite number above 0."""
 
+NonNegative = Annotated[float, at_least(0), FINITE]
+"""A finite number of at least 0."""
+
+Sizes = Annotated[tuple[int, ...], at_least(1), NOT_EMPTY]
+"""One or more whole numbers of at least 1."""
+
 
 def constraints_of(annotation: Any) -> tuple[Constraint, ...]:
     """Constraints of an annotation, also of the members of a union or a tuple."""

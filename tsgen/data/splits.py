@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tsgen.core import OptionError
 from tsgen.data.entries import Entry
 
 _AHEAD = ("feat_dynamic_real", "feat_dynamic_cat")
@@ -50,7 +51,7 @@ def rolling(
     stride = horizon if stride is None else stride
     for name, value in (("windows", windows), ("horizon", horizon), ("stride", stride)):
         if value < 1:
-            raise ValueError(f"{name}={value} must be at least 1")
+            raise OptionError("", name, value, "at least 1")
     entries = list(dataset)
     needed = (windows - 1) * stride + horizon
     for number, entry in enumerate(entries):
@@ -95,7 +96,7 @@ def split(
     """
     validation = windows if validation is None else validation
     if validation < 0:
-        raise ValueError(f"validation={validation} must be at least 0")
+        raise OptionError("", "validation", validation, "at least 0")
     entries = list(dataset)
     test = rolling(entries, windows, horizon)
     for number, entry in enumerate(entries):

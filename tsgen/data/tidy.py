@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from gluonts.model.forecast import SampleForecast
 
+from tsgen.core import OptionError
 from tsgen.data.frequency import Stamp
 from tsgen.data.grid import stamps_of
 from tsgen.data.items import item_parts
@@ -87,7 +88,7 @@ def quantile_frame(
     """
     bad = [q for q in quantiles if not 0 < q < 1]
     if bad or not len(quantiles):
-        raise ValueError(f"quantiles={list(quantiles)} must be levels between 0 and 1")
+        raise OptionError("", "quantiles", list(quantiles), "one or more levels in (0, 1)")
     frames = []
     for forecast, samples, names, times in _opened(forecasts, channels, stamp):
         steps, width = samples.shape[1:]

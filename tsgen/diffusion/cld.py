@@ -12,13 +12,14 @@ learnt: the samplers here see ``score(x, v, t)``, the derivative of the joint lo
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from tsgen.core import Options
+from tsgen.core import FINITE, Count, Options, Positive, at_least, between
 
 VelocityScore = Callable[[Tensor, Tensor, float], Tensor]
 """``score(x, v, t)``: the derivative of the joint log density by v."""
@@ -40,20 +41,11 @@ class CLD(Options):
         t_min: the smallest time of training, from where samplers step to the data.
     """
 
-    beta: float = 4.0
-    mass: float = 0.25
-    friction: float | None = None
-    gamma: float = 0.04
-    t_min: float = 1e-3
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        for field in ("beta", "mass", "friction", "gamma"):
-            value = getattr(self, field)
-            if value is not None and not 0 < value < float("inf"):
-                raise ValueError(f"CLD: {field}={value} must be above 0 and finite")
-        if not 0 < self.t_min < 1:
-            raise ValueError(f"CLD: t_min={self.t_min} must lie between 0 and 1")
+    beta: Positive = 4.0
+    mass: Positive = 0.25
+    friction: Positive | None = None
+    gamma: Positive = 0.04
+    t_min: Annotated[float, between(0, 1, "()")] = 1e-3
 
     @property
     def damping(self) -> float:
@@ -145,19 +137,8 @@ class LangevinSampler(Options, ABC):
             quadratic striding, with short steps near the data, where the score is steep.
     """
 
-    num_steps: int = 50
-    power: float = 2.0
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        if not 1 <= self.power < float("inf"):
-            raise ValueError(
-                f"{type(self).__name__}: power={self.power} must be at least 1 and finite"
-            )
-        if self.num_steps < 1:
-            raise ValueError(
-                f"{type(self).__name__}: num_steps={self.num_steps} must be at least 1"
-            )
+    num_steps: Count = 50
+    power: Annotated[float, at_least(1), FINITE] = 2.0
 
     def check(self, process: object) -> None:
         """Check that this sampler can draw from a process.

@@ -4,13 +4,13 @@ A guidance wraps ``denoise(x, t)``, so that any sampler draws with it.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from tsgen.core import Options
+from tsgen.core import NonNegative, Options, Positive, at_least
 from tsgen.diffusion.samplers import Denoiser
 from tsgen.diffusion.schedules import Schedule
 
@@ -93,16 +93,9 @@ class Reconstruction(Guidance):
         noise: s, standard deviation with which the values are known, on the scale the model sees.
     """
 
-    iterations: int = 0
-    noise: float = 0.01
+    iterations: Annotated[int, at_least(0)] = 0
+    noise: Positive = 0.01
     memory: ClassVar[int] = 12
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        if self.iterations < 0:
-            raise ValueError(f"Reconstruction: iterations={self.iterations} must be at least 0")
-        if not 0 < self.noise < float("inf"):
-            raise ValueError(f"Reconstruction: noise={self.noise} must be above 0 and finite")
 
     @override
     def guide(
@@ -160,13 +153,8 @@ class ClassifierFree(Guidance):
         weight: w, at least 0.
     """
 
-    weight: float = 1.0
+    weight: NonNegative = 1.0
     needs_given: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        """Check the weight."""
-        if not 0 <= self.weight < float("inf"):
-            raise ValueError(f"ClassifierFree: weight={self.weight} must be at least 0 and finite")
 
     @override
     def guide(

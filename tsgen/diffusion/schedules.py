@@ -8,11 +8,12 @@ is the data.
 
 import math
 from abc import ABC, abstractmethod
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from tsgen.core import Options
+from tsgen.core import Count, OptionError, Options, between
 
 
 class Schedule(Options, ABC):
@@ -24,14 +25,7 @@ class Schedule(Options, ABC):
         num_steps: N, the number of discrete steps that a model is trained on.
     """
 
-    num_steps: int = 100
-
-    def __post_init__(self) -> None:
-        """Check the number of steps."""
-        if self.num_steps < 1:
-            raise ValueError(
-                f"{type(self).__name__}: num_steps={self.num_steps} must be at least 1"
-            )
+    num_steps: Count = 100
 
     @abstractmethod
     def alpha(self, t: Tensor) -> Tensor:
@@ -142,17 +136,14 @@ class LinearSchedule(VariancePreserving):
         beta_end: the last step's, in [beta_start, 1).
     """
 
-    beta_start: float = 1e-4
-    beta_end: float = 0.1
+    beta_start: Annotated[float, between(0, 1, "()")] = 1e-4
+    beta_end: Annotated[float, between(0, 1, "()")] = 0.1
 
     def __post_init__(self) -> None:
-        """Check the range of beta."""
-        super().__post_init__()
-        if not 0 < self.beta_start <= self.beta_end < 1:
-            raise ValueError(
-                f"{type(self).__name__}: beta_start={self.beta_start}, beta_end={self.beta_end} "
-                "must satisfy 0 < beta_start <= beta_end < 1"
-            )
+        """Check that beta does not fall."""
+        if self.beta_end < self.beta_start:
+            least = f"at least beta_start={self.beta_start}"
+            raise OptionError(type(self).__name__, "beta_end", self.beta_end, least)
 
     def log_alpha(self, t: Tensor) -> Tensor:
         """Half the logarithm of the product of 1 - beta."""
@@ -186,18 +177,8 @@ class CosineSchedule(VariancePreserving):
         terminal_alpha: the signal left at t = 1, in (0, 1).
     """
 
-    offset: float = 0.008
-    terminal_alpha: float = 0.01
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        super().__post_init__()
-        if not 0 < self.terminal_alpha < 1:
-            raise ValueError(
-                f"CosineSchedule: terminal_alpha={self.terminal_alpha} must lie in (0, 1)"
-            )
-        if not 0 <= self.offset < 1:
-            raise ValueError(f"CosineSchedule: offset={self.offset} must lie in [0, 1)")
+    offset: Annotated[float, between(0, 1, "[)")] = 0.008
+    terminal_alpha: Annotated[float, between(0, 1, "()")] = 0.01
 
     def log_alpha(self, t: Tensor) -> Tensor:
         """Logarithm of the ratio of cosines."""

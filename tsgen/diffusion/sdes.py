@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from tsgen.core import OptionError, Positive
 from tsgen.diffusion.schedules import Schedule, VariancePreserving
 
 
@@ -81,17 +82,14 @@ class _LinearBeta(SDE):
     """
 
     num_steps: int = 200
-    beta_min: float = 0.1
-    beta_max: float = 20.0
+    beta_min: Positive = 0.1
+    beta_max: Positive = 20.0
 
     def __post_init__(self) -> None:
-        """Check the range."""
-        super().__post_init__()
-        if not 0 < self.beta_min <= self.beta_max < float("inf"):
-            raise ValueError(
-                f"{type(self).__name__}: beta_min={self.beta_min}, beta_max={self.beta_max} must "
-                "satisfy 0 < beta_min <= beta_max"
-            )
+        """Check that beta does not fall."""
+        if self.beta_max < self.beta_min:
+            least = f"at least beta_min={self.beta_min}"
+            raise OptionError(type(self).__name__, "beta_max", self.beta_max, least)
 
     def beta(self, t: Tensor) -> Tensor:
         """The rate."""
@@ -195,17 +193,12 @@ class VESDE(SDE):
     """
 
     num_steps: int = 200
-    sigma_min: float = 0.01
-    sigma_max: float = 50.0
+    sigma_min: Positive = 0.01
+    sigma_max: Positive = 50.0
 
     def __post_init__(self) -> None:
-        """Check the range."""
-        super().__post_init__()
-        if not 0 < self.sigma_min < self.sigma_max < float("inf"):
-            raise ValueError(
-                f"VESDE: sigma_min={self.sigma_min}, sigma_max={self.sigma_max} must satisfy "
-                "0 < sigma_min < sigma_max"
-            )
+        """Check that sigma rises."""
+        _check_rising(self)
 
     @property
     def _rate(self) -> float:
@@ -255,17 +248,14 @@ class NoiseLadder(Schedule):
     """
 
     num_steps: int = 10
-    sigma_min: float = 0.01
-    sigma_max: float = 1.0
+    sigma_min: Positive = 0.01
+    sigma_max: Positive = 1.0
 
     def __post_init__(self) -> None:
-        """Check the range."""
-        super().__post_init__()
-        if self.num_steps < 2 or not 0 < self.sigma_min < self.sigma_max < float("inf"):
-            raise ValueError(
-                f"NoiseLadder: num_steps={self.num_steps}, sigma_min={self.sigma_min}, sigma_max="
-                f"{self.sigma_max} must satisfy num_steps >= 2 and 0 < sigma_min < sigma_max"
-            )
+        """Check that there are two levels and that sigma rises."""
+        if self.num_steps < 2:
+            raise OptionError(type(self).__name__, "num_steps", self.num_steps, "at least 2")
+        _check_rising(self)
 
     @classmethod
     def of_data(cls, data: np.ndarray, sigma_min: float = 0.01) -> "NoiseLadder":
@@ -293,10 +283,8 @@ class NoiseLadder(Schedule):
 
         largest = float(spatial.distance.pdist(data).max())
         if not largest > sigma_min:
-            raise ValueError(
-                f"NoiseLadder: sigma_min={sigma_min} must lie below the largest distance between "
-                f"two points, {largest:g}"
-            )
+            below = f"below the largest distance between two points, {largest:g}"
+            raise OptionError(cls.__name__, "sigma_min", sigma_min, below)
         ratio = optimize.brentq(lambda r: shared(r) - 0.5, 1.0, 50.0) if shared(50) < 0.5 else 50.0
         steps = 1 + math.ceil(math.log(largest / sigma_min) / math.log(ratio))
         return cls(max(2, steps), sigma_min, largest)
@@ -321,3 +309,9 @@ class NoiseLadder(Schedule):
     def prior_std(self) -> float:
         """The last level."""
         return self.sigma_max
+
+
+def _check_rising(schedule: VESDE | NoiseLadder) -> None:
+    if schedule.sigma_max <= schedule.sigma_min:
+        above = f"above sigma_min={schedule.sigma_min}"
+        raise OptionError(type(schedule).__name__, "sigma_max", schedule.sigma_max, above)

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from tsgen.core import Options
+from tsgen.core import Count, Options, Positive
 
 State = TypeVar("State", Tensor, tuple[Tensor, ...])
 Time = float | Tensor
@@ -38,21 +38,11 @@ class ODESolver(Options):
     """
 
     method: Literal["euler", "midpoint", "rk4", "dopri5"] = "rk4"
-    num_steps: int = 8
-    rtol: float = 1e-5
-    atol: float = 1e-6
-    max_num_steps: int = 1000
+    num_steps: Count = 8
+    rtol: Positive = 1e-5
+    atol: Positive = 1e-6
+    max_num_steps: Count = 1000
     adjoint: bool = False
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        name = type(self).__name__
-        for field, count in (("num_steps", self.num_steps), ("max_num_steps", self.max_num_steps)):
-            if count < 1:
-                raise ValueError(f"{name}: {field}={count} must be at least 1")
-        for field, size in (("rtol", self.rtol), ("atol", self.atol)):
-            if not 0 < size < float("inf"):
-                raise ValueError(f"{name}: {field}={size} must be positive and finite")
 
     @property
     def adaptive(self) -> bool:

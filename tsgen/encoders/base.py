@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from tsgen.core import Component
+from tsgen.core import Component, Count
 
 State: TypeAlias = Any
 """A pytree of tensors whose first dimension is the batch."""
@@ -42,10 +42,8 @@ class HistoryEncoder(Component, nn.Module, ABC):
     """
     output_size: int
 
-    def __init__(self, input_size: int) -> None:
+    def __init__(self, input_size: Count) -> None:
         super().__init__()
-        if input_size < 1:
-            raise ValueError(f"{type(self).__name__}: input_size={input_size} must be at least 1")
         self.input_size = input_size
 
     @abstractmethod

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
 
+from tsgen.core import OptionError
 from tsgen.encoders.base import Encoded, HistoryEncoder, State
 from tsgen.nets import GraphAttention
 
@@ -50,12 +51,10 @@ class PatternEncoder(HistoryEncoder):
     ) -> None:
         super().__init__(input_size)
         if input_size < window * num_channels:
-            raise ValueError(
-                f"PatternEncoder: input_size={input_size} must be at least window x num_channels = "
-                f"{window * num_channels}"
-            )
+            least = f"at least window x num_channels = {window * num_channels}"
+            raise OptionError(type(self).__name__, "input_size", input_size, least)
         if temporal == "none" and not graph:
-            raise ValueError("PatternEncoder: temporal='none' and graph=False leave no pattern")
+            raise OptionError(type(self).__name__, "graph", graph, "True with temporal='none'")
         self.channels, self.window, self.kind = num_channels, window, temporal
         self.temporal = {"gru": _GRU, "tcn": _TCN, "attention": _Attention, "none": _Nothing}[
             temporal

@@ -1,11 +1,12 @@
 """Recurrent encoders."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from tsgen.core import between
 from tsgen.encoders.base import Encoded, HistoryEncoder, State
 
 
@@ -29,12 +30,10 @@ class GRUEncoder(HistoryEncoder):
         input_size: int,
         hidden_size: int = 40,
         num_layers: int = 2,
-        dropout: float = 0.1,
+        dropout: Annotated[float, between(0, 1, "[)")] = 0.1,
         output_size: int = 100,
     ) -> None:
         super().__init__(input_size)
-        if not 0 <= dropout < 1:
-            raise ValueError(f"{type(self).__name__}: dropout={dropout} must lie in [0, 1)")
         self.rnn = self.cell(
             input_size,
             hidden_size,

@@ -2,13 +2,14 @@
 
 import math
 import sys
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
 
+from tsgen.core import Count, OptionError, between
 from tsgen.encoders.base import Encoded, HistoryEncoder, State
 
 
@@ -61,30 +62,20 @@ class TransformerEncoder(HistoryEncoder):
     def __init__(
         self,
         input_size: int,
-        d_model: int = 16,
-        num_heads: int = 4,
-        num_layers: int = 3,
-        feedforward: int | None = None,
-        dropout: float = 0.1,
-        output_size: int = 100,
-        window: int | None = 256,
+        d_model: Count = 16,
+        num_heads: Count = 4,
+        num_layers: Count = 3,
+        feedforward: Count | None = None,
+        dropout: Annotated[float, between(0, 1, "[)")] = 0.1,
+        output_size: Count = 100,
+        window: Count | None = 256,
     ) -> None:
         super().__init__(input_size)
-        name = type(self).__name__
-        sizes = {
-            "d_model": d_model, "num_heads": num_heads, "num_layers": num_layers,
-            "feedforward": feedforward, "output_size": output_size, "window": window,
-        }  # fmt: skip
-        for field, size in sizes.items():
-            if size is not None and size < 1:
-                raise ValueError(f"{name}: {field}={size} must be at least 1")
         if d_model % (2 * num_heads):
-            raise ValueError(
-                f"{name}: d_model={d_model} must be a multiple of 2 * num_heads={2 * num_heads}: "
-                "each head takes an even share"
-            )
-        if not 0 <= dropout < 1:
-            raise ValueError(f"{name}: dropout={dropout} must lie in [0, 1)")
+            raise OptionError(
+                type(self).__name__, "d_model", d_model,
+                f"a multiple of 2 * num_heads={2 * num_heads}", "each head takes an even share",
+            )  # fmt: skip
         self.window, self.num_heads, self.head_size = window, num_heads, d_model // num_heads
         self.embedding = nn.Linear(input_size, d_model)
         self.layers = nn.ModuleList(

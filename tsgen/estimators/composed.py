@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 
+from tsgen.core import OptionError
 from tsgen.forecasting.estimator import GenerativeEstimator
 from tsgen.models import GenerativeModel
 
@@ -26,10 +27,8 @@ class ComposedEstimator(GenerativeEstimator):
         super().__post_init__()
         part = self.model.func if isinstance(self.model, functools.partial) else self.model
         if not (isinstance(part, type) and issubclass(part, GenerativeModel)):
-            raise ValueError(
-                f"ComposedEstimator: model={self.model!r} must be a GenerativeModel class or a "
-                "partial of one"
-            )
+            expected = "a GenerativeModel class or a partial of one"
+            raise OptionError(type(self).__name__, "model", self.model, expected)
 
     def build_model(
         self, event_shape: tuple[int, ...], cond_shape: tuple[int, ...]

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Literal
 
+from tsgen.core import OptionError
 from tsgen.forecasting.data.spec import DataSpec
 from tsgen.forecasting.estimator import GenerativeEstimator
 from tsgen.forecasting.target.links import Link
@@ -43,10 +44,8 @@ class TempFlowEstimator(GenerativeEstimator):
         part = flows[self.flow] if isinstance(self.flow, str) else self.flow
         part = part.func if isinstance(part, functools.partial) else part
         if not (isinstance(part, type) and issubclass(part, Flow)):
-            raise ValueError(
-                f"{type(self).__name__}: flow={self.flow!r} must be a name, a Flow class or a "
-                "partial of one"
-            )
+            expected = "a name, a Flow class or a partial of one"
+            raise OptionError(type(self).__name__, "flow", self.flow, expected)
 
     def options_without_effect_on(self, spec: DataSpec) -> Iterator[str]:
         """A way to make whole numbers continuous, where they are not whole."""
@@ -59,11 +58,10 @@ class TempFlowEstimator(GenerativeEstimator):
     def link(self, spec: DataSpec) -> Link:
         """The support's, and noise where the target is whole numbers."""
         if (spec.whole or self.support == "count") and self.dequantisation is None:
-            raise ValueError(
-                f"{type(self).__name__}: the target holds whole numbers only and dequantisation="
-                "None; a density degenerates on them: set dequantisation='uniform' or "
-                "'variational'"
-            )
+            raise OptionError(
+                type(self).__name__, "dequantisation", None, "'uniform' or 'variational'",
+                "the target holds whole numbers only, and a density degenerates on them",
+            )  # fmt: skip
         return Link(self.support, spec.tau, whole=spec.whole and self.support != "count")
 
     def build_dequantiser(

@@ -14,7 +14,7 @@ from gluonts.model.forecast import Forecast, SampleForecast
 from gluonts.model.predictor import Predictor
 from gluonts.time_feature import get_seasonality
 
-from tsgen.core import seeded, seeded_everywhere
+from tsgen.core import OptionError, seeded, seeded_everywhere
 from tsgen.data.entries import Entry
 from tsgen.data.paths import paths_of, with_paths
 from tsgen.data.splits import length_of, rolling, until
@@ -92,9 +92,9 @@ def backtest(
             windows.
     """
     if num_samples < 2:
-        raise ValueError(f"num_samples={num_samples} must be at least 2 to be scored")
+        raise OptionError("", "num_samples", num_samples, "at least 2 to be scored")
     if season is not None and season < 1:
-        raise ValueError(f"season={season} must be at least 1")
+        raise OptionError("", "season", season, "at least 1")
     horizon = forecaster.prediction_length
     entries = list(dataset) if windows is None else rolling(dataset, windows, horizon, stride)
     if not entries:
@@ -170,7 +170,7 @@ def _groups(
     if windows is None:
         raise ValueError("an estimator needs windows=, or train= beside entries cut already")
     if refit < 0:
-        raise ValueError(f"refit={refit} must be a number of windows from 1 up")
+        raise OptionError("", "refit", refit, "a number of windows from 1 up")
     series, every = len(entries) // windows, refit or windows
     horizon = forecaster.prediction_length
     groups: list[tuple[list[Entry] | None, list[Entry]]] = []

@@ -10,7 +10,7 @@ from gluonts.dataset import Dataset
 from gluonts.model.forecast import Forecast, SampleForecast
 from gluonts.model.predictor import Predictor
 
-from tsgen.core import seeded
+from tsgen.core import OptionError, seeded
 from tsgen.data.entries import Entry
 from tsgen.evaluation.backtest import as_samples, backtest, forecast_after
 from tsgen.evaluation.cells import INTERVALS, samples_needed
@@ -257,12 +257,10 @@ def calibrate(
     """
     levels = tuple(sorted(levels))
     if not levels or not all(0 < level < 1 for level in levels):
-        raise ValueError(f"levels={levels} must lie between 0 and 1")
+        raise OptionError("", "levels", levels, "one or more in (0, 1)")
     if num_samples < samples_needed(levels[-1]):
-        raise ValueError(
-            f"num_samples={num_samples}: an interval of {levels[-1]:.0%} needs at least "
-            f"{samples_needed(levels[-1])} sample paths"
-        )
+        least = f"at least {samples_needed(levels[-1])} for an interval of {levels[-1]:.0%}"
+        raise OptionError("", "num_samples", num_samples, least)
     result = backtest(predictor, dataset, windows, num_samples=num_samples, seed=seed)
     support = getattr(predictor, "support", "real")
     return CalibratedPredictor(predictor, measure(result.samples, result.truth, levels, support))

@@ -10,6 +10,8 @@ import math
 
 import numpy as np
 
+from tsgen.core import OptionError
+
 INTERVALS = (0.5, 0.8, 0.9, 0.95)
 """Central intervals whose coverage and width are measured."""
 
@@ -22,7 +24,7 @@ def quantile_levels(count: int = 19) -> np.ndarray:
     9 is GluonTS' default grid, 19 that of the TimeGrad line of papers, 99 is close to the integral.
     """
     if count < 1:
-        raise ValueError(f"levels={count} must be at least 1")
+        raise OptionError("", "levels", count, "at least 1")
     return np.arange(1, count + 1) / (count + 1)
 
 
@@ -104,7 +106,7 @@ def central_interval(values: np.ndarray, level: float) -> tuple[np.ndarray, np.n
         level: the probability.
     """
     if not 0 < level < 1:
-        raise ValueError(f"level={level} must lie between 0 and 1")
+        raise OptionError("", "level", level, "in (0, 1)")
     count = values.shape[-1]
     ends = []
     for tail in ((1 - level) / 2, (1 + level) / 2):

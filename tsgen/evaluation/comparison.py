@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tsgen.core import OptionError
 from tsgen.evaluation.backtest import Backtest
 
 
@@ -52,7 +53,7 @@ def diebold_mariano(losses: np.ndarray, reference: np.ndarray, horizon: int = 1)
     a, b = _pairs(losses, reference)
     difference, count = a - b, len(a)
     if not 1 <= horizon <= count:
-        raise ValueError(f"horizon={horizon} must lie between 1 and the number of pairs, {count}")
+        raise OptionError("", "horizon", horizon, f"in 1 to {count}, the number of pairs")
     centred = difference - difference.mean()
     covariances = [centred[k:] @ centred[: count - k] / count for k in range(horizon)]
     variance = covariances[0] + 2 * sum(covariances[1:])
@@ -110,9 +111,9 @@ def block_bootstrap(
     count = len(a)
     block = max(1, round(count ** (1 / 3))) if block is None else block
     if not 1 <= block <= count:
-        raise ValueError(f"block={block} must lie between 1 and the number of pairs, {count}")
+        raise OptionError("", "block", block, f"in 1 to {count}, the number of pairs")
     if not 0 < level < 1:
-        raise ValueError(f"level={level} must lie between 0 and 1")
+        raise OptionError("", "level", level, "in (0, 1)")
     rng = np.random.default_rng(seed)
     starts = rng.integers(0, count, (draws, -(-count // block)))
     lengths = np.full(starts.shape[1], block)

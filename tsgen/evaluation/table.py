@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from tsgen.core import OptionError
 from tsgen.evaluation.cells import (
     INTERVALS,
     Cells,
@@ -133,7 +134,7 @@ class Scores:
             ValueError: for a score that is no mean of losses.
         """
         if name not in LOSSES:
-            raise ValueError(f"score={name!r}: expected one of {', '.join(LOSSES)}")
+            raise OptionError("", "score", name, f"one of {', '.join(LOSSES)}")
         if name == "crps_sum":
             if self.sum is None:
                 raise ValueError("score='crps_sum': these scores are of a single channel's sum")

@@ -9,6 +9,8 @@ from typing import Literal
 
 import numpy as np
 
+from tsgen.core import OptionError
+
 Over = Literal["path", "steps", "channels"]
 """Which vectors: all values of a window, the channels of each step, the steps of each channel."""
 
@@ -28,7 +30,7 @@ def arrange(values: np.ndarray, over: Over) -> np.ndarray:
         return values.reshape(-1, channels, *rest)
     if over == "channels":
         return values.swapaxes(1, 2).reshape(-1, steps, *rest)
-    raise ValueError(f"over={over!r} must be 'path', 'steps' or 'channels'")
+    raise OptionError("", "over", over, "'path', 'steps' or 'channels'")
 
 
 def _blocks(total: int, each: int) -> Iterator[slice]:
@@ -80,7 +82,7 @@ def partners(size: int, most: int | None = None) -> tuple[np.ndarray, np.ndarray
         Offsets (K,), and the weight of each: every unordered pair counts once.
     """
     if most is not None and (most < 2 or most % 2):
-        raise ValueError(f"partners={most} of each element must be an even number from 2 up")
+        raise OptionError("", "partners", most, "an even number from 2 up")
     if most is None:
         most = size if size <= _ALL_PAIRS else _PARTNERS
     if most >= size - 1:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tsgen.core import Component
+from tsgen.core import Component, OptionError
 from tsgen.diffusion import LangevinSampler, Sampler
 from tsgen.nets import DenoisingNet
 
@@ -61,21 +61,19 @@ class GenerativeModel(Component, nn.Module, ABC):
         super().__init__()
         name = type(self).__name__
         if len(event_shape) not in (1, 2) or min(event_shape, default=0) < 1:
-            raise ValueError(
-                f"{name}: event_shape={event_shape} must be (channels,) or (horizon, channels)"
-            )
+            shapes = "(channels,) or (horizon, channels)"
+            raise OptionError(name, "event_shape", event_shape, shapes)
         if len(cond_shape) not in (1, 2) or min(cond_shape, default=0) < 1:
-            raise ValueError(f"{name}: cond_shape={cond_shape} must be (size,) or (horizon, size)")
+            raise OptionError(name, "cond_shape", cond_shape, "(size,) or (horizon, size)")
         if len(cond_shape) == 2 and (len(event_shape) == 1 or cond_shape[0] != event_shape[0]):
-            raise ValueError(
-                f"{name}: cond_shape={cond_shape} gives no step of event_shape={event_shape} its "
-                "own"
-            )
+            shapes = f"(size,), or (horizon, size) with the horizon of event_shape={event_shape}"
+            raise OptionError(name, "cond_shape", cond_shape, shapes)
         if self.takes_times and len(event_shape) == 1:
-            raise ValueError(
-                f"{name}: event_shape={event_shape} is one step, and the model takes the times of "
-                "a horizon's steps; use (horizon, channels), an estimator's decoding='horizon'"
-            )
+            raise OptionError(
+                name, "event_shape", event_shape,
+                "(horizon, channels), for the model takes the times of a horizon's steps",
+                "an estimator's decoding='horizon' has them",
+            )  # fmt: skip
         self.event_shape, self.cond_shape = torch.Size(event_shape), torch.Size(cond_shape)
 
     @property

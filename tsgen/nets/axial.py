@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
 
+from tsgen.core import OptionError
 from tsgen.nets.contract import DenoisingNet
 from tsgen.nets.embedding import TimeEmbedding
 
@@ -54,14 +55,13 @@ class AxialTransformer(DenoisingNet):
     ) -> None:
         super().__init__()
         if len(event_shape) != 2:
-            raise ValueError(
-                f"AxialTransformer: event_shape={event_shape} must be (horizon, channels); it is a "
-                "network for decoding='horizon'"
-            )
+            raise OptionError(
+                "AxialTransformer", "event_shape", event_shape, "(horizon, channels)",
+                "it is a network for decoding='horizon'",
+            )  # fmt: skip
         if channels % num_heads:
-            raise ValueError(
-                f"AxialTransformer: channels={channels} must be a multiple of num_heads={num_heads}"
-            )
+            multiple = f"a multiple of num_heads={num_heads}"
+            raise OptionError("AxialTransformer", "channels", channels, multiple)
         horizon, width = event_shape
         self.event_shape, self.layers, self.channels = event_shape, layers, channels
         rates = 10000 ** (-torch.arange(0, step_features, 2) / step_features)

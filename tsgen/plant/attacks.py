@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple, NoReturn
 import numpy as np
 import pandas as pd
 
+from tsgen.core import OptionError
 from tsgen.plant.reading import State
 
 
@@ -113,7 +114,7 @@ class Attack:
                 self._refuse("target", name, f"{self.wanted}: {', '.join(names) or 'it has none'}")
 
     def _refuse(self, name: str, value: object, expected: str) -> NoReturn:
-        raise ValueError(f"{self.kind}: {name}={str(value)!r}; expected {expected}")
+        raise OptionError(self.kind, name, str(value), expected)
 
 
 @dataclass(frozen=True)

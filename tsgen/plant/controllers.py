@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
 from typing_extensions import override
 
-from tsgen.core import Options
+from tsgen.core import FINITE, OptionError, Options
 from tsgen.plant.network import Network
 from tsgen.plant.reading import NetworkControl, State
 
@@ -55,24 +56,18 @@ class LevelControl(Controller):
     """
 
     sensor: str
-    low: float | None
-    high: float | None
+    low: Annotated[float, FINITE] | None
+    high: Annotated[float, FINITE] | None
     below: State = "open"
     above: State = "closed"
 
     def __post_init__(self) -> None:
         """Check the setpoints."""
+        name = f"LevelControl of {self.link!r}"
         if self.low is None and self.high is None:
-            raise ValueError(f"LevelControl of {self.link!r}: low and high are None; expected one")
-        for name in ("low", "high"):
-            if not np.isfinite(getattr(self, name) or 0.0):
-                raise ValueError(
-                    f"LevelControl of {self.link!r}: {name}={getattr(self, name)} must be finite"
-                )
+            raise OptionError(name, "low", None, "a number with high=None")
         if self.low is not None and self.high is not None and not self.low < self.high:
-            raise ValueError(
-                f"LevelControl of {self.link!r}: low={self.low:g} must be below high={self.high:g}"
-            )
+            raise OptionError(name, "low", self.low, f"below high={self.high:g}")
 
     @override
     @property
@@ -105,10 +100,8 @@ class ClockControl(Controller):
         """Check the hours."""
         hours = [hour for hour, _ in self.times]
         if not hours or not all(0 <= hour < 24 for hour in hours) or len(set(hours)) < len(hours):
-            raise ValueError(
-                f"ClockControl of {self.link!r}: times={self.times!r}; expected at least one "
-                "(hour, state), hours in [0, 24), none twice"
-            )
+            expected = "at least one (hour, state), hours in [0, 24), none twice"
+            raise OptionError(f"ClockControl of {self.link!r}", "times", self.times, expected)
 
     @property
     def states(self) -> tuple[State, ...]:

@@ -1,9 +1,11 @@
 """What the plant's customers draw: patterns, days of the week, seasons and noise."""
 
+from typing import Annotated
+
 import numpy as np
 import pandas as pd
 
-from tsgen.core import Options
+from tsgen.core import FINITE, NonNegative, Options, above, between
 from tsgen.plant.noise import autoregression
 from tsgen.plant.reading import Group
 
@@ -31,23 +33,11 @@ class Demand(Options):
         memory_hours: after which the correlation of x has fallen to 1/e.
     """
 
-    daily: float = 0.4
-    weekend: float = 0.08
-    season: float = 0.1
-    noise: float = 0.05
-    memory_hours: float = 3.0
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name, low, high in (
-            ("daily", 0, 1), ("season", 0, 1), ("noise", 0, 1), ("memory_hours", 0, np.inf)
-        ):  # fmt: skip
-            if not low <= getattr(self, name) < high:
-                raise ValueError(
-                    f"Demand: {name}={getattr(self, name)} must lie in [{low}, {high})"
-                )
-        if not -1 < self.weekend < np.inf:
-            raise ValueError(f"Demand: weekend={self.weekend} must be above -1")
+    daily: Annotated[float, between(0, 1, "[)")] = 0.4
+    weekend: Annotated[float, above(-1), FINITE] = 0.08
+    season: Annotated[float, between(0, 1, "[)")] = 0.1
+    noise: Annotated[float, between(0, 1, "[)")] = 0.05
+    memory_hours: NonNegative = 3.0
 
     def multipliers(
         self,

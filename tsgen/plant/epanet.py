@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tsgen.core import OptionError
+
 _OPENING = threading.Lock()
 _OVERLONG = re.compile(r"^[^;\[\n]*\s(\d+:\d+:\d+:\S+)", re.MULTILINE)  # EPANET would abort
 
@@ -53,10 +55,8 @@ def find_network(network: str | os.PathLike) -> Path:
         return bundled[str(network)]
     path = Path(network)
     if path.suffix.lower() != ".inp" or not path.is_file():
-        raise ValueError(
-            f"network={str(network)!r}: expected one of {', '.join(bundled)} or the path of "
-            "an .inp file that exists"
-        )
+        expected = f"one of {', '.join(bundled)} or the path of an .inp file that exists"
+        raise OptionError("", "network", str(network), expected)
     return path.resolve()
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from tsgen.core import OptionError
 from tsgen.plant.attacks import Attack, Override, SetpointChange
 from tsgen.plant.controllers import LevelControl
 from tsgen.plant.reports import Bias, Denial, Freeze, Ramp, Replay, SlowDrift
@@ -94,10 +95,10 @@ def _check(
     lead_days: float,
 ) -> None:
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
-        raise ValueError(f"count={count!r} must be an integer of at least 1")
+        raise OptionError("", "count", count, "an integer of at least 1")
     for name, pair in (("amplitude", amplitude), ("hours", hours)):
         if len(pair) != 2 or not 0 < pair[0] <= pair[1] < np.inf:
-            raise ValueError(f"{name}={pair!r}; expected (least, largest), both above 0")
+            raise OptionError("", name, pair, "(least, largest), both above 0")
     for kind in kinds:
         if kind not in KINDS:
             raise ValueError(

@@ -1,10 +1,10 @@
 """What instruments make of a process: noise, drift, steps and drop-outs."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from tsgen.core import Options
+from tsgen.core import FINITE, NonNegative, Options, at_least, between
 from tsgen.plant.noise import autoregression, drop_outs
 
 
@@ -36,23 +36,12 @@ class Sensors(Options):
         dropout_rows: mean number of rows of a drop-out (geometric), at least 1.
     """
 
-    noise: float = 0.002
-    resolution: float = 0.001
-    drift: float = 0.002
-    drift_days: float = 30.0
-    dropout: float = 1e-4
-    dropout_rows: float = 3.0
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name, low, high in (
-            ("noise", 0, 1), ("resolution", 0, 1), ("drift", 0, 1), ("drift_days", 0, np.inf),
-            ("dropout", 0, 1), ("dropout_rows", 1, np.inf),
-        ):  # fmt: skip
-            if not low <= getattr(self, name) < high:
-                raise ValueError(
-                    f"Sensors: {name}={getattr(self, name)} must lie in [{low}, {high})"
-                )
+    noise: Annotated[float, between(0, 1, "[)")] = 0.002
+    resolution: Annotated[float, between(0, 1, "[)")] = 0.001
+    drift: Annotated[float, between(0, 1, "[)")] = 0.002
+    drift_days: NonNegative = 30.0
+    dropout: Annotated[float, between(0, 1, "[)")] = 1e-4
+    dropout_rows: Annotated[float, at_least(1), FINITE] = 3.0
 
     def faults(
         self, rows: int, spans: np.ndarray, seconds: float, seed: np.random.SeedSequence

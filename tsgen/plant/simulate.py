@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsgen.core import OptionError
 from tsgen.plant import epanet
 from tsgen.plant.attacks import Attack, Surface, read_time
 from tsgen.plant.controllers import Controller, LevelControl, default_controllers
@@ -100,10 +101,10 @@ def simulate_plant(
     """
     times, seconds = _times(days, step, start)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed={seed!r} must be an integer of at least 0")
+        raise OptionError("", "seed", seed, "an integer of at least 0")
     for name, value, kind in (("demand", demand, Demand), ("sensors", sensors, Sensors)):
         if value is not None and not isinstance(value, kind):
-            raise ValueError(f"{name}={value!r}; expected a {kind.__name__} or None")
+            raise OptionError("", name, value, f"a {kind.__name__} or None")
     demand, sensors = demand or Demand(), sensors or Sensors()
     path = epanet.find_network(network)
     clock = int((times[0] - times[0].normalize()).total_seconds())
@@ -175,31 +176,29 @@ def _times(
     except (ValueError, TypeError):
         width = np.nan
     if not 60 <= width <= 3600 or width % 1:
-        raise ValueError(
-            f"step={step!r}; expected whole seconds from '1min' to '1h', such as '5min'"
-        )
+        whole = "whole seconds from '1min' to '1h', such as '5min'"
+        raise OptionError("", "step", step, whole)
     number = isinstance(days, int | float | np.number) and not isinstance(days, bool)
     if not number or not 0 < days < 20000:
-        raise ValueError(f"days={days!r}; expected a number above 0 and below 20000")
+        raise OptionError("", "days", days, "a number above 0 and below 20000")
     first = read_time(start)
     if first is None:
-        raise ValueError(
-            f"start={start!r}; expected a time without time zone, such as '2024-01-01'"
-        )
+        expected = "a time without time zone, such as '2024-01-01'"
+        raise OptionError("", "start", start, expected)
     rows = round(float(days) * 86400 / width)
     if rows < 2:
-        raise ValueError(f"days={days!r}; expected at least two rows of step={step!r}")
+        raise OptionError("", "days", days, f"enough for two rows of step={step!r}")
     return pd.date_range(first, periods=rows, freq=pd.Timedelta(seconds=width)), int(width)
 
 
 def _gauges(pressures: int | Sequence[str], network: Network) -> list[str]:
     if isinstance(pressures, int | np.integer) and not isinstance(pressures, bool):
         if pressures < 0:
-            raise ValueError(f"pressures={pressures}; expected at least 0, or names of junctions")
+            raise OptionError("", "pressures", pressures, "at least 0, or names of junctions")
         return network.key_junctions(int(pressures))
     names = [str(name) for name in pressures] if isinstance(pressures, Sequence) else []
     if not isinstance(pressures, Sequence):
-        raise ValueError(f"pressures={pressures!r}; expected a number or names of junctions")
+        raise OptionError("", "pressures", pressures, "a number or names of junctions")
     for name in names:
         if name not in network.junctions or names.count(name) > 1:
             raise ValueError(
@@ -215,9 +214,8 @@ def _check_controllers(controllers: Sequence[Controller], network: Network) -> N
             raise ValueError(f"controllers holds {control!r}; expected Controller objects")
         name = type(control).__name__
         if control.link not in network.actuators:
-            raise ValueError(
-                f"{name}: link={control.link!r}; expected one of {', '.join(network.actuators)}"
-            )
+            expected = f"one of {', '.join(network.actuators)}"
+            raise OptionError(name, "link", control.link, expected)
         for state in control.states:
             if not isinstance(state, str) and (control.link in network.pipes or not state >= 0):
                 raise ValueError(
@@ -232,9 +230,7 @@ def _check_sensor(name: str, sensor: str, network: Network) -> None:
     kind, _, place = sensor.partition("_")
     if place not in {"L": network.tanks, "P": network.junctions}.get(kind, {}):
         choices = ", ".join(f"L_{tank}" for tank in network.tanks)
-        raise ValueError(
-            f"{name}: sensor={sensor!r}; expected one of {choices}, or 'P_' and a junction"
-        )
+        raise OptionError(name, "sensor", sensor, f"one of {choices}, or 'P_' and a junction")
 
 
 def _summary(network: Network, path: Path, seed: int, rows: int) -> dict[str, Any]:

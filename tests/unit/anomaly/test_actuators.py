@@ -128,5 +128,7 @@ def test_bad_actuators(actuators, message):
 
 def test_something_must_be_left_to_predict():
     log = plant(300, 0)[["valve"]]
-    with pytest.raises(ValueError, match="all 1 channels are actuators"):
+    with pytest.raises(
+        ValueError, match="predict_actuators=False must be True; all 1 channels are actuators"
+    ):
         TFDPMDetector(estimator=ESTIMATOR, actuators="auto").fit(log)

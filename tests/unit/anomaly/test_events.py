@@ -107,8 +107,8 @@ def test_half_a_million_rows_take_no_time():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"release": 0.0}, r"release=0.0 must lie in \(0, 1\]"),
-        ({"release": 1.5}, r"release=1.5 must lie in \(0, 1\]"),
+        ({"release": 0.0}, r"release=0.0 must be in \(0, 1\]"),
+        ({"release": 1.5}, r"release=1.5 must be in \(0, 1\]"),
         ({"min_duration": 0}, "min_duration=0 must be at least 1"),
         ({"merge_gap": -1}, "merge_gap=-1 must be at least 0"),
         ({"cool_down": -2}, "cool_down=-2 must be at least 0"),

@@ -106,10 +106,13 @@ def test_a_row_does_not_know_the_others(gaussian):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: DenoisingError(levels=()), r"levels=\(\) must be numbers above 0"),
+        (
+            lambda: DenoisingError(levels=()),
+            r"levels=\(\) must be above 0 and finite and not empty",
+        ),
         (lambda: DenoisingError(levels=(0.0,)), r"levels=\(0.0,\) must be"),
-        (lambda: DenoisingError(draws=3), "draws=3 must be even"),
-        (lambda: Energy(levels=(-1.0,)), r"levels=\(-1.0,\) must be numbers above 0"),
+        (lambda: DenoisingError(draws=3), "draws=3 must be at least 2 and even"),
+        (lambda: Energy(levels=(-1.0,)), r"levels=\(-1.0,\) must be above 0"),
         (lambda: Energy().check(DDPM((1,), (1,))), "needs a model with an energy"),
         (lambda: SampleScore(num_samples=1), "num_samples=1 must be at least 2"),
         (lambda: NegativeLogLikelihood().check(DDPM((1,), (1,))), "needs a density; DDPM has none"),

@@ -175,9 +175,9 @@ def test_missing_scores_are_left_out():
         (
             white(3, 0),
             {"false_alarms_per_day": 0},
-            "false_alarms_per_day=0 must be a number above 0",
+            "false_alarms_per_day=0 must be above 0 and finite",
         ),
-        (white(3, 0), {"rows_per_day": -1}, "rows_per_day=-1 must be a number above 0"),
+        (white(3, 0), {"rows_per_day": -1}, "rows_per_day=-1 must be above 0 and finite"),
         (white(3, 0), {"method": "spot"}, "method='spot' must be 'pot' or 'conformal'"),
         (white(3, 0), {"block": 0}, "block=0 must be at least 1"),
         (white(1, 0)[:90], {}, r"have 9 blocks of 10 rows .* at least 20 are needed"),
@@ -197,7 +197,7 @@ def test_bad_input(scores, options, message):
 
 @pytest.mark.parametrize("threshold", [lambda: QuantileThreshold(1.0), lambda: MADThreshold(0.0)])
 def test_options_out_of_range(threshold):
-    with pytest.raises(ValueError, match=r"must lie in|must be above"):
+    with pytest.raises(ValueError, match=r"must be in|must be above"):
         threshold()
 
 

@@ -47,8 +47,11 @@ def test_univariate_forecasts_and_stamps_at_period_ends():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: quantile_frame(forecast(), [0.0]), r"quantiles=\[0.0\] must be levels between"),
-        (lambda: quantile_frame(forecast(), []), "must be levels between 0 and 1"),
+        (
+            lambda: quantile_frame(forecast(), [0.0]),
+            r"quantiles=\[0.0\] must be one or more levels in",
+        ),
+        (lambda: quantile_frame(forecast(), []), r"must be one or more levels in \(0, 1\)"),
         (lambda: sample_frame([]), "there are no forecasts"),
         (lambda: sample_frame(forecast(), ["a"]), "channels has 1 names for 2 channels"),
     ],

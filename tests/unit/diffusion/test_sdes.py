@@ -130,9 +130,11 @@ def test_ladders_are_those_of_the_papers() -> None:
 def test_bad_numbers_are_refused() -> None:
     """Naming the process and the field."""
     for make, text in (
-        (lambda: VPSDE(beta_min=5.0, beta_max=1.0), "beta_min=5.0, beta_max=1.0"),
+        (lambda: VPSDE(beta_min=5.0, beta_max=1.0), "beta_max=1.0 must be at least beta_min=5.0"),
         (lambda: VESDE(sigma_min=0.0), "sigma_min=0.0"),
-        (lambda: NoiseLadder(1), "num_steps=1"),
+        (lambda: VESDE(sigma_max=0.01), "sigma_max=0.01 must be above sigma_min=0.01"),
+        (lambda: VESDE(sigma_max=math.nan), "sigma_max=nan must be above 0 and finite"),
+        (lambda: NoiseLadder(1), "num_steps=1 must be at least 2"),
         (lambda: NoiseLadder.of_data(np.zeros((3, 2))), "largest distance"),
         (lambda: CLD(mass=-1.0), "mass=-1.0"),
         (lambda: CLD(t_min=1.0), "t_min=1.0"),

@@ -151,8 +151,8 @@ def test_assertions_of_the_field_are_not_mistaken_for_the_solvers():
         ({"method": "rk5"}, "method='rk5'.*'rk4'"),
         ({"num_steps": 0}, "num_steps=0 must be at least 1"),
         ({"max_num_steps": 0}, "max_num_steps=0 must be at least 1"),
-        ({"rtol": 0.0}, "rtol=0.0 must be positive"),
-        ({"atol": math.inf}, "atol=inf must be positive"),
+        ({"rtol": 0.0}, "rtol=0.0 must be above 0 and finite"),
+        ({"atol": math.inf}, "atol=inf must be above 0 and finite"),
         ({"steps": 3}, "did you mean 'num_steps'"),
     ],
 )

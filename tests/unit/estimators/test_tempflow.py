@@ -67,9 +67,9 @@ def test_names_and_parts():
 
 def test_whole_numbers_are_refused_without_dequantisation():
     estimator = TempFlowEstimator(3, dequantisation=None, **QUICK)
-    with pytest.raises(ValueError, match="whole numbers only and dequantisation=None"):
+    with pytest.raises(ValueError, match="dequantisation=None must be .*whole numbers only"):
         estimator.train(data(counts()))
-    with pytest.raises(ValueError, match="whole numbers only and dequantisation=None"):
+    with pytest.raises(ValueError, match="dequantisation=None must be .*whole numbers only"):
         estimator.replace(support="count").train(data(counts()))
     estimator.train(data(counts() + 0.25), seed=0)
 

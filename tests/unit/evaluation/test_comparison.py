@@ -95,9 +95,9 @@ def test_bootstrap_draws_windows_in_a_circle(count, block):
     [
         (lambda: diebold_mariano(np.ones(3), np.ones(4)), r"\(3,\) and \(4,\) must be two arrays"),
         (lambda: diebold_mariano(np.array([1, np.nan]), np.ones(2)), "1 losses are not finite"),
-        (lambda: diebold_mariano(np.ones(3), np.ones(3), 0), "horizon=0 must lie between 1 and"),
-        (lambda: block_bootstrap(np.ones(3), np.ones(3), 4), "block=4 must lie between 1 and"),
-        (lambda: block_bootstrap(np.ones(3), np.ones(3), level=2), "level=2 must lie between"),
+        (lambda: diebold_mariano(np.ones(3), np.ones(3), 0), "horizon=0 must be in 1 to 3"),
+        (lambda: block_bootstrap(np.ones(3), np.ones(3), 4), "block=4 must be in 1 to 3"),
+        (lambda: block_bootstrap(np.ones(3), np.ones(3), level=2), r"level=2 must be in \(0, 1\)"),
     ],
 )
 def test_bad_requests(call, message):

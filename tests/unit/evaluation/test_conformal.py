@@ -294,7 +294,7 @@ def test_windows_that_a_level_needs():
         ),
         (
             lambda d: calibrate(RandomWalkEstimator(4).train(d), d, windows=1, levels=(1.5,)),
-            "must lie between 0 and 1",
+            r"must be one or more in \(0, 1\)",
         ),
         (
             lambda d: list(

@@ -237,9 +237,9 @@ def test_bad_shapes_and_values():
         fair_crps(samples, truth[..., 0])
     with pytest.raises(ValueError, match=r"truth \(4, 4, 3\)"):
         energy_score(samples, truth[:, :4])
-    with pytest.raises(ValueError, match="partners=3 of each element must be an even number"):
+    with pytest.raises(ValueError, match="partners=3 must be an even number"):
         variogram_score(samples, truth, partners=3)
-    with pytest.raises(ValueError, match="level=1.5 must lie between 0 and 1"):
+    with pytest.raises(ValueError, match=r"level=1.5 must be in \(0, 1\)"):
         coverage(samples, truth, 1.5)
     with pytest.raises(ValueError, match="1 true values are infinite; mark missing with NaN"):
         quantile_crps(samples, np.where(truth == truth[0, 0, 0], np.inf, truth))

@@ -109,7 +109,7 @@ def test_every_figure_has_every_grain():
     for name in LOSSES:
         assert ours.losses(name).shape == (W,)
         assert ours.losses(name).mean() == pytest.approx(ours[name]), name
-    with pytest.raises(ValueError, match="score='pit': expected one of crps, crps_sum"):
+    with pytest.raises(ValueError, match="score='pit' must be one of crps, crps_sum"):
         ours.losses("pit")
     assert "crps_sum" in repr(ours) and "Scores of 4 windows" in repr(ours)
 

@@ -7,6 +7,7 @@ from typing_extensions import override
 from tsgen.anomaly.detector import Detector
 from tsgen.anomaly.readout import Readout
 from tsgen.anomaly.runs import Run
+from tsgen.core import NonNegative
 
 
 class AR1Detector(Detector):
@@ -58,14 +59,9 @@ class VARDetector(Detector):
     """
 
     readout: Readout = Readout("mean")  # noqa: RUF009
-    penalty: float = 10.0
+    penalty: NonNegative = 10.0
 
     learned = ("intercept_", "coefficients_")
-
-    def __post_init__(self) -> None:
-        """Check the penalty."""
-        if not self.penalty >= 0:
-            raise ValueError(f"VARDetector: penalty={self.penalty} must be at least 0")
 
     @property
     @override

@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from tsgen.anomaly.detector import Detector
 from tsgen.anomaly.runs import Run
+from tsgen.core import Count, OptionError
 
 _PIECE = 4096  # windows held at a time
 
@@ -28,22 +29,17 @@ class PCADetector(Detector):
         components: how many, or as a share in (0, 1) the variance that they explain; never all.
     """
 
-    window: int = 8
+    window: Count = 8
     components: int | float = 0.99
 
     learned = ("mean_", "components_")
 
     def __post_init__(self) -> None:
-        """Check the options."""
-        name = type(self).__name__
-        if self.window < 1:
-            raise ValueError(f"{name}: window={self.window} must be at least 1")
+        """Check the number of components, or their share."""
         share = isinstance(self.components, float)
         if not (0 < self.components < 1 if share else self.components >= 1):
-            raise ValueError(
-                f"{name}: components={self.components} must be a whole number above 0 or a share "
-                "of the variance in (0, 1)"
-            )
+            expected = "a whole number above 0 or a share of the variance in (0, 1)"
+            raise OptionError(type(self).__name__, "components", self.components, expected)
 
     @property
     @override
@@ -55,10 +51,8 @@ class PCADetector(Detector):
     def _learn(self, runs: list[Run]) -> None:
         size = self.window * runs[0].values.shape[1]
         if not isinstance(self.components, float) and self.components >= size:
-            raise ValueError(
-                f"{type(self).__name__}: components={self.components} must be fewer than window x "
-                f"channels = {size}"
-            )
+            fewer = f"fewer than window x channels = {size}"
+            raise OptionError(type(self).__name__, "components", self.components, fewer)
         total, outer, count = np.zeros(size), np.zeros((size, size)), 0
         for run in runs:
             for windows in self._windows(run.values):

@@ -1,6 +1,7 @@
 """Detectors that look at one row alone."""
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from sklearn.covariance import LedoitWolf
@@ -9,6 +10,7 @@ from typing_extensions import override
 
 from tsgen.anomaly.detector import Detector
 from tsgen.anomaly.runs import Run
+from tsgen.core import between
 
 _MOST_TREES = 1000  # a saved forest is grown again when it is loaded
 
@@ -61,18 +63,11 @@ class IsolationForestDetector(Detector):
         attribute: whether channels are told apart.
     """
 
-    trees: int = 100
+    trees: Annotated[int, between(1, _MOST_TREES)] = 100
     seed: int = 0
     attribute: bool = False
 
     learned = ("subsample_",)
-
-    def __post_init__(self) -> None:
-        """Check the number of trees."""
-        if not 1 <= self.trees <= _MOST_TREES:
-            raise ValueError(
-                f"IsolationForestDetector: trees={self.trees} must lie in 1 to {_MOST_TREES}"
-            )
 
     @property
     @override

@@ -1,5 +1,7 @@
 """An autoencoder for each channel alone."""
 
+from typing import Annotated
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,7 +11,7 @@ from typing_extensions import override
 from tsgen.anomaly.detector import Detector
 from tsgen.anomaly.readout import Readout
 from tsgen.anomaly.runs import Run
-from tsgen.core import seeded
+from tsgen.core import Count, OptionError, Positive, between, seeded
 from tsgen.nets.optimise import minimise
 
 _PIECE = 4096  # windows scored at a time
@@ -40,27 +42,20 @@ class UAEDetector(Detector):
 
     readout: Readout = Readout("mean")  # noqa: RUF009
     window: int = 32
-    latent: int = 4
-    hidden: int = 32
-    batches: int = 2000
-    lr: float = 3e-3
-    holdout: float = 0.2
+    latent: Count = 4
+    hidden: Count = 32
+    batches: Count = 2000
+    lr: Positive = 3e-3
+    holdout: Annotated[float, between(0, 1, "()")] = 0.2
     seed: int = 0
 
     learned = tuple(f"{kind}{layer}_" for layer in range(4) for kind in ("weight", "bias"))
 
     def __post_init__(self) -> None:
-        """Check the options."""
-        name = type(self).__name__
-        for field in ("latent", "hidden", "batches"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{name}: {field}={getattr(self, field)} must be at least 1")
+        """Check that a window is squeezed."""
         if self.window <= self.latent:
-            raise ValueError(f"{name}: window={self.window} must be above latent={self.latent}")
-        if not 0 < self.holdout < 1:
-            raise ValueError(f"{name}: holdout={self.holdout} must lie in (0, 1)")
-        if not self.lr > 0:
-            raise ValueError(f"{name}: lr={self.lr} must be above 0")
+            latent = f"above latent={self.latent}"
+            raise OptionError(type(self).__name__, "window", self.window, latent)
 
     @property
     @override

@@ -4,6 +4,8 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from tsgen.core import OptionError
+
 
 def rc_top_k(
     channels: np.ndarray,
@@ -27,7 +29,7 @@ def rc_top_k(
     """
     order = _orders(channels, events, targets)
     if not 1 <= k <= np.shape(channels)[1]:
-        raise ValueError(f"k={k} must lie between 1 and the {np.shape(channels)[1]} channels")
+        raise OptionError("", "k", k, f"in 1 to {np.shape(channels)[1]}, the channels")
     hits = [
         bool(set(row[:k]) & set(attacked)) for row, attacked in zip(order, targets, strict=True)
     ]
@@ -49,7 +51,7 @@ def hit_rate(
     """
     order = _orders(channels, events, targets)
     if not percent >= 100:
-        raise ValueError(f"percent={percent} must be at least 100")
+        raise OptionError("", "percent", percent, "at least 100")
     rates = []
     for row, attacked in zip(order, targets, strict=True):
         wanted = set(attacked)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tsgen.anomaly.metrics.segments import binary, both, harmonic, same_rows, segments
+from tsgen.core import OptionError
 
 
 def event_recall(
@@ -78,7 +79,7 @@ def false_alarms_per_day(
             above 0.
     """
     if not rows_per_day > 0:
-        raise ValueError(f"rows_per_day={rows_per_day} must be a number above 0")
+        raise OptionError("", "rows_per_day", rows_per_day, "a number above 0")
     true, flagged = binary("labels", labels), binary("predicted", predicted)
     same_rows(true, "predicted", flagged)
     if true.all():

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.metrics import f1_score
 
 from tsgen.anomaly.metrics.segments import both, segments
+from tsgen.core import OptionError
 
 
 def pa_f1(labels: np.ndarray, predicted: np.ndarray, boundaries: Iterable[int] = ()) -> float:
@@ -39,7 +40,7 @@ def pa_k_f1(
         Kim et al., Towards a rigorous evaluation of time-series anomaly detection (AAAI 2022).
     """
     if not 0 <= k <= 100:
-        raise ValueError(f"k={k} must lie between 0 and 100 (percent)")
+        raise OptionError("", "k", k, "in [0, 100], percent")
     true, flagged = both(labels, predicted)
     adjusted = flagged.copy()
     total = np.concatenate([[0], np.cumsum(flagged)])

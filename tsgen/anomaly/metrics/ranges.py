@@ -7,6 +7,7 @@ import numpy as np
 
 from tsgen.anomaly.metrics.events import touched
 from tsgen.anomaly.metrics.segments import both, harmonic, segments
+from tsgen.core import OptionError
 
 Bias: TypeAlias = Literal["flat", "front", "middle", "back"]
 
@@ -76,9 +77,9 @@ def _reward(
 ) -> float:
     """Mean reward of the segments of rows for what the others cover of them."""
     if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha={alpha} must lie in [0, 1]")
+        raise OptionError("", "alpha", alpha, "in [0, 1]")
     if bias not in ("flat", "front", "middle", "back"):
-        raise ValueError(f"bias={bias!r} must be 'flat', 'front', 'middle' or 'back'")
+        raise OptionError("", "bias", bias, "'flat', 'front', 'middle' or 'back'")
     bounds = segments(rows, boundaries)
     if not len(bounds):
         return 0.0

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tsgen.anomaly.metrics.segments import edges_of, ranked, segments
+from tsgen.core import OptionError
 
 
 def auc_pr(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -66,9 +67,9 @@ def vus_pr(
         Paparrizos et al., Volume under the surface (VLDB 2022); Liu & Paparrizos, TSB-AD (2024).
     """
     if window < 0:
-        raise ValueError(f"window={window} must be at least 0")
+        raise OptionError("", "window", window, "at least 0")
     if thresholds < 2:
-        raise ValueError(f"thresholds={thresholds} must be at least 2")
+        raise OptionError("", "thresholds", thresholds, "at least 2")
     true, scores = ranked(labels, scores)
     boundaries = list(boundaries)
     attacks, edges = segments(true, boundaries), edges_of(len(true), boundaries)

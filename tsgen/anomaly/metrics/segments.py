@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from tsgen.core import OptionError
+
 
 def segments(rows: np.ndarray, boundaries: Iterable[int] = ()) -> np.ndarray:
     """First rows, and the rows after the last ones, of the stretches of ones, (n, 2).
@@ -30,7 +32,7 @@ def edges_of(length: int, boundaries: Iterable[int]) -> np.ndarray:
     """The first rows of all runs and the number of rows."""
     inner = np.array(sorted(set(boundaries)), dtype=int)
     if len(inner) and not (0 <= inner[0] and inner[-1] <= length):
-        raise ValueError(f"boundaries={inner.tolist()} must lie within the {length} rows")
+        raise OptionError("", "boundaries", inner.tolist(), f"within the {length} rows")
     return np.unique(np.concatenate([[0], inner, [length]]))
 
 

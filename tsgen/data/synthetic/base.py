@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from tsgen.core import Options
+from tsgen.core import OptionError, Options
 from tsgen.data.entries import Entry
 
 Support = Literal["real", "positive", "count"] | tuple[float, float]
@@ -172,16 +172,9 @@ class KnownLaw(Options, ABC):
         return (values >= low) & (values <= high)
 
     def _require(self, name: str, holds: bool | np.bool_, expected: str) -> None:
-        """Raise ``ValueError`` naming class, parameter, value and what was expected."""
+        """Raise ``OptionError`` unless an option holds what it must."""
         if not holds:
-            raise ValueError(
-                f"{type(self).__name__}: {name}={getattr(self, name)!r} must be {expected}"
-            )
-
-    def _positive(self, *names: str) -> None:
-        """Require finite numbers above 0."""
-        for name in names:
-            self._require(name, 0 < getattr(self, name) < np.inf, "a finite number above 0")
+            raise OptionError(type(self).__name__, name, getattr(self, name), expected)
 
     def _array(self, name: str, shape: tuple[int, ...], expected: str) -> np.ndarray:
         """An option as an array; its shape is checked and that its values are finite."""
@@ -196,4 +189,4 @@ class KnownLaw(Options, ABC):
 def _at_least_one(**numbers: int) -> None:
     for name, value in numbers.items():
         if value < 1:
-            raise ValueError(f"{name}={value} must be at least 1")
+            raise OptionError("", name, value, "at least 1")

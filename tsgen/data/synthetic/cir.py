@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from typing_extensions import override
 
+from tsgen.core import Positive
 from tsgen.data.synthetic.base import KnownLaw, State, Support
 
 
@@ -29,17 +30,16 @@ class CIR(KnownLaw):
         dt: time of one step.
     """
 
-    kappa: float = 0.2
-    theta: float = 10.0
-    sigma: float = 1.2
-    dt: float = 1.0
+    kappa: Positive = 0.2
+    theta: Positive = 10.0
+    sigma: Positive = 1.2
+    dt: Positive = 1.0
     support: ClassVar[Support] = "positive"
     memory: ClassVar[int | None] = 1
 
     def __post_init__(self) -> None:
-        """Check signs and Feller's condition."""
+        """Check Feller's condition."""
         super().__post_init__()
-        self._positive("kappa", "theta", "sigma", "dt")
         bound = 2 * self.kappa * self.theta
         self._require(
             "sigma",

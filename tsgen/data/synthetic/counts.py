@@ -1,12 +1,13 @@
 """Counts with a season and a memory."""
 
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
 from typing_extensions import override
 
+from tsgen.core import FINITE, NOT_EMPTY, above, between
 from tsgen.data.synthetic.base import KnownLaw, State, Support
 
 
@@ -31,23 +32,19 @@ class SeasonalCounts(KnownLaw):
         beta: weight of the last intensity, at least 0; alpha + beta < 1.
     """
 
-    levels: tuple[float, ...] = (
+    levels: Annotated[tuple[float, ...], above(0), FINITE, NOT_EMPTY] = (
         (3.0, 2.0, 1.0, 1.0, 1.0, 3.0, 8.0, 16.0, 24.0, 22.0, 20.0, 20.0)
         + (22.0, 22.0, 21.0, 23.0, 28.0, 34.0, 30.0, 22.0, 15.0, 10.0, 7.0, 5.0)
     )  # fmt: skip
-    alpha: float = 0.3
-    beta: float = 0.4
+    alpha: Annotated[float, between(0, 1, "[)")] = 0.3
+    beta: Annotated[float, between(0, 1, "[)")] = 0.4
     support: ClassVar[Support] = "count"
 
     def __post_init__(self) -> None:
-        """Check signs and stability."""
+        """Check stability."""
         super().__post_init__()
-        levels = self._array("levels", (len(self.levels),), "finite numbers above 0, (m,)")
-        self._require("levels", levels.size > 0 and (levels > 0).all(), "finite numbers above 0")
-        self._require("alpha", 0 <= self.alpha < 1, "inside [0, 1)")
-        self._require(
-            "beta", 0 <= self.beta < 1 - self.alpha, f"inside [0, 1 - alpha), alpha={self.alpha}"
-        )
+        below = f"below 1 - alpha, alpha={self.alpha}"
+        self._require("beta", self.beta < 1 - self.alpha, below)
 
     @override
     @property

@@ -7,7 +7,7 @@ import torch
 from gluonts.dataset import Dataset
 from gluonts.model.forecast import SampleForecast
 
-from tsgen.core import Component, seeded
+from tsgen.core import Component, Count, OptionError, seeded
 from tsgen.data.entries import Entry
 from tsgen.data.paths import sample_forecast
 from tsgen.data.splits import length_of
@@ -26,11 +26,7 @@ class ExactPredictor(Component, SavedPredictor):
         prediction_length: H.
     """
 
-    def __init__(self, law: KnownLaw, prediction_length: int) -> None:
-        if prediction_length < 1:
-            raise ValueError(
-                f"ExactPredictor: prediction_length={prediction_length} must be at least 1"
-            )
+    def __init__(self, law: KnownLaw, prediction_length: Count) -> None:
         super().__init__(prediction_length=prediction_length)
         self.law = law
 
@@ -51,7 +47,7 @@ class ExactPredictor(Component, SavedPredictor):
             ValueError: if ``num_samples`` is below 1 or, naming it, a series is not one of the law.
         """
         if num_samples < 1:
-            raise ValueError(f"num_samples={num_samples} must be at least 1")
+            raise OptionError("", "num_samples", num_samples, "at least 1")
         return self._predict(dataset, num_samples, seed)
 
     def _predict(self, dataset: Dataset, count: int, seed: int | None) -> Iterator[SampleForecast]:

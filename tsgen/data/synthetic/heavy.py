@@ -1,9 +1,11 @@
 """Heavy tails: a vector autoregression with Student-t innovations."""
 
 import math
+from typing import Annotated
 
 import numpy as np
 
+from tsgen.core import FINITE, above
 from tsgen.data.synthetic.linear import LinearLaw
 
 
@@ -25,12 +27,7 @@ class StudentTVAR(LinearLaw):
         df: :math:`\nu`, above 2; moments from the order :math:`\nu` on are infinite.
     """
 
-    df: float = 4.0
-
-    def __post_init__(self) -> None:
-        """Check the degrees of freedom, too."""
-        super().__post_init__()
-        self._require("df", 2 < self.df < np.inf, "a finite number above 2 (finite variance)")
+    df: Annotated[float, above(2), FINITE] = 4.0
 
     def _radius(self, num: int, rng: np.random.Generator) -> np.ndarray:
         return np.sqrt((self.df - 2) / rng.chisquare(self.df, (num, 1)))

@@ -3,11 +3,12 @@
 import math
 from abc import abstractmethod
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from typing_extensions import override
 
+from tsgen.core import FINITE, NOT_EMPTY
 from tsgen.data.synthetic.base import KnownLaw, State
 
 
@@ -54,14 +55,13 @@ class LinearLaw(KnownLaw):
         (0.5, 1.0, -0.3),
         (0.2, -0.3, 0.5),
     )
-    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    mean: Annotated[tuple[float, ...], FINITE, NOT_EMPTY] = (0.0, 0.0, 0.0)
     memory: ClassVar[int | None] = 1
 
     def __post_init__(self) -> None:
         """Check shapes, stability and the covariance."""
         super().__post_init__()
         size = len(self.mean)
-        self._require("mean", size > 0 and np.isfinite(self.mean).all(), "finite numbers, (C,)")
         stable = f"a stable (C, C) matrix, C={size}"
         a = self._array("coefficients", (size, size), stable)
         self._require("coefficients", np.abs(np.linalg.eigvals(a)).max() < 1, stable)

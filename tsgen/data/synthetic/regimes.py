@@ -1,11 +1,12 @@
 """Hidden regimes: a Markov-switching autoregression, whose forecasts are mixtures."""
 
 from functools import cached_property
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from typing_extensions import override
 
+from tsgen.core import NOT_EMPTY, between
 from tsgen.data.synthetic.base import KnownLaw, State
 from tsgen.data.synthetic.linear import is_covariance, quadratic
 
@@ -49,21 +50,16 @@ class MarkovSwitching(KnownLaw):
 
     transition: tuple[tuple[float, ...], ...] = ((0.8, 0.2), (0.3, 0.7))
     means: tuple[tuple[float, ...], ...] = ((10.0, 12.0), (20.0, 8.0))
-    persistence: tuple[float, ...] = (0.7, 0.1)
+    persistence: Annotated[tuple[float, ...], between(-1, 1, "()"), NOT_EMPTY] = (0.7, 0.1)
     covariances: tuple[tuple[tuple[float, ...], ...], ...] = (
         ((2.0, 1.0), (1.0, 2.0)),
         ((4.0, -1.5), (-1.5, 3.0)),
     )
 
     def __post_init__(self) -> None:
-        """Check shapes, the chain, persistence and covariances."""
+        """Check shapes, the chain and covariances."""
         super().__post_init__()
         number, size = len(self.persistence), self.num_channels
-        self._require(
-            "persistence",
-            number > 0 and np.abs(self.persistence).max() < 1,
-            "numbers inside (-1, 1), (K,)",
-        )
         chain = f"a (K, K) matrix of probabilities whose rows sum to 1, K={number}"
         p = self._array("transition", (number, number), chain)
         self._require("transition", (p >= 0).all() and np.allclose(p.sum(1), 1), chain)

@@ -1,10 +1,13 @@
 """Annealed Langevin dynamics over a ladder of noise levels."""
 
+from typing import Annotated
+
 import numpy as np
 import torch
 from torch import Tensor
 from typing_extensions import override
 
+from tsgen.core import Count, between
 from tsgen.diffusion.samplers.base import Denoiser, Descent, NoisySampler
 from tsgen.diffusion.schedules import Schedule
 
@@ -30,19 +33,9 @@ class AnnealedLangevin(NoisySampler):
             2020, section 4), one call more, or carries that level's noise.
     """
 
-    steps_per_level: int = 5
-    step: float | None = None
+    steps_per_level: Count = 5
+    step: Annotated[float, between(0, 1, "()")] | None = None
     denoise_last: bool = True
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        super().__post_init__()
-        if self.steps_per_level < 1:
-            raise ValueError(
-                f"AnnealedLangevin: steps_per_level={self.steps_per_level} must be at least 1"
-            )
-        if self.step is not None and not 0 < self.step < 1:
-            raise ValueError(f"AnnealedLangevin: step={self.step} must lie between 0 and 1")
 
     @override
     def cost(self, num_steps: int) -> int:

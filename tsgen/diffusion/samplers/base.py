@@ -7,12 +7,13 @@ training used.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from tsgen.core import Options
+from tsgen.core import Count, OptionError, Options, between
 from tsgen.diffusion.schedules import Schedule
 
 Denoiser = Callable[[Tensor, float], Tensor]
@@ -33,7 +34,7 @@ class Sampler(Options, ABC):
         num_steps: steps from noise to data; ``None`` takes all N steps of the schedule.
     """
 
-    num_steps: int | None = None
+    num_steps: Count | None = None
 
     @property
     @abstractmethod
@@ -47,13 +48,6 @@ class Sampler(Options, ABC):
     @abstractmethod
     def stochastic(self) -> bool:
         """Whether noise is added on the way."""
-
-    def __post_init__(self) -> None:
-        """Check the number of steps."""
-        if self.num_steps is not None and self.num_steps < 1:
-            raise ValueError(
-                f"{type(self).__name__}: num_steps={self.num_steps} must be at least 1"
-            )
 
     def cost(self, num_steps: int) -> int:
         """Calls of the denoiser that so many steps make."""
@@ -100,10 +94,8 @@ class Sampler(Options, ABC):
         total = schedule.num_steps
         count = self.num_steps or total
         if count > total:
-            raise ValueError(
-                f"{type(self).__name__}: num_steps={count} exceeds the {total} steps of "
-                f"{type(schedule).__name__}"
-            )
+            most = f"at most {total}, the steps of {type(schedule).__name__}"
+            raise OptionError(type(self).__name__, "num_steps", count, most)
         grid = torch.linspace(total * t_start, 0, count + 1, dtype=torch.float64).round() / total
         if t_start == 1:
             return grid
@@ -196,18 +188,12 @@ class EtaSampler(Sampler):
         eta: 0 adds none, 1 is the SDE.
     """
 
-    eta: float = 0.0
+    eta: Annotated[float, between(0, 1)] = 0.0
 
     @property
     @override
     def stochastic(self) -> bool:
         return self.eta > 0
-
-    def __post_init__(self) -> None:
-        """Check eta."""
-        super().__post_init__()
-        if not 0 <= self.eta <= 1:
-            raise ValueError(f"{type(self).__name__}: eta={self.eta} must lie in [0, 1]")
 
 
 class NoisySampler(Sampler):

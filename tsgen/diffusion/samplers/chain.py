@@ -1,11 +1,12 @@
 """Samplers that go down the chain of training, or skip some of its steps."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
+from tsgen.core import NOT_EMPTY, OptionError, between
 from tsgen.diffusion.samplers.base import Denoiser, Descent, EtaSampler, Sampler
 from tsgen.diffusion.schedules import Schedule, VariancePreserving
 
@@ -85,21 +86,15 @@ class GivenSteps(Ancestral):
         eta: 1 is the ancestral chain.
     """
 
-    levels: tuple[float, ...] = ()
+    levels: Annotated[tuple[float, ...], between(0, 1, "()"), NOT_EMPTY] = ()
 
     def __post_init__(self) -> None:
-        """Check the levels."""
-        super().__post_init__()
-        rising = all(a < b for a, b in zip(self.levels, self.levels[1:], strict=False))
-        if not self.levels or not rising or self.levels[0] <= 0 or self.levels[-1] >= 1:
-            raise ValueError(
-                f"{type(self).__name__}: levels={self.levels} must rise and lie in (0, 1)"
-            )
-        if self.num_steps not in (None, len(self.levels)):
-            raise ValueError(
-                f"{type(self).__name__}: num_steps={self.num_steps} is not the number of levels, "
-                f"{len(self.levels)}"
-            )
+        """Check that the levels rise and are as many as the steps."""
+        name, count = type(self).__name__, len(self.levels)
+        if not all(a < b for a, b in zip(self.levels, self.levels[1:], strict=False)):
+            raise OptionError(name, "levels", self.levels, "rising")
+        if self.num_steps not in (None, count):
+            raise OptionError(name, "num_steps", self.num_steps, f"{count}, the number of levels")
 
     @override
     def evaluations(self, schedule: Schedule) -> int | None:

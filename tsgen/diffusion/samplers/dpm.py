@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from tsgen.core import OptionError
 from tsgen.diffusion.samplers.base import Denoiser, Descent, EtaSampler, Solver
 from tsgen.diffusion.schedules import Schedule
 
@@ -75,11 +76,8 @@ class DPMSolverPP3M(DPMSolverPP):
 
     def __post_init__(self) -> None:
         """There is no form for the SDE."""
-        super().__post_init__()
         if self.eta:
-            raise ValueError(
-                f"{type(self).__name__}: eta={self.eta} must be 0; DPMSolverPP adds noise"
-            )
+            raise OptionError(type(self).__name__, "eta", self.eta, "0", "DPMSolverPP adds noise")
 
     @property
     @override

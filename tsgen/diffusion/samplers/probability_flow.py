@@ -1,11 +1,12 @@
 """Runge-Kutta solvers of the probability-flow ODE."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
+from tsgen.core import NonNegative, Positive, at_least
 from tsgen.diffusion.samplers.base import Denoiser, Descent, Sampler, Solver
 from tsgen.diffusion.schedules import Schedule
 from tsgen.dynamics.ode import ODESolver, solve_ode
@@ -32,8 +33,8 @@ class ProbabilityFlow(Solver):
 
     num_steps: int | None = 20
     method: Literal["heun", "euler", "dopri5"] = "heun"
-    rtol: float = 1e-4
-    atol: float = 1e-4
+    rtol: Positive = 1e-4
+    atol: Positive = 1e-4
 
     @property
     def order(self) -> int | None:
@@ -99,20 +100,11 @@ class EDM(Solver):
     """
 
     num_steps: int | None = 18
-    rho: float = 7.0
-    s_churn: float = 0.0
-    s_tmin: float = 0.0
-    s_tmax: float = float("inf")
-    s_noise: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        super().__post_init__()
-        if not self.rho > 0:
-            raise ValueError(f"EDM: rho={self.rho} must be above 0")
-        for field in ("s_churn", "s_tmin", "s_tmax", "s_noise"):
-            if not getattr(self, field) >= 0:
-                raise ValueError(f"EDM: {field}={getattr(self, field)} must be at least 0")
+    rho: Positive = 7.0
+    s_churn: Annotated[float, at_least(0)] = 0.0
+    s_tmin: Annotated[float, at_least(0)] = 0.0
+    s_tmax: Annotated[float, at_least(0)] = float("inf")
+    s_noise: NonNegative = 1.0
 
     @property
     @override

@@ -1,10 +1,11 @@
 """Samplers of the reverse stochastic differential equation."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor
 from typing_extensions import override
 
+from tsgen.core import Positive, at_least
 from tsgen.diffusion.samplers.base import Denoiser, Descent, NoisySampler
 from tsgen.diffusion.samplers.chain import posterior_steps
 from tsgen.diffusion.schedules import Schedule
@@ -81,17 +82,8 @@ class PredictorCorrector(NoisySampler):
     """
 
     predictor: Literal["reverse_diffusion", "ancestral"] = "reverse_diffusion"
-    corrector_steps: int = 1
-    snr: float = 0.16
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        super().__post_init__()
-        name = type(self).__name__
-        if self.corrector_steps < 0:
-            raise ValueError(f"{name}: corrector_steps={self.corrector_steps} must be at least 0")
-        if not 0 < self.snr < float("inf"):
-            raise ValueError(f"{name}: snr={self.snr} must be above 0 and finite")
+    corrector_steps: Annotated[int, at_least(0)] = 1
+    snr: Positive = 0.16
 
     @override
     def cost(self, num_steps: int) -> int:

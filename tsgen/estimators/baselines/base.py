@@ -15,7 +15,7 @@ from gluonts.dataset import Dataset
 from gluonts.model.estimator import Estimator
 from gluonts.model.forecast import SampleForecast
 
-from tsgen.core import Component, Options, seeded, single_precision
+from tsgen.core import Component, Count, OptionError, Options, seeded, single_precision
 from tsgen.data.paths import sample_forecast
 from tsgen.forecasting.data.spec import read_entry
 from tsgen.storage import SavedPredictor
@@ -38,21 +38,13 @@ class Baseline(Options, Estimator):
         low: samples are clipped from below here (0 for counts), ``None`` for nowhere.
     """
 
-    prediction_length: int
-    num_parallel_samples: int = 100
+    prediction_length: Count
+    num_parallel_samples: Count = 100
     low: float | None = None
 
     def __post_init__(self) -> None:
-        """Check the options."""
+        """Say, as GluonTS asks, that a forecast begins right after the history."""
         self.lead_time = 0
-        self._at_least(1, "prediction_length", "num_parallel_samples")
-
-    def _at_least(self, least: int, *names: str) -> None:
-        """Raise unless each of these options is ``None`` or large enough."""
-        for name in names:
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{type(self).__name__}: {name}={value} must be at least {least}")
 
     def train(
         self,
@@ -115,7 +107,7 @@ class BaselinePredictor(Component, SavedPredictor):
         """
         count = self.baseline.num_parallel_samples if num_samples is None else num_samples
         if count < 1:
-            raise ValueError(f"num_samples={num_samples} must be at least 1")
+            raise OptionError("", "num_samples", num_samples, "at least 1")
         return self._predict(dataset, count, seed)
 
     def _predict(self, dataset: Dataset, count: int, seed: int | None) -> Iterator[SampleForecast]:

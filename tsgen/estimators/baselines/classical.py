@@ -5,11 +5,12 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 
+from tsgen.core import Count, OptionError, at_least
 from tsgen.estimators.baselines.base import Baseline, FitWarning
 from tsgen.estimators.baselines.histories import (
     covariance_root,
@@ -35,17 +36,16 @@ class ClassicalBaseline(Baseline):
 
     package: ClassVar[str] = "statsmodels"
 
-    window: int | None = None
+    window: Annotated[int, at_least(2)] | None = None
     errors: Literal["bootstrap", "gaussian"] = "bootstrap"
 
     def __post_init__(self) -> None:
-        """Check the options and that the package is there.
+        """Check that the package is there.
 
         Raises:
             ImportError: if it is not.
         """
         super().__post_init__()
-        self._at_least(2, "window")
         if importlib.util.find_spec(self.package) is None:
             raise ImportError(
                 f"{type(self).__name__} needs {self.package}: "
@@ -114,20 +114,16 @@ class VAREstimator(ClassicalBaseline):
         difference: x is the target's change over so many steps; 0 for the target itself.
     """
 
-    lags: int | None = None
-    max_lags: int | None = None
-    difference: int = 0
+    lags: Count | None = None
+    max_lags: Count | None = None
+    difference: Annotated[int, at_least(0)] = 0
 
     def __post_init__(self) -> None:
-        """Check the options."""
+        """Check that the order is given once at most."""
         super().__post_init__()
-        self._at_least(1, "lags", "max_lags")
-        self._at_least(0, "difference")
         if self.lags is not None and self.max_lags is not None:
-            raise ValueError(
-                f"{type(self).__name__}: lags={self.lags} and max_lags={self.max_lags}; give one "
-                "of them"
-            )
+            none = f"None with lags={self.lags}"
+            raise OptionError(type(self).__name__, "max_lags", self.max_lags, none)
 
     def _simulate(
         self, values: np.ndarray, season: int, num_samples: int, channels: np.ndarray
@@ -192,13 +188,8 @@ class ETSEstimator(ClassicalBaseline):
     """
 
     window: int | None = 2000
-    season: int | None = None
+    season: Count | None = None
     trend: Literal["none", "add", "damped"] = "none"
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        super().__post_init__()
-        self._at_least(1, "season")
 
     def _simulate(
         self, values: np.ndarray, season: int, num_samples: int, channels: np.ndarray

@@ -1,11 +1,12 @@
 """Changes whose variance moves, fitted by arch (the extra ``baselines``)."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 
+from tsgen.core import at_least
 from tsgen.estimators.baselines.classical import ClassicalBaseline
 from tsgen.estimators.baselines.histories import fill_gaps, logarithm, unseen_since
 
@@ -28,12 +29,7 @@ class GARCHEstimator(ClassicalBaseline):
     package: ClassVar[str] = "arch"
 
     transform: Literal["difference", "log"] = "difference"
-    lags: int = 0
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        super().__post_init__()
-        self._at_least(0, "lags")
+    lags: Annotated[int, at_least(0)] = 0
 
     def paths(self, history: np.ndarray, start: pd.Period, num_samples: int) -> np.ndarray:
         """Fit the changes of each channel and add up drawn ones."""

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from tsgen.core import Count
 from tsgen.estimators.baselines.base import Baseline, FitWarning
 from tsgen.estimators.baselines.histories import (
     covariance_root,
@@ -46,12 +47,7 @@ class RandomWalkEstimator(Baseline):
     joint: bool = True
     increments: Literal["bootstrap", "gaussian"] = "bootstrap"
     transform: Literal["difference", "log"] = "difference"
-    window: int | None = None
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        super().__post_init__()
-        self._at_least(1, "window")
+    window: Count | None = None
 
     def paths(self, history: np.ndarray, start: pd.Period, num_samples: int) -> np.ndarray:
         """Add up drawn steps, from each channel's last value on."""
@@ -101,16 +97,11 @@ class SeasonalNaiveEstimator(Baseline):
             given.
     """
 
-    season: int | None = None
+    season: Count | None = None
     residuals: bool = True
-    first_origin: int | None = None
-    origin_step: int | None = None
-    fit_until: int | None = None
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        super().__post_init__()
-        self._at_least(1, "season", "first_origin", "origin_step", "fit_until")
+    first_origin: Count | None = None
+    origin_step: Count | None = None
+    fit_until: Count | None = None
 
     def paths(self, history: np.ndarray, start: pd.Period, num_samples: int) -> np.ndarray:
         """Repeat, and add errors drawn for whole paths, all channels together."""

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from tsgen.core import Count, Positive
 from tsgen.estimators.baselines.base import Baseline, FitWarning
 from tsgen.estimators.baselines.histories import draw, earlier_origins, fill_gaps, hot_deck
 from tsgen.estimators.baselines.naive import SeasonalNaiveEstimator
@@ -56,20 +57,13 @@ class RidgeEstimator(Baseline):
             a tenth of the origins in a row and those whose horizon overlaps with these.
     """
 
-    alpha: float | None = None
-    own_lags: int | None = None
-    long_season: int | None = None
-    first_origin: int | None = None
-    origin_step: int | None = None
-    fit_until: int | None = None
+    alpha: Positive | None = None
+    own_lags: Count | None = None
+    long_season: Count | None = None
+    first_origin: Count | None = None
+    origin_step: Count | None = None
+    fit_until: Count | None = None
     residuals: Literal["held_out", "in_sample"] = "held_out"
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        super().__post_init__()
-        self._at_least(1, "own_lags", "long_season", "first_origin", "origin_step", "fit_until")
-        if self.alpha is not None and not self.alpha > 0:
-            raise ValueError(f"{type(self).__name__}: alpha={self.alpha} must be above 0")
 
     def paths(self, history: np.ndarray, start: pd.Period, num_samples: int) -> np.ndarray:
         """Regress, and add errors drawn for whole paths, all channels together."""

@@ -15,7 +15,15 @@ from gluonts.model.estimator import Estimator
 from gluonts.model.predictor import Predictor
 from gluonts.torch.model.predictor import PyTorchPredictor
 
-from tsgen.core import Options, parse_device, seeded_everywhere, single_precision, usable_device
+from tsgen.core import (
+    Count,
+    OptionError,
+    Options,
+    parse_device,
+    seeded_everywhere,
+    single_precision,
+    usable_device,
+)
 from tsgen.core.seeding import give_way
 from tsgen.estimators.peers.parts import split_channels
 from tsgen.estimators.peers.predictor import PeerPredictor
@@ -87,12 +95,12 @@ class PeerEstimator(Options, Estimator):
         verbose: whether Lightning may show its progress.
     """
 
-    prediction_length: int
+    prediction_length: Count
     model: Any = "deepar"
     options: dict[str, Any] | None = None
-    max_epochs: int | None = None
+    max_epochs: Count | None = None
     channelwise: bool = True
-    num_parallel_samples: int = 100
+    num_parallel_samples: Count = 100
     device: str = "auto"
     verbose: bool = False
 
@@ -100,17 +108,13 @@ class PeerEstimator(Options, Estimator):
         """Check the options against the model's constructor."""
         self.lead_time = 0
         name = type(self).__name__
-        for field in ("prediction_length", "max_epochs", "num_parallel_samples"):
-            value = getattr(self, field)
-            if value is not None and value < 1:
-                raise ValueError(f"{name}: {field}={value} must be at least 1")
         parse_device(self.device)
         if isinstance(self.model, str):
             if self.model not in _MODELS:
-                raise ValueError(
-                    f"{name}: model={self.model!r} is none of {', '.join(sorted(_MODELS))}; give "
-                    "the class of any other estimator of GluonTS"
-                )
+                raise OptionError(
+                    name, "model", self.model, f"one of {', '.join(sorted(_MODELS))}",
+                    "of any other estimator of GluonTS give the class",
+                )  # fmt: skip
         elif isinstance(self.model, Estimator):
             length = getattr(self.model, "prediction_length", self.prediction_length)
             if length != self.prediction_length or self.options or self.max_epochs:
@@ -121,9 +125,8 @@ class PeerEstimator(Options, Estimator):
                 )
             return
         elif not callable(self.model):
-            raise ValueError(
-                f"{name}: model={self.model!r} must be a name, an estimator class or an estimator"
-            )
+            expected = "a name, an estimator class or an estimator"
+            raise OptionError(name, "model", self.model, expected)
         maker, _ = self._maker()
         called = getattr(maker, "__name__", repr(maker))
         takes = inspect.signature(maker).parameters

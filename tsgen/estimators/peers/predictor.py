@@ -12,7 +12,7 @@ from gluonts.dataset import Dataset
 from gluonts.model.forecast import SampleForecast
 from gluonts.model.predictor import Predictor, RepresentablePredictor
 
-from tsgen.core import seeded_everywhere, single_precision, usable_device
+from tsgen.core import OptionError, seeded_everywhere, single_precision, usable_device
 from tsgen.data.entries import Entry
 from tsgen.data.paths import paths_of, sample_forecast
 from tsgen.data.splits import length_of
@@ -55,7 +55,7 @@ class PeerPredictor(Predictor):
         super().__init__(predictor.prediction_length)
         for name, value in (("num_channels", num_channels), ("num_samples", num_samples)):
             if not isinstance(value, int) or value < 1:
-                raise ValueError(f"PeerPredictor: {name}={value!r} must be at least 1")
+                raise OptionError("PeerPredictor", name, value, "at least 1")
         self.predictor = predictor
         self.num_channels, self.one_dimensional = num_channels, one_dimensional
         self.channelwise, self.num_samples = channelwise, num_samples
@@ -76,7 +76,7 @@ class PeerPredictor(Predictor):
         """
         count = self.num_samples if num_samples is None else num_samples
         if count < 1:
-            raise ValueError(f"num_samples={num_samples} must be at least 1")
+            raise OptionError("", "num_samples", num_samples, "at least 1")
         return self._predict(dataset, count, seed)
 
     def _predict(self, dataset: Dataset, count: int, seed: int | None) -> Iterator[SampleForecast]:

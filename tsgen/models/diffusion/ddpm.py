@@ -3,12 +3,13 @@
 import functools
 import math
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
+from tsgen.core import NOT_EMPTY, above, between
 from tsgen.diffusion import (
     Ancestral,
     LinearSchedule,
@@ -81,22 +82,19 @@ class DDPM(ChainModel, Diffusion):
         target: Literal["eps", "x0", "v"] = "eps",
         sampler: Sampler = Ancestral(),  # noqa: B008
         loss_type: Literal["l2", "l1", "huber"] = "l2",
-        min_snr: float | None = None,
+        min_snr: Annotated[float, above(0)] | None = None,
         residual_layers: int = 8,
         residual_channels: int = 8,
         dilation_cycle: int = 2,
         cond_channels: int = 1,
         network: Callable | None = None,
         continuous: bool = False,
-        given_rate: float = 0.0,
-        given_patterns: tuple[Literal["cells", "channels", "steps"], ...] = ("cells",),
+        given_rate: Annotated[float, between(0, 1)] = 0.0,
+        given_patterns: Annotated[tuple[Literal["cells", "channels", "steps"], ...], NOT_EMPTY] = (
+            "cells",
+        ),
     ) -> None:
         super().__init__(event_shape, cond_shape)
-        if not 0 <= given_rate <= 1 or not given_patterns:
-            raise ValueError(
-                f"{type(self).__name__}: given_rate={given_rate} must lie in [0, 1] and "
-                f"given_patterns={given_patterns} name at least one"
-            )
         self.given_rate, self.given_patterns = given_rate, given_patterns
         sampler.check(schedule)
         self.schedule, self.sampler = schedule, sampler

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from tsgen.core import seeded
+from tsgen.core import OptionError, seeded
 from tsgen.diffusion import GivenSteps
 from tsgen.models.kinds import Diffusion
 from tsgen.nets.optimise import minimise
@@ -53,10 +53,10 @@ class ScheduleNetwork(nn.Module):
                 "the schedules found have other noise levels: train it with continuous=True"
             )
         if not 1 <= self.stride < steps - 1:
-            raise ValueError(
-                f"ScheduleNetwork: stride={self.stride} must lie in [1, {steps - 2}], the schedule "
-                f"has {steps} steps"
-            )
+            raise OptionError(
+                "ScheduleNetwork", "stride", self.stride, f"in [1, {steps - 2}]",
+                f"the schedule has {steps} steps",
+            )  # fmt: skip
         self.cond_size, self.event_size = math.prod(model.cond_shape), math.prod(model.event_shape)
         self.net = nn.Sequential(
             nn.Linear(self.event_size + self.cond_size, hidden), nn.SiLU(),

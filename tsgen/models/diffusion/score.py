@@ -1,11 +1,12 @@
 """Score-based generative models of stochastic differential equations."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
+from tsgen.core import between
 from tsgen.diffusion import SDE, VPSDE, DPMSolverPP, Parameterization, Sampler
 from tsgen.diffusion.likelihood import evidence_bound, flow_log_prob
 from tsgen.models.base import LogProb
@@ -47,7 +48,7 @@ class ScoreSDE(DDPM):
         sampler: Sampler = DPMSolverPP(),  # noqa: B008
         target: Literal["eps", "x0", "v"] = "eps",
         likelihood_weighting: bool = False,
-        t_min: float = 1e-3,
+        t_min: Annotated[float, between(0, 1, "()")] = 1e-3,
         divergence: Literal["exact", "hutchinson"] | None = None,
         loss_type: Literal["l2", "l1", "huber"] = "l2",
         residual_layers: int = 8,
@@ -65,8 +66,6 @@ class ScoreSDE(DDPM):
             cond_channels=cond_channels, network=network, continuous=continuous,
             given_rate=given_rate, given_patterns=given_patterns,
         )  # fmt: skip
-        if not 0 < t_min < 1:
-            raise ValueError(f"ScoreSDE: t_min={t_min} must lie between 0 and 1")
         self.likelihood_weighting, self.t_min = likelihood_weighting, t_min
         self.divergence = divergence or ("exact" if self.event_shape.numel() <= 16 else None)
 

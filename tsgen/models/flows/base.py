@@ -9,6 +9,7 @@ from typing_extensions import override
 from zuko.lazy import LazyComposedTransform, LazyTransform
 from zuko.transforms import ComposedTransform
 
+from tsgen.core import OptionError
 from tsgen.models.base import GenerativeModel, LogProb
 from tsgen.models.flows.linear import LocationScale
 
@@ -72,18 +73,18 @@ class Flow(GenerativeModel):
     def _check_size(self, limit: int) -> None:
         size = self.event_shape.numel()
         if size > limit:
-            raise ValueError(
-                f"{type(self).__name__}: event_shape={tuple(self.event_shape)} has {size} elements;"
-                f" this flow goes through them one by one and takes at most {limit}. Use a coupling"
-                " flow such as 'realnvp', 'glow' or 'flowpp', or decoding='step'"
-            )
+            raise OptionError(
+                type(self).__name__, "event_shape", tuple(self.event_shape),
+                f"of at most {limit} elements, which this flow goes through one by one, not {size}",
+                "use a coupling flow such as 'realnvp', 'glow' or 'flowpp', or decoding='step'",
+            )  # fmt: skip
 
     def _refuse_sampling(self, needs: str) -> None:
-        raise ValueError(
-            f"{type(self).__name__}: direction='sampling' would need {needs} for every density, so "
-            "it cannot be trained by maximum likelihood; use direction='density', or 'iaf' or a "
-            "coupling flow for sampling in one pass"
-        )
+        raise OptionError(
+            type(self).__name__, "direction", "sampling", "'density'",
+            f"every density would need {needs}, so it cannot be trained by maximum likelihood; "
+            "for sampling in one pass use 'iaf' or a coupling flow",
+        )  # fmt: skip
 
     def compose(self, *layers: LazyTransform, location_scale: bool = False) -> None:
         """Take the layers, in their cheap direction and in its order.

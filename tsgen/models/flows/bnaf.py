@@ -1,15 +1,16 @@
 """Block neural autoregressive flows."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Transform
 from zuko.lazy import LazyTransform
 
+from tsgen.core import Count, Sizes, at_least
 from tsgen.models.flows.base import Direction, Flow
-from tsgen.models.flows.common import OnePass, check_positive
+from tsgen.models.flows.common import OnePass
 from tsgen.models.flows.linear import Mixing
 from tsgen.models.flows.planar import SMALLEST_SLOPE
 from tsgen.models.flows.roots import solve_increasing
@@ -181,16 +182,13 @@ class BNAF(Flow):
         self,
         event_shape: tuple[int, ...],
         cond_shape: tuple[int, ...],
-        num_blocks: int = 4,
-        units: tuple[int, ...] = (8, 8),
-        hidden: tuple[int, ...] = (100,),
+        num_blocks: Count = 4,
+        units: Sizes = (8, 8),
+        hidden: Annotated[tuple[int, ...], at_least(1)] = (100,),
         direction: Direction = "density",
     ) -> None:
         super().__init__(event_shape, cond_shape, direction)
-        name, size = type(self).__name__, self.event_shape.numel()
-        check_positive(name, num_blocks=num_blocks, units=units, hidden=hidden)
-        if not units:
-            raise ValueError(f"{name}: units={units} must name at least one hidden layer")
+        size = self.event_shape.numel()
         self.num_values = num_blocks * sum(units) * size
         layers: list[LazyTransform] = []
         for _ in range(num_blocks):

@@ -10,8 +10,9 @@ from torch.distributions import Transform
 from zuko.flows.continuous import FFJTransform
 from zuko.transforms import FreeFormJacobianTransform
 
+from tsgen.core import Count, Positive, Sizes
 from tsgen.models.flows.base import Direction, Flow
-from tsgen.models.flows.ffjord import Solution, check_sizes
+from tsgen.models.flows.ffjord import Solution
 
 
 class _Capped:
@@ -126,19 +127,13 @@ class CNFFlow(Flow):
         self,
         event_shape: tuple[int, ...],
         cond_shape: tuple[int, ...],
-        hidden: tuple[int, ...] = (64, 64),
-        atol: float = 1e-5,
-        rtol: float = 1e-4,
-        max_num_steps: int = 1000,
+        hidden: Sizes = (64, 64),
+        atol: Positive = 1e-5,
+        rtol: Positive = 1e-4,
+        max_num_steps: Count = 1000,
         direction: Direction = "density",
     ) -> None:
         super().__init__(event_shape, cond_shape, direction)
-        check_sizes(self, max_num_steps=max_num_steps, hidden=hidden)
-        for name, value in (("atol", atol), ("rtol", rtol)):
-            if not 0 < value < float("inf"):
-                raise ValueError(
-                    f"{type(self).__name__}: {name}={value} must be positive and finite"
-                )
         self.width = self.context_size + sum(hidden)
         size = self.event_shape.numel()
         layer = CNFLayer(size, self.context_size, hidden, atol, rtol, max_num_steps)

@@ -21,10 +21,3 @@ class OnePass(Transform):
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         """Of a value x; y = f(x) is not needed."""
         return self.call_and_ladj(x)[1]
-
-
-def check_positive(name: str, **options: int | tuple[int, ...]) -> None:
-    """Raise ``ValueError`` for a number, or one of a tuple, below 1."""
-    for option, value in options.items():
-        if min(value if isinstance(value, tuple) else (value,), default=1) < 1:
-            raise ValueError(f"{name}: {option}={value} must be positive")

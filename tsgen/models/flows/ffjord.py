@@ -10,6 +10,7 @@ from torch.distributions import Transform, constraints
 from zuko.lazy import LazyTransform
 from zuko.transforms import ComposedTransform
 
+from tsgen.core import Count, Sizes
 from tsgen.dynamics import ODESolver, solve_ode
 from tsgen.models.flows.base import Direction, Flow
 
@@ -205,14 +206,13 @@ class FFJORDFlow(Flow):
         self,
         event_shape: tuple[int, ...],
         cond_shape: tuple[int, ...],
-        num_blocks: int = 1,
-        hidden: tuple[int, ...] = (64, 64),
+        num_blocks: Count = 1,
+        hidden: Sizes = (64, 64),
         divergence: Literal["exact", "hutchinson"] | None = None,
         solver: ODESolver = ODESolver(),  # noqa: B008
         direction: Direction = "density",
     ) -> None:
         super().__init__(event_shape, cond_shape, direction)
-        check_sizes(self, num_blocks=num_blocks, hidden=hidden)
         size = self.event_shape.numel()
         self.divergence = divergence or ("exact" if size <= 8 else "hutchinson")
         self.width = num_blocks * (sum(hidden) + size)
@@ -231,13 +231,3 @@ class FFJORDFlow(Flow):
         estimates = ComposedTransform(*(part.estimated() for part in parts.transforms))
         z, log_det = estimates.call_and_ladj(x)
         return self._log_normal(z) + log_det
-
-
-def check_sizes(flow: Flow, hidden: tuple[int, ...], **counts: int) -> None:
-    """Numbers of at least 1."""
-    name = type(flow).__name__
-    if min(hidden, default=0) < 1:
-        raise ValueError(f"{name}: hidden={hidden} must be one or more sizes of at least 1")
-    for field, count in counts.items():
-        if count < 1:
-            raise ValueError(f"{name}: {field}={count} must be at least 1")

@@ -1,9 +1,10 @@
 """Coupling and autoregressive flows: one class, told apart by three choices."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from zuko.lazy import LazyTransform
 
+from tsgen.core import Count, Sizes, at_least
 from tsgen.models.flows.base import Direction, Flow
 from tsgen.models.flows.conditioners import Recurrent, autoregressive, coupling
 from tsgen.models.flows.linear import ActNorm, Mixing
@@ -48,26 +49,19 @@ class LayeredFlow(Flow):
         self,
         event_shape: tuple[int, ...],
         cond_shape: tuple[int, ...],
-        num_blocks: int = 3,
-        hidden: tuple[int, ...] = (100, 100),
+        num_blocks: Count = 3,
+        hidden: Sizes = (100, 100),
         conditioner: Conditioner | None = None,
         mixing: MixingKind | None = None,
         norm: bool | None = None,
         location_scale: bool = True,
-        resolution: int | None = None,
+        resolution: Annotated[int, at_least(2)] | None = None,
         direction: Direction | None = None,
     ) -> None:
-        name = type(self).__name__
         kind = self.default_conditioner if conditioner is None else conditioner
         mixing = self.default_mixing if mixing is None else mixing
         norm = self.default_norm if norm is None else norm
         super().__init__(event_shape, cond_shape, direction or self.default_direction)
-        if num_blocks < 1:
-            raise ValueError(f"{name}: num_blocks={num_blocks} must be at least 1")
-        if not hidden or min(hidden) < 1:
-            raise ValueError(f"{name}: hidden={hidden} must be one or more positive sizes")
-        if resolution is not None and resolution < 2:
-            raise ValueError(f"{name}: resolution={resolution} must be at least 2")
         if kind != "coupling":
             self._check_size(AUTOREGRESSIVE_LIMIT)
         if self.direction == "sampling" and self.function.numeric:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,9 @@ from torch.nn import functional as F
 from zuko.lazy import LazyTransform
 from zuko.transforms import ComposedTransform
 
+from tsgen.core import Count, at_least
 from tsgen.models.flows.base import Direction, Flow
-from tsgen.models.flows.common import OnePass, check_positive
+from tsgen.models.flows.common import OnePass
 from tsgen.models.flows.roots import solve_increasing
 from tsgen.nets import MLP
 
@@ -164,12 +165,11 @@ class PlanarFlow(AmortisedFlow):
         self,
         event_shape: tuple[int, ...],
         cond_shape: tuple[int, ...],
-        num_blocks: int = 12,
-        hidden: tuple[int, ...] = (100,),
+        num_blocks: Count = 12,
+        hidden: Annotated[tuple[int, ...], at_least(1)] = (100,),
         direction: Direction = "density",
     ) -> None:
         super().__init__(event_shape, cond_shape, direction)
-        check_positive(type(self).__name__, num_blocks=num_blocks, hidden=hidden)
         u, w = torch.randn(2, num_blocks, self.event_shape.numel())
         start = (0.1 * u, 1.5 * F.normalize(w), torch.randn(num_blocks, 1))
         self.amortise([_Planar] * num_blocks, start, hidden)
@@ -210,12 +210,11 @@ class RadialFlow(AmortisedFlow):
         self,
         event_shape: tuple[int, ...],
         cond_shape: tuple[int, ...],
-        num_blocks: int = 16,
-        hidden: tuple[int, ...] = (100,),
+        num_blocks: Count = 16,
+        hidden: Annotated[tuple[int, ...], at_least(1)] = (100,),
         direction: Direction = "density",
     ) -> None:
         super().__init__(event_shape, cond_shape, direction)
-        check_positive(type(self).__name__, num_blocks=num_blocks, hidden=hidden)
         centre = torch.randn(num_blocks, self.event_shape.numel())
         start = (centre, torch.zeros(num_blocks, 1), 0.5 * torch.randn(num_blocks, 1))
         self.amortise([_Radial] * num_blocks, start, hidden)

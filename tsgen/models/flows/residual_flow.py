@@ -1,7 +1,7 @@
 """Residual flows: identity plus a contraction."""
 
 import math
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from torch.distributions import Transform, constraints
 from torch.nn import functional
 from zuko.lazy import LazyTransform
 
+from tsgen.core import Count, Sizes, between
 from tsgen.models.flows.base import Direction, Flow
 from tsgen.models.flows.linear import ActNorm
 
@@ -223,22 +224,15 @@ class ResidualFlow(Flow):
         self,
         event_shape: tuple[int, ...],
         cond_shape: tuple[int, ...],
-        num_blocks: int = 8,
-        hidden: tuple[int, ...] = (64, 64),
-        coefficient: float = 0.9,
+        num_blocks: Count = 8,
+        hidden: Sizes = (64, 64),
+        coefficient: Annotated[float, between(0, 1, "()")] = 0.9,
         log_det: Literal["exact", "truncated", "roulette"] | None = None,
-        num_terms: int = 4,
+        num_terms: Count = 4,
         direction: Direction = "density",
     ) -> None:
         super().__init__(event_shape, cond_shape, direction)
-        name, size = type(self).__name__, self.event_shape.numel()
-        if min(hidden, default=0) < 1:
-            raise ValueError(f"{name}: hidden={hidden} must be one or more sizes of at least 1")
-        for field, count in (("num_blocks", num_blocks), ("num_terms", num_terms)):
-            if count < 1:
-                raise ValueError(f"{name}: {field}={count} must be at least 1")
-        if not 0 < coefficient < 1:
-            raise ValueError(f"{name}: coefficient={coefficient} must lie between 0 and 1")
+        size = self.event_shape.numel()
         self.log_det = log_det or ("exact" if size <= 4 else "roulette")
         self.coefficient, self.num_terms = coefficient, num_terms
         self.width = num_blocks * (sum(hidden) + size)

@@ -2,15 +2,16 @@
 
 import functools
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 from torch.distributions import Transform
 from torch.nn import functional as F
 
+from tsgen.core import Count, OptionError, at_least
 from tsgen.models.flows.base import Direction
-from tsgen.models.flows.common import OnePass, check_positive
+from tsgen.models.flows.common import OnePass
 from tsgen.models.flows.planar import AmortisedFlow, above_minus_one
 from tsgen.models.flows.roots import solve_increasing
 
@@ -151,21 +152,20 @@ class SylvesterFlow(AmortisedFlow):
         self,
         event_shape: tuple[int, ...],
         cond_shape: tuple[int, ...],
-        num_blocks: int = 6,
-        columns: int = 8,
+        num_blocks: Count = 6,
+        columns: Count = 8,
         orthogonal: Orthogonal = "orthogonal",
-        hidden: tuple[int, ...] = (100,),
+        hidden: Annotated[tuple[int, ...], at_least(1)] = (100,),
         direction: Direction = "density",
     ) -> None:
         super().__init__(event_shape, cond_shape, direction)
-        name, size = type(self).__name__, self.event_shape.numel()
-        check_positive(name, num_blocks=num_blocks, columns=columns, hidden=hidden)
+        size = self.event_shape.numel()
         if orthogonal == "triangular" and size > LARGEST_TRIANGLE:
-            raise ValueError(
-                f"{name}: orthogonal='triangular' has matrices as large as the event and takes at "
-                f"most {LARGEST_TRIANGLE} elements; event_shape={tuple(event_shape)} has {size}: "
-                "use 'orthogonal' or 'householder'"
-            )
+            raise OptionError(
+                type(self).__name__, "orthogonal", orthogonal, "'orthogonal' or 'householder'",
+                "'triangular' has matrices as large as the event and takes at most "
+                f"{LARGEST_TRIANGLE} elements; event_shape={tuple(event_shape)} has {size}",
+            )  # fmt: skip
         units = size if orthogonal == "triangular" else min(columns, size)
         outer, inner = torch.randn(2, num_blocks, units, units)
         matrix = 0.1 * outer.triu(1) + inner.tril(-1) / units**0.5 + 1.5 * torch.eye(units)

@@ -13,6 +13,7 @@ from torch.distributions import Gamma
 from torch.nn import functional as F
 from typing_extensions import override
 
+from tsgen.core import OptionError
 from tsgen.models.base import GenerativeModel, LogProb
 from tsgen.nets import MLP
 
@@ -69,10 +70,10 @@ class EllipticalHead(GenerativeModel):
         self.covariance = covariance
         size = self.event_shape.numel()
         if covariance == "full" and size > 256:
-            raise ValueError(
-                f"{type(self).__name__}: covariance='full' of {size} elements would need {size}^2 "
-                "parameters; use 'low_rank' above 256"
-            )
+            raise OptionError(
+                type(self).__name__, "covariance", covariance, "'low_rank' above 256 elements",
+                f"of {size} it would need {size}^2 parameters",
+            )  # fmt: skip
         self.rank = (
             min(rank, size) if covariance == "low_rank" else size if covariance == "full" else 0
         )

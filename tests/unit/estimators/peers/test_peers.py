@@ -184,7 +184,7 @@ def test_a_training_that_fails_is_not_passed_over():
 def test_bad_options_and_data():
     with pytest.raises(ValueError, match="PeerEstimator: prediction_length=0 must be at least 1"):
         PeerEstimator(0)
-    with pytest.raises(ValueError, match="model='deepstate' is none of deepar, patchtst, tft"):
+    with pytest.raises(ValueError, match="model='deepstate' must be one of deepar, patchtst, tft"):
         PeerEstimator(H, model="deepstate")
     with pytest.raises(ValueError, match=r"options\['layers'\]=3 is no option of DeepAREstimator"):
         PeerEstimator(H, options={"layers": 3})

@@ -111,7 +111,9 @@ def test_a_model_that_knows_its_own_steps_only_is_refused():
 
 
 def test_a_stride_beyond_the_chain_is_refused():
-    with pytest.raises(ValueError, match=r"stride=59 must lie in \[1, 58\]"):
+    with pytest.raises(
+        ValueError, match=r"stride=59 must be in \[1, 58\]; the schedule has 60 steps"
+    ):
         ScheduleNetwork(model(), stride=59)
 
 

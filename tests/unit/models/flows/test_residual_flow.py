@@ -216,7 +216,7 @@ def test_loss_is_the_estimate_and_log_prob_is_not():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"coefficient": 1.0}, "coefficient=1.0 must lie between 0 and 1"),
+        ({"coefficient": 1.0}, r"coefficient=1.0 must be in \(0, 1\)"),
         ({"num_blocks": 0}, "num_blocks=0"),
         ({"num_terms": 0}, "num_terms=0"),
         ({"hidden": ()}, r"hidden=\(\)"),
