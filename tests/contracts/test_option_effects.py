@@ -117,7 +117,9 @@ def declarations():
     tried, names = set(), {}
     for name in estimators:
         for option in list(inspect.signature(family(name).__init__).parameters)[1:]:
-            owner = next(k for k in family(name).__mro__ if option in vars(k).get("__annotations__", {}))
+            owner = next(
+                k for k in family(name).__mro__ if option in vars(k).get("__annotations__", {})
+            )
             if (owner, option) not in tried:
                 tried.add((owner, option))
                 names.setdefault(name, set()).add(option)
