@@ -54,8 +54,8 @@ def test_items_of_two_columns_and_a_name_with_a_comma(sold, items, capsys, tmp_p
         (["--item-id", "mean"], "column 'store' tells them apart: pass --item-id mean,store; else "
          "say which counts with --duplicates last, 'first', 'mean' or 'sum'"),
         (["--item-id", "store,shelf"], "there is no column 'shelf'"),
-        (["--time-format", "%d.%m."], "--time-format '%d.%m.' has no year"),
-        (["--time-format", "%d.%m.%Y"], "is not a time written as --time-format '%d.%m.%Y' says"),
+        (["--time-format", "%d.%m."], "--time-format %d.%m. has no year"),
+        (["--time-format", "%d.%m.%Y"], "is not a time written as --time-format %d.%m.%Y says"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_words_of_the_command_line(
@@ -71,7 +71,7 @@ def test_dates_that_have_several_readings(capsys, tmp_path):
     pd.DataFrame({"day": DAYS.strftime("%d%m%y"), "a": np.arange(80.0)}).to_csv(path, index=False)
     command = ["train", path, "--time", "day", *TRAIN, "--out", out]
     err = run(capsys, *command, code=2).err
-    assert "or day month year (%d%m%y: 2023-01-01); pass --time-format '%y%m%d' or the like" in err
+    assert "or day month year (%d%m%y: 2023-01-01); pass --time-format %y%m%d or the like" in err
     run(capsys, *command, "--time-format", "%d%m%y")
     frame = pd.read_csv(io.StringIO(run(capsys, "forecast", out, path, "--quiet").out))
     assert frame["time"].iloc[0] == "2023-03-22"

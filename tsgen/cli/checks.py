@@ -1,18 +1,18 @@
 """What is checked before any work: options of several kinds, and where results can be written."""
 
-import ast
 import csv
 import importlib.util
 import io
 import math
 import os
-import re
 import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tsgen.core import option_style
 
 if TYPE_CHECKING:
     from tsgen.data.entries import Entry
@@ -40,32 +40,23 @@ def working() -> Iterator[None]:
         raise failure from error
 
 
-@contextmanager
-def as_options() -> Iterator[None]:
-    """What an error about a table calls arguments, ``freq='h'``, are options here: --freq h."""
-    try:
-        yield
-    except ValueError as error:
-        text = re.sub(r"\bdayfirst=True", "--dayfirst", str(error))
-        text = re.sub(r"\bitem_id=(\[[^\]]*\]|'[^']*')", _columns_option, text)
-        text = re.sub(r"\btime_format=('[^']*')", r"--time-format \1", text)
-        text = re.sub(r"\btime_format=", "--time-format", text)
-        text = re.sub(r"\b(multivariate)=(True|False)", "--multivariate", text)
-        text = re.sub(r"\b(freq|duplicates|irregular)='([^']*)'", r"--\1 \2", text)
-        text = re.sub(r"\b(static)=(?=\[)", r"--\1 ", text)
-        text = re.sub(r"\b(time|target|known|past|static|freq)=", r"--\1", text)
-        raise ValueError(re.sub(r"\bitem_id=", "--item-id", text)) from error
+def as_options() -> AbstractContextManager[None]:
+    """What a message calls an argument of Python, ``freq='h'``, is an option here: --freq h."""
+    return option_style(_with_value, _flag)
 
 
-def _columns_option(match: re.Match[str]) -> str:
-    """Columns of items as they are written on the command line: --item-id 'store,the product'."""
-    try:
-        names = ast.literal_eval(match[1])
-    except (SyntaxError, ValueError):  # a name with a bracket in it
-        return f"--item-id {match[1]}"
+def _flag(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
+
+
+def _with_value(option: str, value: Any) -> str:
+    """An option and its value as they are typed: --item-id 'store,the product'."""
+    if value is True:
+        return _flag(option)
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow([names] if isinstance(names, str) else names)
-    return f"--item-id {shlex.quote(text.getvalue())}"
+    names = value if isinstance(value, list | tuple) else [value]
+    csv.writer(text, lineterminator="").writerow(names)
+    return f"{_flag(option)} {shlex.quote(text.getvalue() if names is value else str(value))}"
 
 
 def check_writable(option: str, path: Path | None, endings: Sequence[str] = TABLES) -> None:

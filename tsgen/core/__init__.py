@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tsgen.core.errors import OptionError
     from tsgen.core.registry import Registry
     from tsgen.core.seeding import seeded, seeded_everywhere
+    from tsgen.core.wording import option_style, option_text
 
 __all__ = [
     "FINITE",
@@ -36,6 +37,8 @@ __all__ = [
     "at_least",
     "between",
     "components",
+    "option_style",
+    "option_text",
     "parse_device",
     "seeded",
     "seeded_everywhere",
@@ -60,6 +63,7 @@ _MODULES = {
     "errors": ("OptionError",),
     "registry": ("Registry",),
     "seeding": ("seeded", "seeded_everywhere"),
+    "wording": ("option_style", "option_text"),
 }
 _WHERE = {name: module for module, names in _MODULES.items() for name in names}
 

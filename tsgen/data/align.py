@@ -6,8 +6,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from tsgen.core import option_text
 from tsgen.data.grid import Grid, lay_grid
-from tsgen.data.repeats import HOW, many
+from tsgen.data.repeats import many, which_counts
 
 Duplicates = Literal["last", "first", "mean", "sum", "error"]
 Irregular = Literal["nearest", "floor", "error"]
@@ -55,7 +56,7 @@ class Alignment:
             earliest = ", ".join(str(key[int(repeated.argmax())]) for key in by)
             raise ValueError(
                 f"{where}: {repeated.sum()} times come more than once, first {earliest} "
-                "(duplicates='error')"
+                f"({option_text('duplicates', 'error')})"
             )
         self.counts["repeated"] += int(repeated.sum())
         grouped = values.groupby([np.asarray(key) for key in by])
@@ -95,19 +96,21 @@ class Alignment:
             raise ValueError(
                 f"{where}: {len(times)} rows from {times[0]} to {times[-1]} would make a series of "
                 f"{grid.length} steps of {self.freq}; is the first or last time wrong? Else pass "
-                "freq="
+                f"{option_text('freq')}"
             )
         if self.irregular == "error" and grid.irregular.any():
             raise ValueError(
                 f"{where}: {grid.irregular.sum()} time stamps are off the grid of {self.freq}, "
-                f"first {times[int(grid.irregular.argmax())]} (irregular='error')"
+                f"first {times[int(grid.irregular.argmax())]} "
+                f"({option_text('irregular', 'error')})"
             )
         distinct = times.nunique()
         steps = len(np.unique(grid.position))
         if not self.asked and many(distinct - steps, distinct):
             raise ValueError(
                 f"{where}: the {distinct} times from {times[0]} to {times[-1]} fall into {steps} "
-                f"steps of {self.freq}, several into one; {HOW}, or pass another freq="
+                f"steps of {self.freq}, several into one; {which_counts()}, or pass "
+                f"another {option_text('freq')}"
             )
         self.counts["irregular"] += int(grid.irregular.sum())
         self.shift = max(self.shift, grid.shift)
@@ -120,9 +123,9 @@ class Alignment:
         said = {
             "unsorted": "time stamps of {} series were not in order and were sorted",
             "irregular": f"{{}} time stamps off the grid of {self.freq} were moved to it "
-            f"(irregular={self.irregular!r})",
+            f"({option_text('irregular', self.irregular)})",
             "repeated": f"{{}} rows of times that came more than once were merged "
-            f"(duplicates={self.duplicates!r})",
+            f"({option_text('duplicates', self.duplicates)})",
             "gaps": "{} steps without a row were filled in as missing (NaN)",
         }
         changes = [said[key].format(count) for key, count in self.counts.items() if count]

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsgen.core import option_text
+
 Entry = dict[str, Any]
 """GluonTS' dictionary of a series: ``start``, ``target`` (T,) or (C, T), and covariates."""
 
@@ -65,7 +67,8 @@ def _require_ahead(covariates: pd.DataFrame, start: pd.Period, where: str) -> No
         raise ValueError(
             f"{where}: known covariate {name!r} has no value at {start + step}, the first step "
             "without one after the last target; what is known of the future must be in every row "
-            "to come: fill it in, leave out rows without it at the end, or name it in past="
+            "to come: fill it in, leave out rows without it at the end, or name it in "
+            f"{option_text('past')}"
         )
 
 

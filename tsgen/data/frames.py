@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from tsgen.core import option_text
 from tsgen.data.align import Duplicates, Irregular
 from tsgen.data.frequency import in_days, period_frequency
 from tsgen.data.grid import lay_grid
@@ -96,7 +97,9 @@ def from_dataframe(
     time = _one_name("time", time)
     check_time_format(time_format, dayfirst)
     if freq is not None and not isinstance(freq, str):
-        raise ValueError(f"freq={freq!r}: expected a text such as 'h', '15min', 'D' or 'M'")
+        raise ValueError(
+            f"{option_text('freq', freq)}: expected a text such as 'h', '15min', 'D' or 'M'"
+        )
     others = [*targets, *items, *known, *past, *static]
     times_in_files = {*TIME_NAMES, *PERIOD_NAMES} - {name.lower() for name in others}
     text = [*items, *([] if time is None else [time])]
@@ -124,22 +127,25 @@ def from_dataframe(
         changes.append(f"items are told apart by {listed(free)}, which the index holds")
     columns = targets or [c for c in frame.columns if c not in (*roles, *levels)]
     if not columns:
-        raise ValueError("table: no column is left for the target; name it with target=")
+        raise ValueError(
+            f"table: no column is left for the target; name it with {option_text('target')}"
+        )
     if static and not items:
         raise ValueError(
-            f"static={list(static)}: static columns tell items apart; a table without item_id= "
-            "has one item"
+            f"{option_text('static', list(static))}: static columns tell items apart; a table "
+            f"without {option_text('item_id')} has one item"
         )
     joined = bool(items) and bool(multivariate)
     if static and joined:
         raise ValueError(
-            f"static={list(static)}: static columns tell items apart, which are channels of one "
-            "series here (multivariate=True)"
+            f"{option_text('static', list(static))}: static columns tell items apart, which are "
+            f"channels of one series here ({option_text('multivariate', True)})"
         )
     if time_format is None and (time_format := time_format_of(frame, time, dayfirst)) is not None:
-        changes.append(f"times were read as time_format={time_format!r} says")
+        changes.append(f"times were read as {option_text('time_format', time_format)} says")
     elif time_format is None and not dayfirst and (dayfirst := days_come_first(frame, time)):
-        changes.append("dates were read with days before months (dayfirst=True)")
+        option = option_text("dayfirst", True)
+        changes.append(f"dates were read with days before months ({option})")
     elif freq is None and not dayfirst and time_format is None:
         check_day_order(frame, time)
     freq = None if freq is None else period_frequency(freq)

@@ -15,6 +15,8 @@ import pandas as pd
 from pandas.tseries.frequencies import to_offset
 from pandas.tseries.offsets import BaseOffset, Tick
 
+from tsgen.core import option_text
+
 Stamp = Literal["start", "end"]
 """Where in its period a time stamp lies."""
 
@@ -61,17 +63,19 @@ def period_frequency(freq: str) -> str:
             fine = isinstance(offset, Tick) and pd.Timedelta(offset) < pd.Timedelta("1ms")
             period = pd.Period("2000-01-03", freq=freq).freqstr
     if fine:
-        raise ValueError(f"freq={freq!r} is too fine; expected steps of a millisecond or more")
+        raise ValueError(
+            f"{option_text('freq', freq)} is too fine; expected steps of a millisecond or more"
+        )
     if period is not None:
         return period
     if name in _NEAREST:
         raise ValueError(
-            f"freq={freq!r} has no pandas period, which a series is counted in; the nearest that "
-            f"has one is {_NEAREST[name]!r}"
+            f"{option_text('freq', freq)} has no pandas period, which a series is counted in; "
+            f"the nearest that has one is {_NEAREST[name]!r}"
         )
     raise ValueError(
-        f"freq={freq!r} is not a frequency of pandas; examples are 'h', '15min', '250ms', 'D', "
-        "'B', 'W-SUN', 'M'"
+        f"{option_text('freq', freq)} is not a frequency of pandas; examples are 'h', '15min', "
+        "'250ms', 'D', 'B', 'W-SUN', 'M'"
     )
 
 
@@ -97,7 +101,9 @@ def infer_frequency(stamps: pd.DatetimeIndex) -> str:
         ValueError: if fewer than three stamps, mixed spacings or none at all tell no frequency.
     """
     if len(stamps) < 3:
-        raise ValueError(f"{len(stamps)} time stamps do not tell a frequency; pass freq=")
+        raise ValueError(
+            f"{len(stamps)} time stamps do not tell a frequency; pass {option_text('freq')}"
+        )
     regular = pd.infer_freq(stamps)
     if regular is not None:
         return period_frequency(regular)
@@ -197,11 +203,12 @@ def _unclear(gaps: pd.Series, why: str = "mixed frequencies") -> ValueError:
         f"{_duration(int(values[i]))} ({counts[i] / len(gaps):.0%})"
         for i in np.argsort(-counts)[:3]
     )
-    how = "pass freq="
+    how = f"pass {option_text('freq')}"
     if why != "mixed frequencies":
         how = (
-            "they are on no grid of equal steps; pass a finer freq= that leaves gaps, or a coarser "
-            "one, such as freq='M' with duplicates='mean'"
+            f"they are on no grid of equal steps; pass a finer {option_text('freq')} that leaves "
+            f"gaps, or a coarser one, such as {option_text('freq', 'M')} with "
+            f"{option_text('duplicates', 'mean')}"
         )
     return ValueError(f"{why}: the time stamps are {spacings} apart; {how}")
 

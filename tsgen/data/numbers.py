@@ -6,6 +6,8 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from tsgen.core import option_text
+
 MISSING = frozenset(
     ["", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none", "nat", "1.#qnan", "-1.#ind"]
 )
@@ -126,11 +128,13 @@ def parse_numbers(
         column = frame[name].reset_index(drop=True)
         if column.dtype.kind in "mMc" or isinstance(column.dtype, pd.PeriodDtype):
             cure = (
-                f"{roles[name]}= takes" if name in roles else "leave it out by naming the targets"
+                f"{option_text(roles[name])} takes"
+                if name in roles
+                else "leave it out by naming the targets"
             )
             raise ValueError(
                 f"table: column {name!r} holds {column.dtype}, expected numbers; {cure}"
-                + (" numbers only" if name in roles else " (target=)")
+                + (" numbers only" if name in roles else f" ({option_text('target')})")
             )
         if not pd.api.types.is_numeric_dtype(column.dtype):
             column = _numbers_of_text(column, name, times, roles.get(name))
@@ -162,8 +166,8 @@ def _numbers_of_text(
     cell = cell if len(cell) <= 60 else cell[:57] + "..."
     if role is None:
         cure = (
-            "leave the column out by naming the targets (target=), or name it as item_id= or "
-            "static= if it tells series apart"
+            f"leave the column out by naming the targets ({option_text('target')}), or name it as "
+            f"{option_text('item_id')} or {option_text('static')} if it tells series apart"
         )
     elif 2 * len(bad) > len(cells):
         cure = (

@@ -5,14 +5,18 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from tsgen.core import option_text
 from tsgen.data.time_column import PART_NAMES
 
 _SHARE, _ITEM_SHARE = 0.05, 0.1  # of all rows, and of those of an item, that may be merged unasked
 _DENSITY = 0.25  # share of the times at which an item has a row, if its name is a number
 _COLUMNS = 12  # that are tried as those that tell series apart
 _TIME_OF_DAY = r"\d{1,2}:\d\d(:\d\d)?.*"
-HOW = "say which counts with duplicates='last', 'first', 'mean' or 'sum'"
-"""What to do about rows of one time."""
+
+
+def which_counts() -> str:
+    """What to do about rows of one time."""
+    return f"say which counts with {option_text('duplicates', 'last')}, 'first', 'mean' or 'sum'"
 
 
 def many(repeated: int, rows: int) -> bool:
@@ -68,17 +72,17 @@ def check_repeats(
     if parts:
         raise ValueError(
             f"{text}column {parts[0]!r} seems to hold the rest of the time: join it with the "
-            f"column of times; else {HOW}"
+            f"column of times; else {which_counts()}"
         )
     if columns:
         every = [*item_id, *columns]
-        name = repr(every[0]) if len(every) == 1 else repr(every)
+        option = option_text("item_id", every[0] if len(every) == 1 else every)
         tells = "column {} tells" if len(columns) == 1 else "columns {} and {} tell"
         tells = tells.format(*map(repr, columns))
-        raise ValueError(f"{text}{tells} them apart: pass item_id={name}; else {HOW}")
+        raise ValueError(f"{text}{tells} them apart: pass {option}; else {which_counts()}")
     raise ValueError(
         f"{text}no other column tells them apart; if a column of items is missing name it with "
-        f"item_id=, else {HOW}"
+        f"{option_text('item_id')}, else {which_counts()}"
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from tsgen.core import option_text
 from tsgen.data.frequency import infer_frequency
 from tsgen.data.grid import lay_grid
 
@@ -33,12 +34,14 @@ def table_frequency(times: pd.DatetimeIndex, items: pd.Series | None) -> str:
             _check_density(name, stamps, freq)
             by_frequency.setdefault(freq, name)
     if not by_frequency:
-        raise ValueError("no item has the three time stamps that tell a frequency; pass freq=")
+        raise ValueError(
+            f"no item has the three time stamps that tell a frequency; pass {option_text('freq')}"
+        )
     if len(by_frequency) > 1:
         (freq, one), (other_freq, two) = list(by_frequency.items())[:2]
         raise ValueError(
             f"mixed frequencies: {one} has {freq!r}, {two} has {other_freq!r}; give each "
-            "frequency a data set of its own, or pass freq="
+            f"frequency a data set of its own, or pass {option_text('freq')}"
         )
     return next(iter(by_frequency))
 
@@ -92,6 +95,7 @@ def _check_density(name: str, stamps: pd.DatetimeIndex, freq: str) -> None:
         raise ValueError(
             f"{name}: {len(stamps)} times from {stamps[0]} to {stamps[-1]} fill "
             f"{len(stamps) / length:.0%} of the {length} steps of {freq} between them; if days "
-            "come before months pass dayfirst=True, if the first or last time is wrong mend it, "
-            f"if there are long pauses (nights, weekends) pass freq={freq!r}"
+            f"come before months pass {option_text('dayfirst', True)}, if the first or last time "
+            f"is wrong mend it, if there are long pauses (nights, weekends) pass "
+            f"{option_text('freq', freq)}"
         )

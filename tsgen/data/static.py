@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsgen.core import option_text
 from tsgen.data.entries import Entry
 
 Categories = tuple[tuple[str, tuple[str, ...]], ...]
@@ -44,7 +45,7 @@ def static_features(
         if len(values) > 1:
             raise ValueError(
                 f"{where} changes from {_shown(values.iloc[0])} to {_shown(values.iloc[1])}; name "
-                "it in known= or past="
+                f"it in {option_text('known')} or {option_text('past')}"
             )
         value = values.iloc[0]
         if pd.isna(value):

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from tsgen.core import option_text
+
 YEARS = (1500, 2199)
 """The years that four digits are taken for."""
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -98,7 +100,8 @@ def settled_format(text: pd.Series, where: str, dayfirst: bool = False) -> str |
             mark = first[4]
             raise ValueError(
                 f"table: {where}: {first!r} and the like may be a season of two years; write its "
-                f"first year, or pass time_format='%Y{mark}%m' if they are months"
+                f"first year, or pass "
+                f"{option_text('time_format', f'%Y{mark}%m')} if they are months"
             )
     return None
 
@@ -227,13 +230,14 @@ def _decided(readings: list[Reading], text: pd.Series, where: str, dayfirst: boo
     if not times:
         raise ValueError(
             f"table: {where}: {cell} and the like are no times that can be read; expected times "
-            "such as 2024-01-31 13:00; pass time_format= if they are written in another way, such "
-            "as time_format='%d.%m.%Y %H:%M'"
+            f"such as 2024-01-31 13:00; pass {option_text('time_format')} if they are written in "
+            f"another way, such as {option_text('time_format', '%d.%m.%Y %H:%M')}"
         )
     ways = list(dict.fromkeys(_described(reading) for reading in fitting))
     raise ValueError(
         f"table: {where}: {cell} and the like may be {' or '.join(ways)}; pass "
-        f"time_format={times[0].format!r} or the like, or write the year in four digits"
+        f"{option_text('time_format', times[0].format)} or the like, or write the year in four "
+        "digits"
     )
 
 
@@ -281,7 +285,7 @@ def _short_year(text: pd.Series, where: str, dayfirst: bool) -> str | None:
         ways = " or ".join(map(_described, fitting))
         raise ValueError(
             f"table: {where}: {text.iloc[0]!r} and the like may be {ways}; pass "
-            f"time_format={_with_clock(text, best)!r} or the like, or write the year "
+            f"{option_text('time_format', _with_clock(text, best))} or the like, or write the year "
             "in four digits"
         )
     return _with_clock(text, year_first.format)

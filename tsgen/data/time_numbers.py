@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsgen.core import option_text
 from tsgen.data.time_forms import YEARS
 
 _UNIX: dict[int, tuple[str, Any]] = {
@@ -81,14 +82,15 @@ def from_digits(digits: pd.Series, where: str) -> tuple[pd.Series, list[str]]:
         if len(ways) == 2:
             raise ValueError(
                 f"table: {where}: {first!r} and the like may be day month year (%d%m%Y) or month "
-                "day year (%m%d%Y); pass time_format='%d%m%Y' or the other one"
+                f"day year (%m%d%Y); pass {option_text('time_format', '%d%m%Y')} or the other one"
             )
         if ways:
             times = (pd.to_datetime(digits, format=ways[0][1]), f"dates, {first} as {ways[0][0]}")
     if times is None:
         hint = ""
         if digits.str.len().eq(5).all():
-            hint = "; days as a spreadsheet counts them are read with time_format='excel'"
+            option = option_text("time_format", "excel")
+            hint = f"; days as a spreadsheet counts them are read with {option}"
         elif digits.str.len().eq(6).all():
             hint = "; six digits fit no date in the same way in every row"
         raise ValueError(f"table: {where} holds numbers ({first}), {_EXPECTED}{hint}")
@@ -106,7 +108,7 @@ def from_counted(values: pd.Series, form: str, where: str) -> pd.Series:
         row = int(np.argmin(np.isfinite(numbers.to_numpy())))
         raise ValueError(
             f"table: {where}, row {row}: {values.iloc[row]!r} is no number, as "
-            f"time_format={form!r} expects"
+            f"{option_text('time_format', form)} expects"
         )
     if form == "excel":
         days = numbers - 25569  # from the first day of spreadsheets to that of Unix
@@ -119,7 +121,7 @@ def from_counted(values: pd.Series, form: str, where: str) -> pd.Series:
         row = int(times.isna().to_numpy().argmax())
         raise ValueError(
             f"table: {where}, row {row}: {values.iloc[row]!r} is out of the range of times, read "
-            f"with time_format={form!r}"
+            f"with {option_text('time_format', form)}"
         )
     return times
 
