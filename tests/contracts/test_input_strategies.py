@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.contracts.two_player import TinyGANEstimator
 from tests.support.encoders import Penalised, Relaxing, Whole
+from tests.support.two_player import TinyGANEstimator
 from tsgen import GaussianEstimator
 from tsgen.core import seeded
 from tsgen.encoders import GRUEncoder

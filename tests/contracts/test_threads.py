@@ -18,8 +18,8 @@ import pytest
 import torch
 from gluonts.model.predictor import RepresentablePredictor
 
-from tests.contracts.outside_family import RectifiedFlowEstimator
-from tests.contracts.two_player import TinyGANEstimator
+from tests.support.outside_family import RectifiedFlowEstimator
+from tests.support.two_player import TinyGANEstimator
 from tsgen import GaussianEstimator, TempFlowEstimator, TimeGradEstimator, load
 from tsgen.anomaly import Detector, ForecastDetector, TFDPMDetector
 from tsgen.anomaly.registry import detectors

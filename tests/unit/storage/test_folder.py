@@ -9,9 +9,9 @@ from gluonts.core.serde import encode
 from torch import nn
 
 import tsgen
-from tests.contracts.outside_family import RectifiedFlow
-from tests.contracts.test_saved_folders import attacks
 from tests.support.folders import QUICK, data, rehash
+from tests.support.outside_family import RectifiedFlow
+from tests.support.tampering import attacks
 from tsgen.core import Component, Options
 from tsgen.diffusion import DPMSolverPP
 from tsgen.encoders import GRUEncoder

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests.unit.data.synthetic.test_laws import Z, estimates, held_out
+from tests.support.known_laws import Z, estimates, held_out
 from tsgen.data.synthetic import CIR, VAR, MarkovSwitching, SeasonalCounts, StudentTVAR, laws
 from tsgen.data.synthetic.cir import log_noncentral_chi_square
 

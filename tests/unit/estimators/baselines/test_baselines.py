@@ -1,4 +1,3 @@
-import importlib.util
 import sys
 import warnings
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 from gluonts.model.predictor import Predictor
 from gluonts.model.seasonal_naive import SeasonalNaivePredictor
 
+from tests.support.baselines import EVERY, PACKAGES, SIMPLE, entry, needs, only, wave
 from tsgen.data.registry import datasets
 from tsgen.data.synthetic import VAR
 from tsgen.estimators.baselines import (
@@ -22,36 +22,8 @@ from tsgen.estimators.baselines import (
     SeasonalNaiveEstimator,
     VAREstimator,
 )
-from tsgen.estimators.registry import baselines, estimators
+from tsgen.estimators.registry import estimators
 from tsgen.evaluation import backtest, coverage, fair_crps
-
-PACKAGES = {"var": "statsmodels", "ets": "statsmodels", "garch": "arch"}
-SIMPLE = [name for name in baselines if name not in PACKAGES]
-
-
-def needs(package):
-    absent = importlib.util.find_spec(package) is None
-    return pytest.mark.skipif(absent, reason=f"needs {package}, of the extra baselines")
-
-
-EVERY = [pytest.param(n, marks=needs(PACKAGES[n])) if n in PACKAGES else n for n in baselines]
-
-
-def entry(y, freq="h", start="2021-01-01"):
-    return {"start": pd.Period(start, freq=freq), "target": y, "item_id": "a", "info": {"of": 1}}
-
-
-def only(estimator, y, freq="h", **kwargs):
-    (forecast,) = estimator.train([entry(y, freq)]).predict([entry(y, freq)], **kwargs)
-    return forecast
-
-
-def wave(length, channels=1, noise=0.1, seed=0):
-    """A daily and a weekly wave with noise, (C, T)."""
-    t, rng = np.arange(length), np.random.default_rng(seed)
-    day, week = np.sin(t / 24 * 2 * np.pi), np.sin(t / 168 * 2 * np.pi)
-    return 5 + day + 0.5 * week + noise * rng.standard_normal((channels, length))
-
 
 # what is common to all
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.unit.estimators.baselines.test_baselines import EVERY, entry, only, wave
+from tests.support.baselines import EVERY, entry, only, wave
 from tsgen.estimators.baselines import GARCHEstimator, RandomWalkEstimator, VAREstimator
 from tsgen.estimators.baselines.histories import fill_gaps, hot_deck
 from tsgen.estimators.baselines.ridge import _Fit

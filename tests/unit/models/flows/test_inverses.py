@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.distributions import Transform
 from zuko.transforms import AutoregressiveTransform, ComposedTransform
 
-from tests.contracts.test_flows import shaken
+from tests.support.flows import shaken
 from tsgen.core import seeded
 from tsgen.models.flows import flows
 from tsgen.models.flows.conditioners import Coupling
