@@ -22,6 +22,7 @@ from tsgen.estimators.baselines import (
     SeasonalNaiveEstimator,
     VAREstimator,
 )
+from tsgen.estimators.baselines.histories import fill_gaps
 from tsgen.estimators.registry import estimators
 from tsgen.evaluation import backtest, coverage, fair_crps
 
@@ -219,12 +220,12 @@ def test_seasonal_naive_takes_its_errors_from_the_origins_asked_for():
 # the ridge
 
 
-def ridge_by_hand(y, horizon, origins, alpha, folds=None):
+def ridge_by_hand(y, horizon, origins, alpha, folds=None, scale=None):
     """The recipe of the reference script: forecast (H, C) and errors (n, H, C).
 
     A fold is a pair: origins to judge, and those to learn from.
     """
-    scale = y.mean(0)
+    scale = y.mean(0) if scale is None else scale
     z = y / scale
 
     def features(t, j):
@@ -274,6 +275,23 @@ def test_ridge_reproduces_the_recipe(kind):
     mean, errors = ridge_by_hand(y.T, 24, origins, 3.0, folds[kind])
     apart = np.abs(samples[:, None] - (mean + errors)).max((2, 3))
     assert apart.min(1).max() < 1e-8 and set(apart.argmin(1)) == set(n)
+
+
+@pytest.mark.parametrize("step", [24, 12])
+def test_ridge_does_not_learn_from_origins_left_out(step):
+    """Days without a value; origins of which at least half a day was observed count."""
+    y = wave(1300, noise=0.5)
+    origins = np.arange(700, 1300 - 24 + 1, step)
+    for day in (820, 1108):
+        y[0, day : day + 24] = np.nan
+    observed = np.isfinite(y[0])
+    origins = np.array([t for t in origins if observed[t : t + 24].mean() >= 0.5])
+    made = RidgeEstimator(24, alpha=3.0, first_origin=700, origin_step=step, residuals="in_sample")
+    samples = only(made, y, num_samples=800, seed=0).samples
+    filled = fill_gaps(y.T, 24)
+    mean, errors = ridge_by_hand(filled, 24, origins, 3.0, scale=np.nanmean(y, 1))
+    at_origins = (mean + errors)[..., 0].T[None]
+    assert np.abs(samples - at_origins).min(2).max() < 1e-8
 
 
 def test_ridge_chooses_its_penalty():
