@@ -67,7 +67,7 @@ SCALINGS = ["mean", "standard", "robust", "anchored"]
 def forecasts_of(estimator, targets):
     """Samples by the names of the series that are trained on."""
     data = [{"start": START, "target": y, "item_id": name} for name, y in targets.items()]
-    forecasts = estimator.train(data).predict(data)
+    forecasts = estimator.train(data, seed=0).predict(data, seed=0)
     samples = {forecast.item_id: forecast.samples for forecast in forecasts}
     for name, values in samples.items():
         assert np.isfinite(values).all(), name
@@ -97,13 +97,17 @@ def test_horizon_decoding_is_finite(kind):
     forecasts_of(estimator, {kind: hostile(kind)})
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", SIMPLE)
+def test_baselines_are_finite(name, kind):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FitWarning)
+        forecasts_of(estimators[name](HORIZON), {kind: hostile(kind)})
+
+
 @pytest.mark.parametrize("name", NEURAL)
 def test_a_series_of_three_steps_is_too_short(name):
-    entry = {
-        "start": START,
-        "target": np.arange(3.0),
-        "item_id": "tiny",
-    }
+    entry = {"start": START, "target": np.arange(3.0), "item_id": "tiny"}
     with pytest.raises(ValueError, match=r"length 3|3 steps"):
         NEURAL[name](HORIZON, **QUICK).train([entry])
 

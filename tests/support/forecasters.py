@@ -39,19 +39,25 @@ def series(count=2, length=60, missing=0.2, dims=3, positive=False):
 
 def build(data, estimator=GaussianEstimator, **options):
     """An untrained forecaster and the windows of its data."""
-    made = estimator(H, **{"context_length": L, "lags_seq": (1, 3), "verbose": False, **options})
-    spec = infer_spec(data, H, made.support)
-    assembly = assemble(spec, made)
+    estimator = estimator(
+        H, **{"context_length": L, "lags_seq": (1, 3), "verbose": False, **options}
+    )
+    spec = infer_spec(data, H, estimator.support)
+    assembly = assemble(spec, estimator)
     entries = list(assembly.transformation.apply(data, is_train=True))
     with seeded(0):
         width = len(spec.tau) * (
-            1 if made.scaling in ("mean", "anchored") else 2 if made.scaling != "none" else 0
+            1
+            if estimator.scaling in ("mean", "anchored")
+            else 2
+            if estimator.scaling != "none"
+            else 0
         )
         statistics = ((0.0,) * width, (1.0,) * width) if spec.is_panel else ((), ())
         layout = assembly.layout.replace(
             statistics_mean=statistics[0], statistics_std=statistics[1]
         )
-        forecaster = build_network(dataclasses.replace(assembly, layout=layout), made)
+        forecaster = build_network(dataclasses.replace(assembly, layout=layout), estimator)
         for name, p in forecaster.named_parameters():
             if "output" in name:  # so that the denoiser does not start at zero
                 torch.nn.init.normal_(p, std=0.1)

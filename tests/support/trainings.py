@@ -31,5 +31,10 @@ DATA, LONGER = data(), data(90)
 def make(folder=None, stop=None, **options):
     """A small TimeGrad with a checkpoint folder and a callback."""
     callbacks = {"trainer_kwargs": {"callbacks": [stop]}} if stop else {}
-    made = {"schedule": LinearSchedule(5, beta_end=0.5), "training": RECIPE, **QUICK, **options}
-    return TimeGradEstimator(2, checkpoint_dir=folder and str(folder), **callbacks, **made)
+    arguments = {
+        "schedule": LinearSchedule(5, beta_end=0.5),
+        "training": RECIPE,
+        **QUICK,
+        **options,
+    }
+    return TimeGradEstimator(2, checkpoint_dir=folder and str(folder), **callbacks, **arguments)

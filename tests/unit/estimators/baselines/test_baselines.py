@@ -286,8 +286,8 @@ def test_ridge_does_not_learn_from_origins_left_out(step):
         y[0, day : day + 24] = np.nan
     observed = np.isfinite(y[0])
     origins = np.array([t for t in origins if observed[t : t + 24].mean() >= 0.5])
-    made = RidgeEstimator(24, alpha=3.0, first_origin=700, origin_step=step, residuals="in_sample")
-    samples = only(made, y, num_samples=800, seed=0).samples
+    ridge = RidgeEstimator(24, alpha=3.0, first_origin=700, origin_step=step, residuals="in_sample")
+    samples = only(ridge, y, num_samples=800, seed=0).samples
     filled = fill_gaps(y.T, 24)
     mean, errors = ridge_by_hand(filled, 24, origins, 3.0, scale=np.nanmean(y, 1))
     at_origins = (mean + errors)[..., 0].T[None]
