@@ -2,8 +2,8 @@ from functools import partial
 
 import pytest
 
-from tests.contracts.outside_family import RectifiedFlowEstimator
-from tests.contracts.two_player import TinyGANEstimator
+from tests.support.outside_family import RectifiedFlowEstimator
+from tests.support.two_player import TinyGANEstimator
 from tsgen import (
     CLDEstimator,
     ComposedEstimator,

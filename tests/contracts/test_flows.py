@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.autograd.functional import jacobian
 
-from tests.contracts import curved_law
+from tests.support import curved_law
+from tests.support.flows import shaken
 from tsgen.core import seeded
 from tsgen.models.flows import flows
 from tsgen.testing import check_model
@@ -34,16 +35,6 @@ LONG = ("naf", "umnn", "bpf", "ffjord")
 """Their contract takes a while: roots for every element, or many steps."""
 AUTOREGRESSIVE = ["maf", "nsf", "quadratic_spline", "naf", "umnn", "sospf", "bpf", "bnaf"]
 AUTOREGRESSIVE += ["maf, recurrent", "nsf, recurrent"]
-
-
-def shaken(flow, event, cond, size=0.1, **options):
-    """A flow away from its start, in double precision."""
-    with seeded(0):
-        model = flow(event, cond, **options).double().eval()
-        with torch.no_grad():
-            for p in model.parameters():
-                p.add_(size * torch.randn_like(p))
-    return model
 
 
 @pytest.mark.parametrize("name", VARIANTS)

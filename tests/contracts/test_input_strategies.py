@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.contracts.two_player import TinyGANEstimator
 from tests.support.encoders import Penalised, Relaxing, Whole
+from tests.support.two_player import TinyGANEstimator
 from tsgen import GaussianEstimator
 from tsgen.core import seeded
 from tsgen.encoders import GRUEncoder
@@ -72,7 +72,11 @@ def test_timed_inputs_hold_values_masks_and_times():
     """By hand, from the entry's own values and times."""
     data = gaps(1, missing=0.4)
     entry, (forecaster, window) = data[0], forecaster_of(TimedEstimator(H, **SMALL), data)
-    made = forecaster.inputs.window(forecaster._on_line(window), L + H - 1)
+    calls = []
+    forecaster.encoder.register_forward_pre_hook(lambda _, inputs: calls.append(inputs))
+    forecaster.pairs(window)
+    ((inputs, _, times, inputs_observed, query),) = calls
+    assert inputs.shape[1] == L + H - 1
     first = int(np.flatnonzero(~np.isnan(entry["target"][0]))[0])
     assert first < 5
     unit = np.median(np.diff(entry["times"][:300]))
@@ -80,10 +84,10 @@ def test_timed_inputs_hold_values_masks_and_times():
     observed = ~np.isnan(entry["target"])
     for i in range(L + H - 1):
         step = number - L + i
-        row, t = made.inputs[0, i].numpy(), entry["times"] / unit
+        row, t = inputs[0, i].numpy(), entry["times"] / unit
         mask = observed[:, step]
-        assert (row[2:4] == mask).all() and (made.observed[0, i, :2].numpy() == mask).all()
-        assert (made.observed[0, i, 2:] == 1).all()
+        assert (row[2:4] == mask).all() and (inputs_observed[0, i, :2].numpy() == mask).all()
+        assert (inputs_observed[0, i, 2:] == 1).all()
         np.testing.assert_allclose(row[:2][mask], entry["target"][mask, step], atol=1e-5)
         start = number - L - 1
         since = [
@@ -92,8 +96,8 @@ def test_timed_inputs_hold_values_masks_and_times():
         ]
         np.testing.assert_allclose(row[4:6], np.log1p(since), atol=1e-4)
         np.testing.assert_allclose(row[6], np.log1p(t[step + 1] - t[step]), atol=1e-4)
-        np.testing.assert_allclose(made.times[0, i], t[step] - t[number - 1], atol=1e-3)
-        np.testing.assert_allclose(made.query[0, i], t[step + 1] - t[number - 1], atol=1e-3)
+        np.testing.assert_allclose(times[0, i], t[step] - t[number - 1], atol=1e-3)
+        np.testing.assert_allclose(query[0, i], t[step + 1] - t[number - 1], atol=1e-3)
 
 
 @pytest.mark.parametrize("encoder", [GRUEncoder, Relaxing])
@@ -161,12 +165,13 @@ class Timetable(Gaussian):
     """A Gaussian law of a horizon whose mean moves by the times of its steps."""
 
     takes_times = True
+    is_late = True
 
     def _loss(self, x, cond, observed, times):
         return super()._loss(x - times[..., None], cond, observed, None)
 
     def _sample(self, cond, times):
-        return super()._sample(cond, None) + times[..., None]
+        return super()._sample(cond, None) + self.is_late * times[..., None]
 
     def _log_prob(self, x, cond, observed, times):
         return super()._log_prob(x - times[..., None], cond, observed, None)
@@ -195,9 +200,7 @@ def test_a_model_that_takes_times_gets_those_of_the_horizon(regular):
     predictor = TimetableEstimator(H, **options).train(data, seed=0)
     times = np.arange(1.0, 1 + H)[None] if regular else times / predictor.spec.median_gap
     drawn = np.stack([f.samples for f in predictor.predict(data, num_samples=50, seed=0)])
-    model = predictor.prediction_net.model
-    model.takes_times = False
-    model._sample = lambda cond, _: Gaussian._sample(model, cond, None)
+    predictor.prediction_net.model.is_late = False
     plain = np.stack([f.samples for f in predictor.predict(data, num_samples=50, seed=0)])
     expected = np.broadcast_to(times[:, None, :, None], drawn.shape)
     np.testing.assert_allclose(drawn - plain, expected, atol=1e-4)

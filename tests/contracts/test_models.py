@@ -2,8 +2,8 @@ from functools import partial
 
 import pytest
 
-from tests.contracts.outside_family import RectifiedFlow
-from tests.contracts.two_player import TinyGAN
+from tests.support.outside_family import RectifiedFlow
+from tests.support.two_player import TinyGAN
 from tsgen.diffusion import (
     CLD,
     SSCS,

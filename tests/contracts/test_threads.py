@@ -18,53 +18,28 @@ import pytest
 import torch
 from gluonts.model.predictor import RepresentablePredictor
 
-from tests.contracts.outside_family import RectifiedFlowEstimator
-from tests.contracts.two_player import TinyGANEstimator
+from tests.support.families import GENERATIVE, OPTIONS, STEPS, TINY
+from tests.support.outside_family import RectifiedFlowEstimator
+from tests.support.two_player import TinyGANEstimator
 from tsgen import GaussianEstimator, TempFlowEstimator, TimeGradEstimator, load
 from tsgen.anomaly import Detector, ForecastDetector, TFDPMDetector
 from tsgen.anomaly.registry import detectors
 from tsgen.anomaly.scorers import NegativeLogLikelihood, SampleScore, Scorer
 from tsgen.core import seeded
 from tsgen.data.synthetic import ExactPredictor, laws
-from tsgen.diffusion import DDIM, SSCS, DPMSolverPP, LinearSchedule
-from tsgen.encoders import GRUEncoder
-from tsgen.estimators import Given, Patterns
-from tsgen.estimators.registry import baselines, estimators, peers
+from tsgen.diffusion import DDIM, DPMSolverPP
+from tsgen.estimators import Given
+from tsgen.estimators.registry import baselines, peers
 from tsgen.estimators.tfdpm import TFDPMEstimator
 from tsgen.evaluation import backtest, calibrate
 from tsgen.forecasting.estimator import GenerativeEstimator
-from tsgen.nets import Axial, Dense, Residual
+from tsgen.nets import Residual
 
 H = 2
 SEEDS = (0, 1)
-SMALL = functools.partial(GRUEncoder, hidden_size=8, output_size=8)
-BRIEF: dict[str, Any] = {
-    "max_epochs": 1, "num_batches_per_epoch": 1, "batch_size": 4, "num_parallel_samples": 4,
-    "verbose": False, "device": "cpu",
-}  # fmt: skip
-TINY = {**BRIEF, "context_length": 3, "lags_seq": (1,), "encoder": SMALL}
-STEPS = {"schedule": LinearSchedule(4, beta_end=0.5), "network": Residual(layers=1)}
-OPTIONS: dict[str, dict[str, Any]] = {
-    "timegrad": {**TINY, **STEPS},
-    "csdi": {**TINY, **STEPS, "network": Axial(1, 8, 2)},
-    "scoregrad": {**TINY, "sampler": DPMSolverPP(3), "network": Residual(layers=1)},
-    "scoregrad_cld": {**TINY, "sampler": SSCS(3), "network": Residual(layers=1)},
-    "tfdpm": {
-        **BRIEF,
-        "window": 3,
-        "patterns": Patterns(hidden_size=8, features=4),
-        "network": Dense(1, 8),
-    },
-    "transformer_maf": {**TINY, "encoder": "transformer"},
-    "transformer_realnvp": {**TINY, "encoder": "transformer"},
-}
-OPTIONS |= {f"scoregrad_{sde}": OPTIONS["scoregrad"] for sde in ("subvp", "ve")}
-FAMILIES: dict[str, Callable[..., GenerativeEstimator]] = {
-    name: estimators[name] for name in estimators if name not in {**baselines, **peers}
-}
-SOLVED = [name for name in FAMILIES if name.startswith("scoregrad") or name in ("cnf", "ffjord")]
+SOLVED = [name for name in GENERATIVE if name.startswith("scoregrad") or name in ("cnf", "ffjord")]
 """Their log densities take hundreds of steps."""
-FAMILIES |= {"outside": RectifiedFlowEstimator, "two_players": TinyGANEstimator}
+FAMILIES = GENERATIVE | {"outside": RectifiedFlowEstimator, "two_players": TinyGANEstimator}
 
 
 def entries(count: int = 2, length: int = 90) -> list[dict[str, Any]]:

@@ -14,27 +14,13 @@ import pandas as pd
 import pytest
 
 import tsgen
+from tests.support.commands import run
+from tests.support.tables import table
 from tsgen.cli import main
 from tsgen.cli.records import described
 from tsgen.estimators.options import read_value
 
 QUICK = ["--set", "max_epochs=1", "--set", "num_batches_per_epoch=20", "--set", "device=cpu"]
-
-
-def table(length=24 * 60, columns=("north", "south")):
-    hours = pd.date_range("2024-01-01", periods=length, freq="h")
-    noise = np.random.default_rng(0).normal(size=(length, len(columns)))
-    day = np.sin(2 * np.pi * hours.hour / 24)
-    values = {name: 20 + 5 * (i + 1) * day + noise[:, i] for i, name in enumerate(columns)}
-    return pd.DataFrame(values, hours).rename_axis("time")
-
-
-def run(capsys, *arguments, code=0):
-    with pytest.raises(SystemExit) as stop:
-        main([str(a) for a in arguments])
-    captured = capsys.readouterr()
-    assert stop.value.code == code, captured.err
-    return captured
 
 
 @pytest.fixture(scope="module")

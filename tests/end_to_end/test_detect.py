@@ -11,29 +11,11 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.end_to_end.test_cli import run
+from tests.support.commands import run
+from tests.support.logs import FAST, plant
 from tsgen.anomaly import Detector, Readout
 
 ATTACKS = [("2024-03-02 10:00", "2024-03-02 14:00"), ("2024-03-04 03:00", "2024-03-04 09:00")]
-FAST = ["--detector", "var"]
-
-
-def plant(start, rows, seed, attacks=()):
-    """Two levels that follow a pump, a flow that is their sum, every ten minutes."""
-    rng = np.random.default_rng(seed)
-    times = pd.date_range(start, periods=rows, freq="10min")
-    pump = (np.arange(rows) // 18 % 2).astype(float)
-    level = np.zeros((rows, 2))
-    for i in range(1, rows):
-        level[i] = (
-            0.9 * level[i - 1] + pump[i - 1] * np.array([0.4, 0.2]) + 0.05 * rng.normal(size=2)
-        )
-    frame = pd.DataFrame(level, times, columns=["L1", "L2"]).rename_axis("time")
-    frame["F"] = frame["L1"] + frame["L2"] + 0.05 * rng.normal(size=rows)
-    frame["P"] = pump
-    for first, last in attacks:
-        frame.loc[first:last, "L2"] += 1.5
-    return frame
 
 
 @pytest.fixture(scope="module")

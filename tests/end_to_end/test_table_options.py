@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.end_to_end.test_cli import run
+from tests.support.commands import run
 
 DAYS = pd.date_range("2023-01-01", periods=80)
 TRAIN = ["--model", "seasonal_naive", "--horizon", 7, "--windows", 0, "--calibrate", 0,

@@ -7,10 +7,11 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.contracts.test_saved_folders import VALUES, answer, attacks, guarded
-from tests.end_to_end.test_cli import run, table
-from tests.end_to_end.test_detect import FAST, plant
+from tests.support.commands import run
 from tests.support.folders import places, put, rehash
+from tests.support.logs import FAST, plant
+from tests.support.tables import table
+from tests.support.tampering import VALUES, answer, attacks, guarded
 from tsgen.cli.app import run as command
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tsgen.plant import Demand, Sensors
+from tsgen.plant import Demand, Sensors, simulate_plant
 
 EXACT = Sensors(noise=0.0, resolution=0.0, drift=0.0, dropout=0.0)
 CONSTANT = Demand(daily=0.0, weekend=0.0, season=0.0, noise=0.0)
@@ -45,3 +45,8 @@ def basin(folder, draw=DRAW, height=50):
     path = folder / "basin.inp"
     path.write_text(BASIN.format(draw=draw, height=height))
     return path
+
+
+def total(seed):
+    """What two days of the default plant add up to."""
+    return float(simulate_plant(2, step="15min", seed=seed).frame.sum().sum())

@@ -18,3 +18,17 @@ def long(length=30):
         for i, name in enumerate(["x", "y", "z"])
     ]
     return pd.concat(frames).rename_axis("when").reset_index()
+
+
+def table(length=24 * 60, columns=("north", "south")):
+    """Hours with a daily wave and noise."""
+    hours = pd.date_range("2024-01-01", periods=length, freq="h")
+    noise = np.random.default_rng(0).normal(size=(length, len(columns)))
+    day = np.sin(2 * np.pi * hours.hour / 24)
+    values = {name: 20 + 5 * (i + 1) * day + noise[:, i] for i, name in enumerate(columns)}
+    return pd.DataFrame(values, hours).rename_axis("time")
+
+
+def written(stamps):
+    """Times as a column, beside the numbers of their rows."""
+    return pd.DataFrame({"time": list(stamps), "a": np.arange(float(len(stamps)))})

@@ -2,13 +2,16 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from tests.support.commands import run
+from tsgen.data import Benchmark, registry
 from tsgen.data.card import LOADERS, Card, card_folders, read_card, read_cards
 from tsgen.data.registry import cards, datasets
+from tsgen.estimators import LastValueEstimator
 
 ROOT = Path(__file__).parents[3]
 NAMED = """
@@ -210,15 +213,21 @@ def test_cards_are_packed_into_the_wheel():
     assert setup["packages"]["find"]["include"] == ["tsgen*"]
 
 
-def test_what_a_card_advises_does_not_turn_a_model_into_another():
+def test_what_a_card_advises_does_not_turn_a_model_into_another(capsys, monkeypatch):
     """A card's encoder is for models that leave it open; a Transformer's name keeps its own."""
-    from tsgen.cli.benchmark import _tasks
+    name, estimators = "eia_demand_hourly", []
+    entry = {"start": pd.Period("2024-01-01", freq="h"), "target": np.arange(20.0)}
+    data = Benchmark(name, "h", 3, [entry], [entry], card=cards[name])
 
-    card = cards["eia_demand_hourly"]
-    data = SimpleNamespace(card=card, prediction_length=3)
-    transformer, maf = _tasks(data, ["transformer_maf", "maf"], [], [], plain=False, quiet=True)
-    assert transformer.estimator.encoder == "transformer"
-    assert maf.estimator.encoder.keywords == {"hidden_size": 256, "output_size": 256}
-    given = ["transformer_maf.encoder=lstm"]
-    (other,) = _tasks(data, ["transformer_maf"], [], given, plain=False, quiet=True)
-    assert other.estimator.encoder == "lstm"
+    def untrained(estimator, training, seed):
+        estimators.append(estimator)
+        return LastValueEstimator(3).train(training)
+
+    monkeypatch.setitem(vars(registry), "datasets", {name: lambda: data})
+    monkeypatch.setattr(sys.modules["tsgen.evaluation.backtest"], "fit", untrained)
+    command = ["benchmark", "--data", name, "--baselines", "none", "--quiet", "--models"]
+    run(capsys, *command, "transformer_maf,maf")
+    run(capsys, *command, "transformer_maf", "--set", "transformer_maf.encoder=lstm")
+    transformer, maf, other = (estimator.encoder for estimator in estimators)
+    assert transformer == "transformer" and other == "lstm"
+    assert maf.keywords == {"hidden_size": 256, "output_size": 256}

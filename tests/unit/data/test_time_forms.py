@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.unit.data.test_times import written
+from tests.support.tables import written
 from tsgen.data.frames import from_dataframe
 
 MONTHS = pd.date_range("2018-01-01", periods=60, freq="MS")

@@ -2,13 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.support.tables import written
 from tsgen.data.frames import from_dataframe
 
 BERLIN = "Europe/Berlin"
-
-
-def written(stamps):
-    return pd.DataFrame({"time": list(stamps), "a": np.arange(float(len(stamps)))})
 
 
 @pytest.mark.parametrize("freq", ["D", "MS", "W-MON", "B"])

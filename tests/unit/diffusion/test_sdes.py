@@ -8,7 +8,7 @@ import scipy
 import torch
 from scipy import stats
 
-from tests.unit.models.diffusion.test_score import gaussian_score
+from tests.support.known_scores import gaussian_score
 from tsgen.core import seeded
 from tsgen.diffusion import (
     CLD,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils import _pytree as pytree
 
-from tests.unit.forecasting.network.test_forecaster import build, series
+from tests.support.forecasters import build, series
 from tsgen import (
     CLDEstimator,
     GaussianEstimator,

@@ -68,11 +68,15 @@ def test_options_that_do_not_fit_are_refused() -> None:
 
 def test_what_is_given_is_a_share_that_is_uniform_in_every_pattern() -> None:
     """Cells apart, whole channels, all up to a step; and nothing in the rest of the examples."""
-    x = torch.zeros(6000, 10, 8)
+    x, cond = torch.zeros(6000, 10, 8), torch.zeros(6000, 2)
     for pattern in ("cells", "channels", "steps"):
-        model = DDPM((10, 8), (2,), given_rate=0.75, given_patterns=(pattern,))
-        with seeded(0):
-            given = model._draw_given(x).bool()
+        options = {"given_rate": 0.75, "given_patterns": (pattern,), "residual_layers": 1}
+        model, calls = DDPM((10, 8), (2,), **options), []
+        model.net.register_forward_pre_hook(lambda _, inputs, to=calls: to.append(inputs))
+        with seeded(0), torch.no_grad():
+            model.loss(x, cond)
+        ((*_, (_, mask)),) = calls  # the network gets what is given, and where
+        given = mask.bool()
         share = given.float().mean((1, 2))
         assert abs(float((share > 0).float().mean()) - 0.75) < (
             0.12 if pattern != "cells" else 0.03

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.support.plants import CONSTANT, DRAW, EXACT, FALL, basin
+from tests.support.plants import CONSTANT, DRAW, EXACT, FALL, basin, total
 from tsgen.anomaly.log import read_runs
 from tsgen.plant import ClockControl, Demand, LevelControl, Sensors, networks, simulate_plant
 from tsgen.plant.controllers import supply_factor
@@ -368,10 +368,6 @@ def scratch(tmp_path, monkeypatch):
     assert not list(scratch.glob("tsgen-plant-*"))
 
 
-def total(seed):
-    return float(simulate_plant(2, step="15min", seed=seed).frame.sum().sum())
-
-
 def test_runs_of_threads_do_not_collide_and_leave_no_files(scratch):
     expected, found = {seed: total(seed) for seed in (1, 2)}, {}
     threads = [
@@ -407,8 +403,7 @@ def test_a_working_directory_that_cannot_be_written_is_no_hindrance(scratch, mon
 def test_runs_of_processes_do_not_collide(scratch):
     expected = [total(seed) for seed in (1, 2)]
     code = (
-        "import sys; from tests.unit.plant.test_simulate import total; "
-        "print(repr(total(int(sys.argv[1]))))"
+        "import sys; from tests.support.plants import total; print(repr(total(int(sys.argv[1]))))"
     )
     environment = {
         **os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "TMPDIR": str(scratch)

@@ -1,13 +1,18 @@
 """The operator's report: counts by hand, and pages of logs that are odd."""
 
+import dataclasses
+import re
+from unittest import mock
+
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from tsgen.anomaly import AlarmPolicy, PCADetector, VARDetector
 from tsgen.report import write_plant_report
 from tsgen.report.alarms import floods, per_day, plot_channels, plot_timeline
-from tsgen.report.plant import _chosen, carriers
+from tsgen.report.plant import carriers
 from tsgen.report.plant_tables import quality, summary
 
 NAMES = ["a_1", "$b$", "c"]
@@ -126,15 +131,24 @@ def test_what_is_drawn_is_the_highest_of_neighbours(detector):
     assert labels == NAMES
 
 
-def test_alarms_of_different_channels_are_drawn_first():
+def test_alarms_of_different_channels_are_drawn_first(detector, tmp_path):
+    frame = log()
+    times = frame.index[100:600:100]
+    leaders = ["a_1", "a_1", "$b$", "c", "a_1"]
     alarms = pd.DataFrame(
         {
-            "score": [9.0, 8.0, 1.0, 2.0, 7.0],
-            "channels": [{"a": 0.9, "b": 0.1}, {"a": 1.0}, {"b": 1.0}, {"c": 1.0}, {"a": 1.0}],
+            "start": times, "end": times, "raised": times, "peak": times, "p_value": 0.1,
+            "score": [9.0, 8.0, 1.0, 2.0, 7.0], "channels": [{name: 1.0} for name in leaders],
         }
-    )
-    assert _chosen(alarms, 3) == [0, 2, 3] and _chosen(alarms, 4) == [0, 1, 2, 3]
-    assert _chosen(alarms, 9) == [0, 1, 2, 3, 4] and _chosen(alarms, 0) == []
+    )  # fmt: skip
+    scored = dataclasses.replace(detector.scored(frame), alarms=alarms)
+    for drawn, numbers in ((3, [0, 2, 3]), (4, [0, 1, 2, 3]), (9, [0, 1, 2, 3, 4]), (0, [])):
+        with mock.patch.object(Figure, "savefig"):
+            path = write_plant_report(
+                tmp_path / "page.html", detector, frame, scored, title="", drawn=drawn
+            )
+        headings = re.findall("<h3>(.*?): ", path.read_text())
+        assert headings == [str(times[number]) for number in numbers]
 
 
 def test_labels_of_other_rows_are_refused(detector, tmp_path):

@@ -207,22 +207,23 @@ def test_files_that_are_none(tmp_path):
         read_log(tmp_path / "t.csv.gz")
 
 
-def test_pieces_preambles_blank_lines_and_where_an_error_is(csv, monkeypatch):
-    times = pd.date_range("2024-01-01", periods=20, freq="s").astype(str)
-    rows = [f"{time},{i},{i % 2}" for i, time in enumerate(times)]
+@pytest.mark.parametrize("length", [20, 120_000])
+def test_pieces_preambles_blank_lines_and_where_an_error_is(csv, length):
+    """Of one piece and of three, with nothing in the rows beside the edge between two."""
+    stamps = pd.date_range("2024-01-01", periods=length, freq="s")
+    rows = [f"{stamp},{i},{i % 2}" for i, stamp in enumerate(stamps.astype(str))]
     rows.insert(4, "")
     rows.insert(12, ",,")
+    rows[49_998:49_998] = [",,", "", ",,"] if length > 50_000 else []
     text = "\n".join(["Plant 7", "exported,by,someone", "", "Time,a,Attack", *rows, "", ""])
-    whole = read_log(write(csv, text, []))
-    assert whole.frame["a"].tolist() == list(range(20)) and whole.labels.sum() == 10
-    assert "4 rows without anything were left out" in str(whole.summary)
-    for size in (1, 3, 7):
-        monkeypatch.setattr(source_module, "_PIECE", size)
-        log = read_log(csv)
-        pd.testing.assert_frame_equal(log.frame, whole.frame)
-        assert (log.labels == whole.labels).all() and log.summary == whole.summary
-    csv.write_text(text.replace("00:00:15,15", "00:00:15,off"))
-    line = csv.read_text().splitlines().index("2024-01-01 00:00:15,off,1") + 1
+    log = read_log(write(csv, text, []))
+    assert log.frame["a"].tolist() == list(range(length)) and log.labels.sum() == length // 2
+    assert (log.frame.index == stamps).all() and (log.labels == np.arange(length) % 2).all()
+    blank = 7 if length > 50_000 else 4
+    assert f"{blank} rows without anything were left out" in str(log.summary)
+    row = f"{stamps[-5]},off,1"
+    csv.write_text(text.replace(f"{stamps[-5]},{length - 5},1", row))
+    line = csv.read_text().splitlines().index(row) + 1
     with pytest.raises(ValueError, match=f"line {line}: column 'a': 'off' is not a number"):
         read_log(csv)
 
@@ -253,14 +254,13 @@ def test_a_file_that_grows_while_it_is_read(csv, monkeypatch, end, rows):
 
 def test_a_file_that_shrinks_while_it_is_read(csv, monkeypatch):
     write(csv, "time,a", [f"{stamp},1" for stamp in ISO])
-    begin = source_module.Source._frames
+    begin = source_module.Source.pieces
 
-    def shrink(self, form, size):
-        yield from begin(self, form, size)
-        if size > 1000:
-            os.truncate(csv, 30)
+    def shrink(self):
+        os.truncate(csv, 30)
+        return begin(self)
 
-    monkeypatch.setattr(source_module.Source, "_frames", shrink)
+    monkeypatch.setattr(source_module.Source, "pieces", shrink)
     with pytest.raises(ValueError, match="it became shorter while it was read, from 139 to 30"):
         read_log(csv)
 

@@ -5,8 +5,6 @@ have no closed form. Seeds are fixed. ``WRONG`` holds laws a little off, which
 the same checks refuse.
 """
 
-from functools import lru_cache
-
 import numpy as np
 import pytest
 from gluonts.core.serde import decode, encode
@@ -14,6 +12,7 @@ from gluonts.model.predictor import Predictor
 from scipy import stats
 from scipy.integrate import cumulative_trapezoid
 
+from tests.support.known_laws import HISTORY, HORIZON, Z, estimates, held_out
 from tsgen.core import seeded
 from tsgen.data.synthetic import (
     CIR,
@@ -26,8 +25,7 @@ from tsgen.data.synthetic import (
     ornstein_uhlenbeck,
 )
 
-Z = 5
-HISTORY, HORIZON, SERIES, SAMPLES = 30, 4, 2000, 99
+SAMPLES = 99
 HALF_COVARIANCE = tuple(tuple(q / 2 for q in row) for row in VAR().covariance)
 WRONG = {
     "ou": ornstein_uhlenbeck(sigma=0.5 / 2**0.5),
@@ -49,21 +47,6 @@ every_law = pytest.mark.parametrize("name", laws)
 def with_fourth_moment(name):
     """The law, or of its kind one whose sample variance has a finite variance itself."""
     return StudentTVAR(df=12.0) if name == "heavy_tailed" else laws[name]
-
-
-def estimates(sample):
-    """Mean and variance of each column of (N, ...) and their standard errors."""
-    mean, variance = sample.mean(0), sample.var(0, ddof=1)
-    fourth = ((sample - mean) ** 4).mean(0)
-    errors = np.sqrt(variance / len(sample)), np.sqrt((fourth - variance**2) / len(sample))
-    return mean, variance, *errors
-
-
-@lru_cache
-def held_out(name):
-    """Independent histories (N, C, T) and what followed, (N, C, H)."""
-    series = laws[name].simulate(SERIES, HISTORY + HORIZON, np.random.default_rng(1))
-    return series[..., :HISTORY], series[..., HISTORY:]
 
 
 def pit_levels(name, law):

@@ -1,4 +1,3 @@
-import importlib.util
 import sys
 import warnings
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 from gluonts.model.predictor import Predictor
 from gluonts.model.seasonal_naive import SeasonalNaivePredictor
 
+from tests.support.baselines import EVERY, PACKAGES, SIMPLE, entry, needs, only, wave
 from tsgen.data.registry import datasets
 from tsgen.data.synthetic import VAR
 from tsgen.estimators.baselines import (
@@ -22,36 +22,9 @@ from tsgen.estimators.baselines import (
     SeasonalNaiveEstimator,
     VAREstimator,
 )
-from tsgen.estimators.registry import baselines, estimators
+from tsgen.estimators.baselines.histories import fill_gaps
+from tsgen.estimators.registry import estimators
 from tsgen.evaluation import backtest, coverage, fair_crps
-
-PACKAGES = {"var": "statsmodels", "ets": "statsmodels", "garch": "arch"}
-SIMPLE = [name for name in baselines if name not in PACKAGES]
-
-
-def needs(package):
-    absent = importlib.util.find_spec(package) is None
-    return pytest.mark.skipif(absent, reason=f"needs {package}, of the extra baselines")
-
-
-EVERY = [pytest.param(n, marks=needs(PACKAGES[n])) if n in PACKAGES else n for n in baselines]
-
-
-def entry(y, freq="h", start="2021-01-01"):
-    return {"start": pd.Period(start, freq=freq), "target": y, "item_id": "a", "info": {"of": 1}}
-
-
-def only(estimator, y, freq="h", **kwargs):
-    (forecast,) = estimator.train([entry(y, freq)]).predict([entry(y, freq)], **kwargs)
-    return forecast
-
-
-def wave(length, channels=1, noise=0.1, seed=0):
-    """A daily and a weekly wave with noise, (C, T)."""
-    t, rng = np.arange(length), np.random.default_rng(seed)
-    day, week = np.sin(t / 24 * 2 * np.pi), np.sin(t / 168 * 2 * np.pi)
-    return 5 + day + 0.5 * week + noise * rng.standard_normal((channels, length))
-
 
 # what is common to all
 
@@ -247,12 +220,12 @@ def test_seasonal_naive_takes_its_errors_from_the_origins_asked_for():
 # the ridge
 
 
-def ridge_by_hand(y, horizon, origins, alpha, folds=None):
+def ridge_by_hand(y, horizon, origins, alpha, folds=None, scale=None):
     """The recipe of the reference script: forecast (H, C) and errors (n, H, C).
 
     A fold is a pair: origins to judge, and those to learn from.
     """
-    scale = y.mean(0)
+    scale = y.mean(0) if scale is None else scale
     z = y / scale
 
     def features(t, j):
@@ -302,6 +275,23 @@ def test_ridge_reproduces_the_recipe(kind):
     mean, errors = ridge_by_hand(y.T, 24, origins, 3.0, folds[kind])
     apart = np.abs(samples[:, None] - (mean + errors)).max((2, 3))
     assert apart.min(1).max() < 1e-8 and set(apart.argmin(1)) == set(n)
+
+
+@pytest.mark.parametrize("step", [24, 12])
+def test_ridge_does_not_learn_from_origins_left_out(step):
+    """Days without a value; origins of which at least half a day was observed count."""
+    y = wave(1300, noise=0.5)
+    origins = np.arange(700, 1300 - 24 + 1, step)
+    for day in (820, 1108):
+        y[0, day : day + 24] = np.nan
+    observed = np.isfinite(y[0])
+    origins = np.array([t for t in origins if observed[t : t + 24].mean() >= 0.5])
+    ridge = RidgeEstimator(24, alpha=3.0, first_origin=700, origin_step=step, residuals="in_sample")
+    samples = only(ridge, y, num_samples=800, seed=0).samples
+    filled = fill_gaps(y.T, 24)
+    mean, errors = ridge_by_hand(filled, 24, origins, 3.0, scale=np.nanmean(y, 1))
+    at_origins = (mean + errors)[..., 0].T[None]
+    assert np.abs(samples - at_origins).min(2).max() < 1e-8
 
 
 def test_ridge_chooses_its_penalty():

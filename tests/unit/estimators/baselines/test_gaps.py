@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.unit.estimators.baselines.test_baselines import EVERY, entry, only, wave
+from tests.support.baselines import EVERY, entry, only, wave
 from tsgen.estimators.baselines import GARCHEstimator, RandomWalkEstimator, VAREstimator
 from tsgen.estimators.baselines.histories import fill_gaps, hot_deck
-from tsgen.estimators.baselines.ridge import _Fit
 from tsgen.estimators.registry import baselines
 from tsgen.evaluation import backtest
 
@@ -98,19 +97,6 @@ def test_seasonal_repetition_uses_the_season_before_a_gap():
     y[-30:-3] = NAN
     found = only(baselines["seasonal_naive"](24), y, num_samples=4).samples
     assert np.array_equal(found, np.tile(np.arange(24.0), (4, 1)))
-
-
-def test_a_regression_does_not_learn_from_origins_left_out():
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(2, 50, 4)), rng.normal(size=(2, 50, 3))
-    use = np.arange(50) % 3 > 0
-    part = _Fit(x[:, use], y[:, use], np.ones((2, use.sum()), dtype=bool))
-    whole = _Fit(x, y, np.tile(use, (2, 1)))
-    for alpha in (0.1, 10.0):
-        ours, theirs = (fit.predict(fit.turn(x), alpha) for fit in (whole, part))
-        assert np.allclose(ours, theirs)
-        leverages = [fit.leverage(fit.turn(x), alpha) for fit in (whole, part)]
-        assert np.allclose(*leverages)
 
 
 def test_filling():

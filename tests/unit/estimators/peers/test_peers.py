@@ -145,7 +145,8 @@ def test_categories_and_static_features_are_counted():
     ]
     predictor = small("deepar").train(data, seed=0)
     network = predictor.predictor.prediction_net.model
-    assert [e.num_embeddings for e in network.embedder._embedders] == [2, 4]
+    embeddings = [m for m in network.embedder.modules() if isinstance(m, torch.nn.Embedding)]
+    assert [embedding.num_embeddings for embedding in embeddings] == [2, 4]
     assert next(iter(predictor.predict(data, 3))).samples.shape == (3, H, 3)
 
 

@@ -11,7 +11,7 @@ from lightning.pytorch import callbacks
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 
-from tests.unit.forecasting.training.test_trainer_options import DATA, LONGER, QUICK, weights
+from tests.support.trainings import DATA, LONGER, SHORT, weights
 from tsgen import GaussianEstimator, Training
 from tsgen.evaluation import backtest
 from tsgen.forecasting.training.callbacks import LOGGING, REFUSED
@@ -25,7 +25,7 @@ USABLE = {
 
 def make(*given, **options):
     own = {"callbacks": list(given), **options.pop("trainer_kwargs", {})}
-    return GaussianEstimator(2, trainer_kwargs=own, **{**QUICK, **options})
+    return GaussianEstimator(2, trainer_kwargs=own, **{**SHORT, **options})
 
 
 def test_every_callback_of_lightning_is_known():

@@ -10,33 +10,15 @@ import warnings
 
 import lightning.pytorch as pl
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
-from tsgen import GaussianEstimator, TimeGradEstimator, Training, load
+from tests.support.trainings import QUICK, data, make, weights
+from tsgen import GaussianEstimator, Training, load
 from tsgen.core import OptionError
-from tsgen.diffusion import LinearSchedule
 from tsgen.forecasting.assemble import assemble
 from tsgen.forecasting.data.grid import GridWindows, validation_windows
 from tsgen.forecasting.data.spec import infer_spec
-
-QUICK = {
-    "num_batches_per_epoch": 4,
-    "batch_size": 8,
-    "verbose": False,
-    "lags_seq": (1, 2),
-    "max_epochs": 6,
-}
-
-
-def data(length=80, dims=2, seed=0):
-    y = np.random.default_rng(seed).normal(5, 1, (dims, length))
-    return [{"start": pd.Period("2021-01-01", freq="h"), "target": y, "item_id": "a"}]
-
-
-def weights(predictor):
-    return torch.cat([v.flatten().double() for v in predictor.prediction_net.state_dict().values()])
 
 
 class Stop(pl.Callback):
@@ -48,15 +30,6 @@ class Stop(pl.Callback):
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
         if trainer.current_epoch == self.epoch and batch_idx == 2:
             raise self.error
-
-
-RECIPE = Training(ema_decay=0.9, lr_inputs=4)  # not all weights have one learning rate
-
-
-def make(folder=None, stop=None, **options):
-    callbacks = {"trainer_kwargs": {"callbacks": [stop]}} if stop else {}
-    made = {"schedule": LinearSchedule(5, beta_end=0.5), "training": RECIPE, **QUICK, **options}
-    return TimeGradEstimator(2, checkpoint_dir=folder and str(folder), **callbacks, **made)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("broken"), KeyboardInterrupt()])
@@ -82,7 +55,8 @@ def test_a_killed_process_can_be_resumed(tmp_path):
         """
         import sys, time
         import lightning.pytorch as pl
-        from tests.unit.forecasting.training.test_fit import data, make, torch
+        import torch
+        from tests.support.trainings import data, make
         torch.set_num_threads(1)
         class Slow(pl.Callback):
             def on_train_batch_end(self, *_): time.sleep(0.05)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from tests.contracts.two_player import TinyGAN, TinyGANEstimator
+from tests.support.two_player import TinyGAN, TinyGANEstimator
 from tsgen import ComposedEstimator, GaussianEstimator, TimeGradEstimator, Training
 from tsgen.core import seeded
 from tsgen.forecasting.training.module import ForecastModule

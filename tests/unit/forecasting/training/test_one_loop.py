@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from tests.contracts.two_player import TinyGANEstimator
-from tests.unit.forecasting.training.test_fit import QUICK, data
+from tests.support.trainings import QUICK, data
+from tests.support.two_player import TinyGANEstimator
 from tsgen import GaussianEstimator, TimeGradEstimator
 from tsgen.core import seeded
 from tsgen.diffusion import LinearSchedule

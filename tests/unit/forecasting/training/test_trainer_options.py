@@ -5,36 +5,19 @@ import inspect
 
 import lightning.pytorch as pl
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.loggers import CSVLogger
 
+from tests.support.trainings import DATA, LONGER, SHORT, weights
 from tsgen import GaussianEstimator, TimeGradEstimator, Training, load
 from tsgen.forecasting.training.trainer_options import ONE_VALUE, PASSED, SAME_OPTION
 
-QUICK = {
-    "num_batches_per_epoch": 4, "batch_size": 8, "verbose": False, "lags_seq": (1, 2),
-    "max_epochs": 3, "device": "cpu",
-}  # fmt: skip
-DATA = [
-    {
-        "start": pd.Period("2021-01-01", freq="h"),
-        "target": np.random.default_rng(0).normal(5, 1, (2, 80)),
-        "item_id": "a",
-    }
-]
-LONGER = [{**DATA[0], "target": np.random.default_rng(0).normal(5, 1, (2, 90))}]
-
 
 def train(given, validation=LONGER, **options):
-    estimator = GaussianEstimator(2, trainer_kwargs=given, **{**QUICK, **options})
+    estimator = GaussianEstimator(2, trainer_kwargs=given, **{**SHORT, **options})
     return estimator.train(DATA, validation_data=validation, seed=3)
-
-
-def weights(predictor):
-    return torch.cat([v.flatten() for v in predictor.prediction_net.state_dict().values()])
 
 
 def test_every_parameter_of_lightning_is_in_one_table():
@@ -153,9 +136,9 @@ def test_time_ends_with_an_epoch_and_min_epochs_hold():
 
 @pytest.mark.parametrize("make", [GaussianEstimator, TimeGradEstimator])
 def test_double_precision_trains_and_forecasts(make, tmp_path):
-    estimator = make(2, trainer_kwargs={"precision": "64-true"}, **QUICK)
+    estimator = make(2, trainer_kwargs={"precision": "64-true"}, **SHORT)
     predictor = estimator.train(DATA, validation_data=LONGER, seed=3)
-    single = make(2, **QUICK).train(DATA, validation_data=LONGER, seed=3)
+    single = make(2, **SHORT).train(DATA, validation_data=LONGER, seed=3)
     assert {v.dtype for v in predictor.prediction_net.parameters()} == {torch.float32}
     assert predictor.history[0]["train_loss"] != single.history[0]["train_loss"]
     predictor.serialize(tmp_path)
@@ -167,7 +150,7 @@ def test_a_mixed_precision_that_a_model_cannot_is_refused():
     from tsgen import TempFlowEstimator
 
     assert np.isfinite(train({"precision": "bf16-mixed"}).history[-1]["val_loss"])
-    flow = TempFlowEstimator(2, flow="realnvp", trainer_kwargs={"precision": "bf16-mixed"}, **QUICK)
+    flow = TempFlowEstimator(2, flow="realnvp", trainer_kwargs={"precision": "bf16-mixed"}, **SHORT)
     with pytest.raises(ValueError, match="'bf16-mixed' does not suit this model"):
         flow.train(DATA)
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.support.known_scores import gaussian_score
 from tsgen.core import seeded
 from tsgen.diffusion import CLD, SDE, VESDE, VPSDE, SubVPSDE
 from tsgen.models import ScoreCLD, ScoreSDE
@@ -141,19 +142,6 @@ def test_partly_observed_events_have_no_density() -> None:
     for model in (ScoreSDE((3,), (1,)), ScoreCLD((3,), (1,))):
         with pytest.raises(ValueError, match="partly observed"):
             model.log_prob(x, cond, observed)
-
-
-def gaussian_score(process: CLD, mean: float, std: float):  # noqa: ANN201
-    """The velocity's score for events from N(mean, std^2)."""
-
-    def score(x: Tensor, v: Tensor, t: float) -> Tensor:
-        factor, root = (m[0] for m in process.marginal(torch.tensor([t]).double(), hybrid=False))
-        start = torch.tensor([std**2, process.gamma * process.mass], dtype=torch.float64).diag()
-        precision = torch.linalg.inv(factor @ start @ factor.T + root @ root.T)
-        off_x, off_v = x - factor[0, 0] * mean, v - factor[1, 0] * mean
-        return -(precision[1, 0] * off_x + precision[1, 1] * off_v)
-
-    return score
 
 
 @pytest.mark.parametrize("friction", [None, 0.4, 3.0])

@@ -18,26 +18,34 @@ def head(kind, covariance, event=(4,), cond=(3,), spread=0.5, **options):
         return model
 
 
-def matrix(model, cond):
-    """Location, scale matrix and tails as the model's parameters say."""
-    p = model._parameters_of(cond)
-    d, one = torch.diag_embed(p.scale), torch.eye(p.loc.shape[1]).double()
-    if p.factors is None:
-        inner = one
-    elif model.covariance == "low_rank":
-        inner = one + p.factors @ p.factors.mT
-    else:
-        root = torch.tril(p.factors, -1) + one
-        inner = root @ root.mT
-    scale = d @ inner @ d
-    return p.loc[0].detach().numpy(), scale[0].detach().numpy(), p.tails[0].detach()
+def softplus(raw):
+    """That of 0 is 1."""
+    return np.logaddexp(0, raw + np.log(np.expm1(1)))
+
+
+def law(model, cond):
+    """Location (E,), scale matrix (E, E) and degrees of freedom that the network's outputs mean.
+
+    For each step, or for all at once: locations, scales, columns of factors, tails.
+    """
+    size, rank = model.event_shape.numel(), model.rank
+    rows = cond if model.per_step else cond.flatten(1)
+    outputs = model.net(rows).numpy(force=True).reshape(-1, model.net.layers[-1].out_features)
+    outputs, tails = np.split(outputs, [outputs.shape[1] - model.num_tails], axis=1)
+    parts = outputs.reshape(len(outputs), 2 + rank, -1).transpose(1, 0, 2).reshape(2 + rank, size)
+    loc, raw, factors = parts[0], parts[1], parts[2:].T / np.sqrt(max(rank, 1))
+    root = np.tril(factors, -1) + np.eye(size) if model.covariance == "full" else None
+    inner = np.eye(size) + factors @ factors.T if root is None else root @ root.T
+    d = np.diag(softplus(raw) + 1e-4)
+    tails = tails.flatten() if model.covariance == "diagonal" else tails.mean(0)
+    return loc, d @ inner @ d, 2.01 + 8 * softplus(tails)
 
 
 @pytest.mark.parametrize("covariance", ["diagonal", "low_rank", "full"])
 def test_gaussian_density_and_marginals_are_scipys(covariance):
     model = head(Gaussian, covariance, rank=2)
     cond, x = torch.randn(1, 3).double(), torch.randn(1, 4).double()
-    loc, scale, _ = matrix(model, cond)
+    loc, scale, _ = law(model, cond)
     expected = stats.multivariate_normal(loc, scale).logpdf(x[0])
     assert model.log_prob(x, cond).item() == pytest.approx(expected, rel=1e-7)
     kept = [0, 2, 3]
@@ -50,8 +58,7 @@ def test_gaussian_density_and_marginals_are_scipys(covariance):
 def test_student_density_and_marginals_are_scipys(covariance):
     model = head(StudentT, covariance, rank=2)
     cond, x = torch.randn(1, 3).double(), torch.randn(1, 4).double()
-    loc, scale, tails = matrix(model, cond)
-    nu = model._freedom(tails).numpy(force=True)
+    loc, scale, nu = law(model, cond)
     kept = [0, 2, 3]
     mask = torch.tensor([[1.0, 0, 1, 1]]).double()
     if covariance == "diagonal":
@@ -71,13 +78,12 @@ def test_samples_have_the_density_they_claim(kind, covariance, event, cond_shape
     """Covariance of the draws; importance weights between two conditionings average to one."""
     model = head(kind, covariance, event, cond_shape, spread=0.2, rank=2)
     cond = torch.randn(1, *cond_shape).double() * 0.3
-    loc, scale, tails = matrix(model, cond)
+    loc, scale, nu = law(model, cond)
     count = 100_000
     with seeded(1):
         x = model.sample(cond, (count,)).reshape(count, -1).detach().numpy()
     factor = 1.0
     if kind is StudentT:
-        nu = model._freedom(tails).numpy(force=True)
         factor = np.sqrt(nu / (nu - 2))
         factor = np.outer(factor, factor) if covariance == "diagonal" else factor[0] ** 2
     std = np.sqrt(np.diag(scale * factor))
