@@ -32,7 +32,7 @@ OWN = {
         "window": 3, "network": Dense(1, 8),
         "patterns": Patterns(hidden_size=8, features=4, neighbours=2),
     },
-    "ets": {"window": 40}, "var": {"max_lags": 2}, "seasonal_naive": {"season": 6},
+    "ets": {"window": 40}, "var": {"max_lags": 5}, "ridge": {"own_lags": 2}, "seasonal_naive": {"season": 6},
 }  # fmt: skip
 NOT_IN_FORECASTS = {
     "verbose": "shows a line of progress",
@@ -55,7 +55,7 @@ def series(whole=False):
     rng, time = np.random.default_rng(0), np.arange(90)
     entries = []
     for number in range(2):
-        target = 5 + 2 * np.sin(time / 4) + rng.normal(0, 0.7, (3, 90))
+        target = 5 + 2 * np.sin(time / 4) + rng.normal(0, 0.2, (3, 90))
         target = np.where(rng.random(target.shape) < 0.1, np.nan, np.abs(target) + 0.1)
         entries.append(
             {
@@ -104,11 +104,12 @@ def effect(name, other, whole, decoding):
 
 
 def effects(name, options, decoding=None):
-    """What the options do: of each, the effect of the first value that has one."""
+    """What the options do: of each, whether a value changes forecasts, or what else it does."""
     results = {}
     for other in options:
-        if other.path not in NOT_IN_FORECASTS and not results.get(other.path):
-            results[other.path] = effect(name, other, other.option in WHOLE, decoding)
+        if other.path not in NOT_IN_FORECASTS and results.get(other.path) != "changes":
+            outcome = effect(name, other, other.option in WHOLE, decoding)
+            results[other.path] = outcome or results.get(other.path)
     return results
 
 

@@ -224,19 +224,7 @@ def test_every_peer_forecasts(name):
     check_forecasts(predictor, hostile_series(), times=np.inf)  # its scale can be another channel's
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name,
-            marks=pytest.mark.xfail(
-                name == "random_walk_gaussian", strict=True,
-                reason="rounding of a root of the covariance drowns channels that are far smaller",
-            ),
-        )
-        for name in SIMPLE
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("name", SIMPLE)
 def test_every_baseline_forecasts(name):
     data = hostile_series()
     with warnings.catch_warnings():

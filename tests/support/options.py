@@ -32,7 +32,7 @@ BY_NAME: dict[str, tuple[Any, ...]] = {
     "freq": ("D",),
     "gradient_clip": (1e-3,),
     "lags_seq": ((2, 3),),
-    "long_season": (30,),
+    "long_season": (6,),
     "low": (50.0,),
     "lr_inputs": (1,),
     "max_lags": (1,),
@@ -114,7 +114,7 @@ def _of(kind: Any, value: Any) -> Iterator[Any]:
     elif kind is bool:
         yield not value
     elif kind is int:
-        yield from (value + 1, value - 1) if number else (3,)
+        yield from (value + 1, value - 1) if number else (3, 30)
     elif kind is float:
         yield (value * 0.5 or 0.25) if number else 0.25
     elif isinstance(kind, type):

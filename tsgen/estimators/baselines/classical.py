@@ -178,12 +178,12 @@ class ETSEstimator(ClassicalBaseline):
 
     Hyndman, Koehler, Ord, Snyder 2008: ETS(A, N, A), ETS(A, A, A) or ETS(A, Ad, A), whose smoothing
     parameters have the greatest likelihood from heuristic initial states. Errors of all channels
-    are drawn from one time.
+    are drawn from one time. A channel needs 10 steps up to its last value, and is smoothed without
+    a season if they are fewer than two seasons, or than a season and 10.
 
     Args:
         window: how many of the last steps are fitted.
-        season: in steps, 1 for none; by the frequency if not given. A history shorter than two
-            seasons is smoothed without one.
+        season: in steps, 1 for none; by the frequency if not given.
         trend: "none", "add" or "damped".
     """
 
@@ -196,15 +196,15 @@ class ETSEstimator(ClassicalBaseline):
     ) -> np.ndarray:
         from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
-        self._need(len(values), 10, "exponential smoothing")
         season = self.season or season
-        seasonal = 1 < season <= len(values) // 2
         observed, since = np.isfinite(values), unseen_since(values)
-        values = fill_gaps(values, season if seasonal else 1)
+        values = fill_gaps(values, season if 1 < season <= len(values) // 2 else 1)
         size, ahead = np.abs(values).max(0), int(since.max())
         fits, errors = [], np.zeros_like(values)
         for k, (channel, whole) in enumerate(zip(channels, (values / size).T, strict=True)):
             y = whole[: len(whole) - since[k]]
+            self._need(len(y), 10, f"exponential smoothing of channel {channel}")
+            seasonal = 1 < season and len(y) >= max(2 * season, season + 10)
             with self._fitting(f"channel {channel}"):
                 model = ETSModel(
                     y,

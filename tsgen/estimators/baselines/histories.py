@@ -75,10 +75,14 @@ def covariance_root(values: np.ndarray, joint: bool = True) -> np.ndarray:
         joint: whether channels covary; else only their variances count.
     """
     centred = (values - values.mean(0)) / max(len(values) - 1, 1) ** 0.5
+    deviations = np.linalg.norm(centred, axis=0)
     if not joint:
-        return np.diag(np.linalg.norm(centred, axis=0))
-    variances, vectors = np.linalg.eigh(centred.T @ centred)
-    return vectors * np.sqrt(np.maximum(variances, 0))
+        return np.diag(deviations)
+    # rounding in eigh is relative to the largest channel: much smaller ones are scaled up to it
+    drowned = (deviations > 0) & (deviations < 1e-6 * deviations.max())
+    scale = np.where(drowned, deviations / max(deviations.max(), np.finfo(float).tiny), 1.0)
+    variances, vectors = np.linalg.eigh((centred / scale).T @ (centred / scale))
+    return scale[:, None] * (vectors * np.sqrt(np.maximum(variances, 0)))
 
 
 def earlier_origins(length: int, latest: int, least: int, step: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 from gluonts.dataset import Dataset
+from gluonts.exceptions import GluonTSDataError
 from gluonts.model.estimator import Estimator
 from gluonts.model.predictor import Predictor
 from gluonts.torch.model.predictor import PyTorchPredictor
@@ -64,6 +65,11 @@ def _train(estimator: Estimator, failure: _Failure, *data: Any, **options: Any) 
     on_interrupt = signal.getsignal(signal.SIGINT) if main_thread else None
     try:
         predictor = estimator.train(*data, **options)
+    except GluonTSDataError as error:
+        raise ValueError(
+            f"{type(estimator).__name__} does not take the data: {error}; most models take one "
+            "channel a series, which is channelwise=True"
+        ) from error
     except SystemExit as stop:  # Lightning's answer to Ctrl-C
         raise KeyboardInterrupt from stop
     finally:
