@@ -32,7 +32,8 @@ OWN = {
         "window": 3, "network": Dense(1, 8),
         "patterns": Patterns(hidden_size=8, features=4, neighbours=2),
     },
-    "ets": {"window": 40}, "var": {"max_lags": 5}, "ridge": {"own_lags": 2}, "seasonal_naive": {"season": 6},
+    "ets": {"window": 40}, "var": {"max_lags": 5}, "ridge": {"own_lags": 2},
+    "seasonal_naive": {"season": 6},
 }  # fmt: skip
 NOT_IN_FORECASTS = {
     "verbose": "shows a line of progress",

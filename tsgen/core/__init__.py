@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from tsgen.core.devices import parse_device, single_precision, usable_device
     from tsgen.core.errors import OptionError
+    from tsgen.core.ranks import Rank, current_rank
     from tsgen.core.registry import Registry
     from tsgen.core.seeding import seeded, seeded_everywhere
     from tsgen.core.wording import option_style, option_text
@@ -31,12 +32,14 @@ __all__ = [
     "OptionError",
     "Options",
     "Positive",
+    "Rank",
     "Registry",
     "Sizes",
     "above",
     "at_least",
     "between",
     "components",
+    "current_rank",
     "option_style",
     "option_text",
     "parse_device",
@@ -61,6 +64,7 @@ _MODULES = {
     ),  # fmt: skip
     "devices": ("parse_device", "single_precision", "usable_device"),
     "errors": ("OptionError",),
+    "ranks": ("Rank", "current_rank"),
     "registry": ("Registry",),
     "seeding": ("seeded", "seeded_everywhere"),
     "wording": ("option_style", "option_text"),

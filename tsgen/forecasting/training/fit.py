@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from gluonts.core.serde import encode
 
+from tsgen.core import OptionError
+from tsgen.core.ranks import current_rank, from_rank_zero, part_random_numbers, share_weights
 from tsgen.forecasting.data.window import Window
 from tsgen.forecasting.network.forecaster import Forecaster
 from tsgen.forecasting.training.callbacks import callbacks_restored
@@ -37,6 +39,7 @@ def fingerprint(estimator: Any, spec: Any, seed: int | None, validated: bool) ->
     """What tells a run from others: the options, the data, the seed, validation or none."""
     options = {k: v for k, v in estimator.__init_args__.items() if k not in _NOT_THE_RUN}
     trainer = result_options(estimator.trainer_kwargs)
+    ranks = current_rank().size
     return {
         "estimator": type(estimator).__qualname__,
         **{name: encode(value) for name, value in options.items()},
@@ -44,6 +47,7 @@ def fingerprint(estimator: Any, spec: Any, seed: int | None, validated: bool) ->
         "data": encode(spec),
         "seed": seed,
         "validation": validated,
+        **({"ranks": ranks} if ranks > 1 else {}),
     }
 
 
@@ -63,6 +67,10 @@ def fit(
     trainer_kwargs: dict[str, Any] | None = None,
 ) -> Forecaster:
     """Train a forecaster in place.
+
+    Processes of one group of ``torch.distributed`` train together: each draws windows and noise of
+    its own, a step follows the mean of their gradients, rank 0 writes the files, and all of them
+    get the same network. The learning rate is that of one process.
 
     Args:
         forecaster: the network, which is moved to the device.
@@ -85,17 +93,27 @@ def fit(
 
     Raises:
         FloatingPointError: if the loss ceases to be finite.
+        ValueError: for ``max_time`` with several processes, which would end at different steps.
         BaseException: whatever interrupts the training, with a note that tells where the last
             checkpoint lies.
     """
-    arguments = trainer_kwargs or {}
+    arguments, rank = trainer_kwargs or {}, current_rank()
+    if rank.size > 1 and "max_time" in arguments:
+        raise OptionError(
+            "",
+            "trainer_kwargs['max_time']",
+            arguments["max_time"],
+            f"left out with {rank.size} processes, which would end at different steps",
+        )
     progress = ProgressLine(name)
-    added = [*([progress] if verbose else []), SaveEpoch(run)]
+    added = [*([progress] if verbose and rank.writes else []), SaveEpoch(run)]
     dtypes = [tensor.dtype for tensor in (*forecaster.parameters(), *forecaster.buffers())]
     with (
         quiet("lightning"), switches_restored(), run.lock(), run.told_of(), _interrupt_restored(),
         frozen_but(forecaster, trainable) as frozen,
     ):  # fmt: skip
+        share_weights(forecaster)
+        part_random_numbers()
         module = ForecastModule(forecaster, training, lr, frozen)
         try:
             trainer = build_trainer(
@@ -113,7 +131,7 @@ def fit(
             run.write()
         finally:
             progress.close()
-    module.load_state_dict(run.weights(validation is not None))
+    module.load_state_dict(from_rank_zero(lambda: run.weights(validation is not None)))
     for network in (forecaster, module.best_forecaster):
         tensors = (*network.parameters(), *network.buffers())
         for tensor, dtype in zip(tensors, dtypes, strict=True):

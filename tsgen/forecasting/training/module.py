@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tsgen.core import seeded
+from tsgen.core.ranks import average_gradients, current_rank, from_every_rank, mean_over_ranks
 from tsgen.core.seeding import give_way
 from tsgen.forecasting.data.window import Window
 from tsgen.forecasting.network.forecaster import Forecaster
@@ -60,7 +61,8 @@ class ForecastModule(pl.LightningModule):
             self.average = AveragedModel(forecaster, multi_avg_fn=average)
             self.average.requires_grad_(False)
         self.automatic_optimization = False
-        self._random_state: dict[str, Any] | None = None
+        self._random_states: list[RandomState] = []
+        self._resumes = False
         self._players: list[Player] = []
 
     @property
@@ -144,16 +146,21 @@ class ForecastModule(pl.LightningModule):
                 cast(torch.optim.Optimizer, optimiser),
                 schedules[number] if schedules else None,
                 self.recipe.gradient_clip,
-                backward=self.manual_backward,
+                backward=functools.partial(self._gradients, player),
                 check=functools.partial(self._check, player.name, loss.detach(), batch),
             )
             if several:
                 self.untoggle_optimizer(optimiser)
             model.after_step(player.name, (batches + 1) / self._batches_planned)
-            total = total + loss.detach()
+            total = total + mean_over_ranks(loss.detach())
         if self.average is not None:
             self.average.update_parameters(self.forecaster)
         self.log("train_loss", total, on_epoch=True, on_step=False, batch_size=len(batch.center))
+
+    def _gradients(self, player: Player, loss: Tensor) -> None:
+        """Compute a player's gradients, the mean over the processes that train together."""
+        self.manual_backward(loss)
+        average_gradients(self.player_parameters(player))
 
     @property
     def _batches_done(self) -> int:
@@ -198,25 +205,44 @@ class ForecastModule(pl.LightningModule):
         """What the model is watched by, with the same times and noise every epoch."""
         with seeded(self.validation_seed, batch_idx):
             loss = self.best_forecaster.monitor(batch)
+        loss = mean_over_ranks(loss)
         self.log("val_loss", loss, on_epoch=True, on_step=False, batch_size=len(batch.center))
+
+    def on_train_epoch_end(self) -> None:
+        """Gather the random generators' states, for rank 0 will save those of all."""
+        self._random_states = from_every_rank(random_state())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the random generators' states, so that a resumed run goes on as it would have."""
-        checkpoint["random_state"] = {
-            "cpu": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        }
+        own, others = random_state(), self._random_states[1:]
+        checkpoint["random_states"] = [own, *others]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember it until training starts."""
-        self._random_state = checkpoint.get("random_state")
+        """Remember them until training starts."""
+        self._random_states = checkpoint.get("random_states", [])
+        self._resumes = True
 
     def on_train_epoch_start(self) -> None:
         """Put a loaded random state back, once, and let frozen parts be in evaluation mode."""
         for part in self._frozen:
             part.eval()
-        if self._random_state is not None:
-            torch.set_rng_state(self._random_state["cpu"].cpu())
-            if len(self._random_state["cuda"]) == torch.cuda.device_count() > 0:
-                torch.cuda.set_rng_state_all([s.cpu() for s in self._random_state["cuda"]])
-            self._random_state = None
+        if self._resumes and self._random_states:
+            restore_random_state(self._random_states[current_rank().number])
+            self._resumes = False
+
+
+RandomState = dict[str, Any]
+"""States of torch's generators of a process, of the CPU and of each GPU."""
+
+
+def random_state() -> RandomState:
+    """The states of torch's generators."""
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), "cuda": gpus}
+
+
+def restore_random_state(state: RandomState) -> None:
+    """Put the generators' states back; those of GPUs if there are as many as there were."""
+    torch.set_rng_state(state["cpu"].cpu())
+    if len(state["cuda"]) == torch.cuda.device_count() > 0:
+        torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])

@@ -14,6 +14,7 @@ import torch
 
 from tsgen._version import __version__
 from tsgen.core.atomic import PART, locked, remove, replacing
+from tsgen.core.ranks import current_rank, from_rank_zero
 from tsgen.storage import check_zip
 
 History = list[dict[str, float]]
@@ -76,6 +77,8 @@ class TrainingRun:
     carries the history, the best one if this epoch is the best, and the record. Whatever is missing
     after the first, because the process was killed there, is made good by :meth:`start`.
 
+    Of processes that train together only rank 0 reads and writes the folder, which all can see.
+
     Args:
         folder: where; ``None`` is a temporary folder that is removed once training has succeeded.
         fingerprint: options and data the run belongs to; another run's folder is refused.
@@ -101,6 +104,7 @@ class TrainingRun:
         self.trainer: pl.Trainer | None = None
         """Lightning's, of a training that has ended."""
         self.resume_from = Path(resume_from) if resume_from else None
+        self._best_loss = float("inf")
         self._read()
 
     @property
@@ -141,33 +145,49 @@ class TrainingRun:
 
     def lock(self) -> AbstractContextManager[None]:
         """Keep other trainings out of the folder."""
-        return nullcontext() if self.temporary else locked(self.folder)
+        free = self.temporary or not current_rank().writes
+        return nullcontext() if free else locked(self.folder)
 
     def start(self) -> None:
         """Find the checkpoint to go on from, bring all files up to it, and write the record.
 
         Raises:
-            ValueError: if the last checkpoint cannot be read.
+            ValueError: if the checkpoint cannot be read.
         """
+        self.history, self.finished, self.resume_from, self.folder = from_rank_zero(self._start)
+
+    def _start(self) -> tuple[History, bool, Path | None, Path]:
         if self.resume_from is not None:
-            self._load(self.resume_from)
+            self._go_on(self.resume_from)
         else:
             self._read()  # once more, now that nobody else writes
             if self.last.exists():
-                self._go_on()
+                self._go_on(self.last)
             if not self.last.exists() or (self._has_best(self.history) and not self.best.exists()):
                 # killed before the first epoch's end, or when the folder was being removed
                 self.history, self.finished, self.resume_from = [], False, None
+                self._best_loss = float("inf")
                 remove(self.best)
         self.write()
+        return self.history, self.finished, self.resume_from, self.folder
 
-    def _go_on(self) -> None:
-        """Take up the last checkpoint and write what was to be written after it."""
-        self.resume_from = self.last
-        state = self._load(self.last).get(STATE)  # an earlier version's have none
-        if state is not None and state["history"] != self.history:
-            self.history, self.finished = state["history"], state["finished"]
-            self._keep_best()
+    def _go_on(self, checkpoint: Path) -> None:
+        """Take up a checkpoint, and bring the best one and the record to where it stands.
+
+        The best one of a later epoch, where an earlier checkpoint is taken up, is another run's.
+        """
+        self.resume_from = checkpoint
+        state = self._load(checkpoint)[STATE]
+        self.history, self.finished = state["history"], state["finished"]
+        best = self._load(self.best)[STATE]["history"] if self.best.exists() else []
+        if best and best == self.history[: len(best)]:
+            self._best_loss = best[-1]["val_loss"]
+        else:
+            remove(self.best)
+            earlier = self.history[:-1] if checkpoint == self.last else []
+            losses = [row["val_loss"] for row in earlier if "val_loss" in row]
+            self._best_loss = min(losses, default=float("inf"))
+        self._keep_best(checkpoint)
 
     def _load(self, path: Path) -> dict[str, Any]:
         """Read a checkpoint, which holds numbers and plain values only.
@@ -190,20 +210,20 @@ class TrainingRun:
         Args:
             write: writes the checkpoint, :attr:`state` with it, to the path that it is given.
         """
+        if not current_rank().writes:
+            return
         with replacing(self.last) as part:
             write(part)
-        self._keep_best()
+        self._keep_best(self.last)
         self.write()
 
-    def _keep_best(self) -> None:
-        """Copy the last checkpoint if it is the best."""
-        if self._has_best(self.history[-1:]) and not any(
-            row["val_loss"] <= self.history[-1]["val_loss"]
-            for row in self.history[:-1]
-            if "val_loss" in row
-        ):
+    def _keep_best(self, checkpoint: Path) -> None:
+        """Copy the checkpoint of the history's last epoch if it is better than the best one."""
+        loss = self.history[-1].get("val_loss", float("inf")) if self.history else float("inf")
+        if loss < self._best_loss:
             with replacing(self.best) as part:
-                shutil.copyfile(self.last, part)
+                shutil.copyfile(checkpoint, part)
+            self._best_loss = loss
 
     @staticmethod
     def _has_best(history: History) -> bool:
@@ -212,6 +232,8 @@ class TrainingRun:
 
     def write(self) -> None:
         """Write what is known of the run."""
+        if not current_rank().writes:
+            return
         record = {"version": __version__, "fingerprint": self.fingerprint, **self.state}
         with replacing(self._record) as part:
             part.write_text(json.dumps(record, indent=1))

@@ -100,3 +100,24 @@ def test_a_folder_has_one_training(folder):
     with make(folder).lock():
         with pytest.raises(FolderInUse), make(folder).lock():
             pass
+
+
+def test_an_earlier_checkpoint_leaves_nothing_of_the_epochs_after_it(folder, tmp_path):
+    """Else the best epoch of the run that was left would be what predicts in the end."""
+    earlier = tmp_path / "epoch_0.ckpt"
+    torch.save({"epoch": 0, STATE: {"history": [epoch(0, 3)], "finished": False}}, earlier)
+    run = make(folder, resume_from=str(earlier))
+    run.start()
+    assert run.history == [epoch(0, 3)] and run.resume_from == earlier
+    assert number(run.best) == 0
+    save(run, 1, 2.5)
+    assert number(run.best) == 1
+
+
+def test_a_later_checkpoint_keeps_the_best_epoch_before_it(folder):
+    run = make(folder, resume_from=str(folder / "last.ckpt"))
+    run.start()
+    save(run, 3, 1.5)
+    assert number(run.best) == 1
+    save(run, 4, 0.5)
+    assert number(run.best) == 4
