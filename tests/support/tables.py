@@ -10,6 +10,11 @@ def wide(length=48, columns=("north", "south"), freq="h"):
     return pd.DataFrame(rng.normal(size=(length, len(columns))), index, list(columns))
 
 
+def stamped(stamps):
+    """Times as they are written, and a number in each row."""
+    return pd.DataFrame({"time": list(stamps), "a": np.arange(float(len(stamps)))})
+
+
 def long(length=30):
     frames = [
         wide(length + 5 * i, ["load"]).assign(
