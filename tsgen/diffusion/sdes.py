@@ -54,8 +54,8 @@ class SDE(Schedule):
         shares = torch.rand(count, dtype=torch.float64)
         if stratified:
             shares = (torch.arange(count) + shares) / count
-        drawn = low + (high - low) * shares
-        return self.accumulated_inverse(drawn).clamp(t_min, 1.0), float(high - low)
+        values = low + (high - low) * shares
+        return self.accumulated_inverse(values).clamp(t_min, 1.0), float(high - low)
 
     def prior_log_prob(self, x: Tensor, dims: int = 1) -> Tensor:
         """Log density of the law at t = 1 that samplers start from, over the last dimensions.
