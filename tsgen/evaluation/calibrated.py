@@ -17,6 +17,7 @@ from tsgen.evaluation.calibration_files import (
     read_calibration,
     write_calibration,
 )
+from tsgen.evaluation.capabilities import support_of
 from tsgen.evaluation.cells import INTERVALS, samples_needed
 from tsgen.evaluation.conformal import (
     Calibration,
@@ -123,7 +124,7 @@ class CalibratedPredictor(Predictor):
     @property
     def support(self) -> Any:
         """Where values can be; "real" if the base does not tell."""
-        return getattr(self.base, "support", "real")
+        return support_of(self.base)
 
     def with_sampler(self, sampler: Any) -> "CalibratedPredictor":
         """Not here: the calibration is that of forecasts drawn with the base's sampler.
@@ -208,6 +209,11 @@ class CalibratedPredictor(Predictor):
     __hash__ = None  # type: ignore[assignment]
 
 
+def base_of(predictor: Predictor) -> Predictor:
+    """The predictor whose forecasts a calibrated one recalibrates, any other itself."""
+    return predictor.base if isinstance(predictor, CalibratedPredictor) else predictor
+
+
 def calibrate(
     predictor: Predictor,
     dataset: Iterable[Entry],
@@ -244,8 +250,8 @@ def calibrate(
         least = f"at least {samples_needed(levels[-1])} for an interval of {levels[-1]:.0%}"
         raise OptionError("", "num_samples", num_samples, least)
     result = backtest(predictor, dataset, windows, num_samples=num_samples, seed=seed)
-    support = getattr(predictor, "support", "real")
-    return CalibratedPredictor(predictor, measure(result.samples, result.truth, levels, support))
+    factors = measure(result.samples, result.truth, levels, support_of(predictor))
+    return CalibratedPredictor(predictor, factors)
 
 
 def _own_number(forecast: Forecast) -> int:

@@ -158,13 +158,14 @@ def merge_trainer_kwargs(
         _agree(name, value, option, options, defaults)
     device = _device(arguments)
     if device is not None:
+        accelerator, devices = arguments.get("accelerator"), arguments.get("devices")
         own = options["device"]
         if own != "auto" and parse_device(own) != parse_device(device):
             plain = parse_device(own).type == parse_device(device).type and ":" not in device
             if not plain:
                 raise ValueError(
-                    f"trainer_kwargs: accelerator={arguments.get('accelerator')!r}, devices="
-                    f"{arguments.get('devices')!r} and device={own!r} contradict each other; give one"
+                    f"trainer_kwargs: accelerator={accelerator!r}, devices="
+                    f"{devices!r} and device={own!r} contradict each other; give one"
                 )
         changes["device"] = device if own == "auto" else own
     left = {
