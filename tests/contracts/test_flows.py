@@ -187,7 +187,7 @@ def test_what_all_channels_have_in_common_is_learnt():
         return (means - c.sum(1, keepdim=True)).square().mean().sqrt()
 
     ours = error(lambda model, x, c: model.loss(x, c))
-    joint = error(lambda model, x, c: -model.log_prob_estimate(x, c) / 40)
+    joint = error(lambda model, x, c: -model.log_prob(x, c) / 40)
     assert ours < 0.2 and ours < 0.5 * joint, (ours, joint)
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
+from tests.support.chains import betas
 from tsgen.core import seeded
 from tsgen.diffusion import (
     DDIM,
@@ -154,7 +155,7 @@ def test_ancestral_is_the_closed_form_chain():
     """
     schedule = LinearSchedule(100)
     mean, std = 1.5, 0.4
-    beta = schedule.betas()
+    beta = betas(schedule)
     abar = (1 - beta).cumprod(0)
     m, v = 0.0, 1.0
     for n in range(99, -1, -1):

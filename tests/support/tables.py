@@ -10,6 +10,11 @@ def wide(length=48, columns=("north", "south"), freq="h"):
     return pd.DataFrame(rng.normal(size=(length, len(columns))), index, list(columns))
 
 
+def stamped(stamps):
+    """Times as they are written, and a number in each row."""
+    return pd.DataFrame({"time": list(stamps), "a": np.arange(float(len(stamps)))})
+
+
 def long(length=30):
     frames = [
         wide(length + 5 * i, ["load"]).assign(
@@ -27,8 +32,3 @@ def table(length=24 * 60, columns=("north", "south")):
     day = np.sin(2 * np.pi * hours.hour / 24)
     values = {name: 20 + 5 * (i + 1) * day + noise[:, i] for i, name in enumerate(columns)}
     return pd.DataFrame(values, hours).rename_axis("time")
-
-
-def written(stamps):
-    """Times as a column, beside the numbers of their rows."""
-    return pd.DataFrame({"time": list(stamps), "a": np.arange(float(len(stamps)))})

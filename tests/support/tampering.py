@@ -90,7 +90,7 @@ def attacks(marker):
         node("instance", "tsgen.cli.folder.remove", node("instance", "pathlib.Path", path)),
         node("instance", "tsgen.forecasting.predictor.copy.os.mkdir", path),
         node("type", "tsgen.storage.names.importlib.import_module"),
-        node("instance", "tsgen.estimators.registry.partial", mkdir, path),
+        node("instance", "tsgen.estimators.registry.families.partial", mkdir, path),
         node("instance", "tsgen.anomaly.files.Path", path),
         node("type", "tsgen.__main__"),
         node("instance", "tsgen.cli.app.run", ["datasets", "list"]),

@@ -1,6 +1,7 @@
 """What may use what: layers of the package, and what tests may take from it and each other."""
 
 import ast
+import importlib
 import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -25,6 +26,14 @@ def module(path):
 
 
 MODULES = {module(path): path for path in ROOT.rglob("*.py")}
+
+
+def test_packages_have_what_they_list():
+    """Also those that import on first use."""
+    for path in ROOT.rglob("__init__.py"):
+        package = importlib.import_module(module(path).removesuffix(".__init__"))
+        for name in getattr(package, "__all__", ()):
+            assert getattr(package, name) is not None
 
 
 def imports(path):

@@ -166,12 +166,14 @@ def _tasks(
     for name in dict.fromkeys((*models, *beside)):
         is_baseline = name in baselines
         options = dict(options_of[name])
-        kind: Any = getattr(estimators[name], "func", estimators[name])
+        kind: Any = estimators[name]
+        own: dict[str, Any] = {}
+        if isinstance(kind, functools.partial):
+            kind, own = kind.func, kind.keywords  # what makes the name this model
         if is_baseline and data.card is not None:
             low = lowest_of(data.card.support)
             options = ({"low": low} if low is not None else {}) | options
         elif data.card is not None and not plain and issubclass(kind, GenerativeEstimator):
-            own = getattr(estimators[name], "keywords", {})  # what makes the name this model
             advised = read_texts(data.card.options_for(name))
             options = {k: v for k, v in advised.items() if k not in own} | options
         estimator = estimators[name](data.prediction_length, **options)
@@ -183,12 +185,13 @@ def _tasks(
 
 def _sampler(text: str, plans: list[list[Task]]) -> Any:
     from tsgen.diffusion import LangevinSampler, Sampler
+    from tsgen.estimators.denoising import WithSampler
     from tsgen.estimators.options import read_value
 
     sampler = read_value(text)
     if not isinstance(sampler, Sampler | LangevinSampler):
         raise ValueError(f"--sampler {text!r}: expected a sampler such as 'DPMSolverPP(20)'")
-    owners = [t.estimator for tasks in plans for t in tasks if hasattr(t.estimator, "sampler")]
+    owners = [t.estimator for tasks in plans for t in tasks if isinstance(t.estimator, WithSampler)]
     if not owners:
         raise ValueError(f"--sampler {text!r}: none of the models has a sampler")
     for estimator in owners:
@@ -208,6 +211,7 @@ def _run(
     say: Callable[[str], None],
 ) -> "dict[str, list[Backtest]]":
     """Backtests of every forecaster, one for each seed."""
+    from tsgen.estimators.denoising import WithSampler
     from tsgen.evaluation import backtest
 
     results: dict[str, list[Backtest]] = {}
@@ -219,7 +223,7 @@ def _run(
             say(f"{data.name}: {task.name}, seed {seed}")
             predictor, seconds = _trained(data, task, seed, cache)
             forms = {task.name: predictor}
-            if hasattr(task.estimator, "sampler"):
+            if isinstance(task.estimator, WithSampler):
                 forms |= {
                     f"{task.name} {described(s)}": predictor.with_sampler(s)
                     for s in samplers
@@ -244,10 +248,11 @@ def _run(
 
 def _trained(data: "Benchmark", task: Task, seed: int, cache: Path | None) -> tuple[Any, float]:
     from tsgen.evaluation.backtest import fit
+    from tsgen.evaluation.capabilities import Resumable
     from tsgen.forecasting.training.run import OtherRun
 
     estimator = task.estimator
-    if cache is not None and hasattr(estimator, "checkpoint_dir"):
+    if cache is not None and isinstance(estimator, Resumable):
         folder = cache / f"{data.name.replace('/', '-')}-{task.name}-{seed}"
         estimator = estimator.replace(checkpoint_dir=str(folder))
     begun = time.perf_counter()

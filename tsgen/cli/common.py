@@ -97,8 +97,8 @@ def set_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-class Plan(NamedTuple):
-    """How a table is divided in time."""
+class HeldOut(NamedTuple):
+    """Windows at the end of a table that no training sees."""
 
     test: int
     """Windows at the end, to be scored."""
@@ -108,7 +108,7 @@ class Plan(NamedTuple):
 
 def plan_windows(
     lengths: Mapping[str, int], horizon: int, test: int | None, calibration: int | None
-) -> Plan:
+) -> HeldOut:
     """Windows that suit the data, where they are not given.
 
     A tenth of the shortest series is kept for the test, at most 7 windows, and a fifth for
@@ -136,8 +136,8 @@ def plan_windows(
         test = max(1, min(7, shortest // (10 * horizon)))
         test = test if shortest > (test + 1) * horizon else 0
     if calibration is None:
-        wanted = max(1, -(-20 // series)) if series > 1 else 30
-        calibration = min(wanted, shortest // (5 * horizon))
+        enough = max(1, -(-20 // series)) if series > 1 else 30
+        calibration = min(enough, shortest // (5 * horizon))
     left = shortest - (test + calibration) * horizon
     if left <= horizon:
         raise ValueError(
@@ -145,4 +145,4 @@ def plan_windows(
             f"{max(left, 0)} of {shortest} steps{' of ' + repr(name) if series > 1 else ''} for "
             f"training, expected more than {horizon}"
         )
-    return Plan(test, calibration)
+    return HeldOut(test, calibration)

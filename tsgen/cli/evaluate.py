@@ -64,6 +64,7 @@ def evaluate(
 
     from tsgen.data import rolling
     from tsgen.data.splits import length_of, until
+    from tsgen.evaluation.capabilities import support_of
 
     predictor, layout = open_model(model, device)
     data = layout.read(table)
@@ -80,7 +81,7 @@ def evaluate(
     }  # fmt: skip
     name = model.resolve().name
     with working():
-        low = lowest_of(getattr(getattr(predictor, "base", predictor), "support", "real"))
+        low = lowest_of(support_of(predictor))
         scored = score_model(name, predictor, test, beside, low, **common)
         scored.write(
             out,

@@ -178,13 +178,14 @@ def open_model(folder: Path, device: str | None) -> tuple[Any, "TableLayout"]:
             read, or if the model cannot run on the device.
     """
     from tsgen.data.layout import TableLayout
+    from tsgen.evaluation.calibrated import base_of
     from tsgen.saving import is_placed, load
     from tsgen.storage import damage_told, decode, read_json
 
     check_device(device)
     settle(folder)
     predictor = load(folder, device)
-    placed = is_placed(getattr(predictor, "base", predictor))
+    placed = is_placed(base_of(predictor))
     if device not in (None, "auto", "cpu") and not placed:
         raise ValueError(f"--device {device}: a baseline runs on the CPU only, expected cpu")
     path = folder / TABLE

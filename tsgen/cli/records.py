@@ -157,6 +157,7 @@ def write_page(
     say: Callable[[str], None],
 ) -> None:
     """One page of figures: the first seed of each forecaster."""
+    from tsgen.evaluation.capabilities import history_of
     from tsgen.report import write_report
 
     firsts = {name: tests[0] for name, tests in results.items()}
@@ -170,7 +171,7 @@ def write_page(
         about=f"{about} {len(data.test)} test windows of {data.prediction_length} steps, seed 0.",
         baselines=[t.name for t in tasks if t.is_baseline],
         shown=min(own, key=lambda n: firsts[n].scores["crps"]) if own else None,
-        histories={n: getattr(r.predictor, "history", []) for n, r in firsts.items()},
+        histories={n: history_of(r.predictor) for n, r in firsts.items()},
         settings={t.name: {k: _text(v) for k, v in t.options.items()} for t in tasks},
     )
     say(f"written: {path}")

@@ -121,7 +121,9 @@ def _versus(row: Mapping[str, Any]) -> str:
 
 def training_seconds(predictor: Any, begun: float) -> float:
     """Seconds a training took that began at ``begun``, with those before it was stopped."""
-    measured = [row["seconds"] for row in getattr(predictor, "history", [])]
+    from tsgen.evaluation.capabilities import history_of
+
+    measured = [row["seconds"] for row in history_of(predictor)]
     return max(time.perf_counter() - begun, sum(measured))
 
 
@@ -154,11 +156,12 @@ class ScoredModel(NamedTuple):
         if scores is not None:
             write_frame(pd.DataFrame(self.rows()), scores)
         if report is not None:
+            from tsgen.evaluation.capabilities import history_of
             from tsgen.report import write_report
 
             write_report(
                 report, self.results, baselines=self.baselines, calibrated=self.calibrated,
-                histories={self.name: getattr(self.predictor, "history", [])}, **about,
+                histories={self.name: history_of(self.predictor)}, **about,
             )  # fmt: skip
 
 

@@ -166,7 +166,10 @@ def train(
     check_folder("--out", out)
     check_writable("--report", report, PAGES)
     estimator, options = _estimator(model, horizon, settings, out, quiet)
-    resumes = getattr(estimator, "checkpoint_dir", "") == str(out / CHECKPOINTS)
+    from tsgen.evaluation.capabilities import Resumable
+
+    keeps = isinstance(estimator, Resumable)
+    resumes = keeps and estimator.checkpoint_dir == str(out / CHECKPOINTS)
     context.with_resource(writing_into(out))
     if not overwrite:
         check_free(out, resumes)

@@ -7,6 +7,7 @@ from tsgen.diffusion.guidance import (
     Reconstruction,
     Replacement,
 )
+from tsgen.diffusion.ladder import NoiseLadder
 from tsgen.diffusion.parameterization import (
     Parameterization,
 )
@@ -34,7 +35,6 @@ from tsgen.diffusion.sdes import (
     SDE,
     VESDE,
     VPSDE,
-    NoiseLadder,
     SubVPSDE,
 )
 

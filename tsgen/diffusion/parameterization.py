@@ -15,14 +15,13 @@ class Parameterization(Options):
     eps     the noise                              Ho, Jain, Abbeel 2020, eq 14
     x0      the data                               the same, section 3.2
     v       :math:`\alpha\varepsilon - \sigma x_0`  Salimans, Ho 2022, appendix D
-    score   :math:`-\varepsilon / \sigma`           Song et al. 2021, eq 7
     ======  =====================================  ============================================
 
     Args:
-        target: one of the four.
+        target: one of the three.
     """
 
-    target: Literal["eps", "x0", "v", "score"] = "eps"
+    target: Literal["eps", "x0", "v"] = "eps"
 
     def of(self, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """The target for clean data ``x0`` noised by ``eps`` (all broadcastable)."""
@@ -30,26 +29,17 @@ class Parameterization(Options):
             return x0
         if self.target == "eps":
             return eps
-        return alpha * eps - sigma * x0 if self.target == "v" else -eps / sigma
-
-    def from_x0(self, x0: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-        """The target for clean data ``x0`` whose noised version is ``x``."""
-        return self.of(x0, (x - alpha * x0) / sigma, alpha, sigma)
+        return alpha * eps - sigma * x0
 
     def to_x0(
         self, output: Tensor, x: Tensor, alpha: Tensor | float, sigma: Tensor | float
     ) -> Tensor:
-        """The clean data that belongs to a network's ``output`` at ``x``.
-
-        It is the inverse of :meth:`from_x0`.
-        """
+        """The clean data that belongs to a network's ``output`` at ``x``."""
         if self.target == "x0":
             return output
         if self.target == "eps":
             return (x - sigma * output) / alpha
-        if self.target == "v":
-            return (alpha * x - sigma * output) / (alpha**2 + sigma**2)
-        return (x + sigma**2 * output) / alpha
+        return (alpha * x - sigma * output) / (alpha**2 + sigma**2)
 
     def weight(self, alpha: Tensor, sigma: Tensor) -> Tensor:
         """Squared error of the target over squared error of x0, at the same x."""
@@ -57,6 +47,4 @@ class Parameterization(Options):
             return torch.ones_like(alpha)
         if self.target == "eps":
             return (alpha / sigma) ** 2
-        return (
-            ((alpha**2 + sigma**2) / sigma) ** 2 if self.target == "v" else (alpha / sigma**2) ** 2
-        )
+        return ((alpha**2 + sigma**2) / sigma) ** 2

@@ -114,13 +114,6 @@ class VariancePreserving(Schedule):
         """One: the process preserves unit variance."""
         return 1.0
 
-    def betas(self) -> Tensor:
-        r""":math:`\beta_n = 1 - \bar\alpha_n / \bar\alpha_{n-1}` for n = 1, ..., N.
-
-        Shape (N,), float64.
-        """
-        return -torch.expm1(2 * self.log_alpha(self.times()).diff())
-
 
 class LinearSchedule(VariancePreserving):
     r""":math:`\beta_n` from ``beta_start`` to ``beta_end`` in equal steps.
@@ -185,6 +178,13 @@ class CosineSchedule(VariancePreserving):
         first = math.pi / 2 * self.offset / (1 + self.offset)
         last = math.acos(self.terminal_alpha * math.cos(first))
         return torch.cos(first + (last - first) * t).log() - math.log(math.cos(first))
+
+
+def check_rising(schedule: Schedule, sigma_min: float, sigma_max: float) -> None:
+    """Raise ``OptionError`` for a schedule whose noise would not rise."""
+    if sigma_max <= sigma_min:
+        above = f"above sigma_min={sigma_min}"
+        raise OptionError(type(schedule).__name__, "sigma_max", sigma_max, above)
 
 
 def _log_product(first: float, last: float, num_steps: int, t: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tsgen.core import Count, Options, Positive
 
-State = TypeVar("State", Tensor, tuple[Tensor, ...])
+ODEState = TypeVar("ODEState", Tensor, tuple[Tensor, ...])
 Time = float | Tensor
 
 
@@ -72,13 +72,13 @@ class CountedField:
 
 
 def solve_ode(
-    field: Callable[[Tensor, State], State],
-    x0: State,
+    field: Callable[[Tensor, ODEState], ODEState],
+    x0: ODEState,
     t0: Time,
     t1: Time,
     solver: ODESolver = ODESolver(),  # noqa: B008
     parameters: Iterable[Tensor] = (),
-) -> State:
+) -> ODEState:
     r"""State at ``t1`` of :math:`dx / dt = f(t, x)`, :math:`x(t_0) = x_0`.
 
     Args:
@@ -106,12 +106,12 @@ def solve_ode(
 
 
 def solve_path(
-    field: Callable[[Tensor, State], State],
-    x0: State,
+    field: Callable[[Tensor, ODEState], ODEState],
+    x0: ODEState,
     times: Sequence[Time] | Tensor,
     solver: ODESolver = ODESolver(),  # noqa: B008
     parameters: Iterable[Tensor] = (),
-) -> State:
+) -> ODEState:
     r"""States at several times of :math:`dx / dt = f(t, x)` from ``x0`` at the first of them.
 
     Args:
@@ -158,9 +158,9 @@ def solve_path(
     arguments = {"method": solver.method, "rtol": solver.rtol, "atol": solver.atol}
     try:
         if solver.adjoint:
-            found = tuple(parameters)
-            if not found and isinstance(field, nn.Module):
-                found = tuple(field.parameters())
+            adjoint_params = tuple(parameters)
+            if not adjoint_params and isinstance(field, nn.Module):
+                adjoint_params = tuple(field.parameters())
             path = torchdiffeq.odeint_adjoint(
                 field,
                 x0,
@@ -168,15 +168,15 @@ def solve_path(
                 **arguments,
                 options=options,
                 adjoint_options=backwards,
-                adjoint_params=found,
+                adjoint_params=adjoint_params,
             )
         else:
             path = torchdiffeq.odeint(field, x0, t, **arguments, options=options)
     except AssertionError as error:
         raise _explained(error, solver) from None
     alone = isinstance(path, Tensor)
-    kept: Any = path[::stride] if alone else tuple(part[::stride] for part in path)
-    return kept
+    states: Any = path[::stride] if alone else tuple(part[::stride] for part in path)
+    return states
 
 
 def _explained(error: AssertionError, solver: ODESolver) -> Exception:

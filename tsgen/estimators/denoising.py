@@ -1,9 +1,10 @@
 """What estimators with a denoising network share."""
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from tsgen.core import NOT_EMPTY, OptionError, Options, above, between
+from tsgen.diffusion import LangevinSampler, Sampler
 from tsgen.forecasting.estimator import GenerativeEstimator
 from tsgen.forecasting.foreign import option_in
 from tsgen.nets import Axial, Network, Residual
@@ -58,6 +59,17 @@ class ScoreMatching(Options):
     target: Literal["eps", "x0", "v"] = "eps"
     continuous: bool = True
     likelihood_weighting: bool = False
+
+
+@runtime_checkable
+class WithSampler(Protocol):
+    """An estimator whose trained models can draw with another sampler."""
+
+    sampler: Any
+    """The one that they draw with; ``None`` is the family's usual one."""
+
+    def check_sampler(self, sampler: Sampler | LangevinSampler) -> None:
+        """Raise ``OptionError`` for a sampler that cannot draw."""
 
 
 class DenoisingEstimator(GenerativeEstimator):

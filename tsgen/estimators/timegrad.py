@@ -17,7 +17,8 @@ class TimeGradEstimator(DenoisingEstimator):
 
     Args:
         given: what of a horizon the network is given in training, for partly known futures.
-        schedule: the noise schedule; the paper's is linear, 100 steps, beta from 1e-4 to 0.1.
+        schedule: the noise schedule; the paper's is linear, 100 steps, beta from 1e-4 to 0.1. NCSN
+            is a ``NoiseLadder``, whose ``of_data`` chooses its levels, with ``AnnealedLangevin()``.
         objective: the loss.
         sampler: how samples are drawn; ``predictor.with_sampler`` changes it after training. The
             paper's is ``Ancestral()``, one call of the network for each step of the schedule. The

@@ -18,6 +18,7 @@ from tsgen.core import OptionError, seeded, seeded_everywhere
 from tsgen.data.entries import Entry
 from tsgen.data.paths import paths_of, with_paths
 from tsgen.data.splits import length_of, rolling, until
+from tsgen.evaluation.capabilities import HasLogProb, Resumable
 from tsgen.evaluation.cells import seasonal_error
 from tsgen.evaluation.series import series_of
 from tsgen.evaluation.table import Scores, evaluate
@@ -113,7 +114,7 @@ def backtest(
     for number, (training, group) in enumerate(groups):
         begun = time.perf_counter()
         part = forecaster
-        if len(groups) > 1 and getattr(forecaster, "checkpoint_dir", None):
+        if len(groups) > 1 and isinstance(forecaster, Resumable) and forecaster.checkpoint_dir:
             folder = Path(forecaster.checkpoint_dir) / f"refit-{number}"
             part = forecaster.replace(checkpoint_dir=str(folder))
         predictor = fit(part, training, seed) if training is not None else part
@@ -122,7 +123,7 @@ def backtest(
         shifted = seed if seed is None or not number else seed + 1_000_003 * number
         forecasts += predict(predictor, group, horizon, num_samples, shifted)
         seconds["forecast"] += time.perf_counter() - begun
-        if getattr(predictor, "has_log_prob", "none") in ("exact", "bound"):
+        if isinstance(predictor, HasLogProb) and predictor.has_log_prob in ("exact", "bound"):
             log_probs.append(predictor.log_prob(group))
     assert predictor is not None
     targets = [np.atleast_2d(np.asarray(entry["target"], dtype=float)) for entry in entries]

@@ -1,6 +1,5 @@
 """Predictors whose sample paths are recalibrated, see :mod:`tsgen.evaluation.conformal`."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,15 @@ from gluonts.model.predictor import Predictor
 from tsgen.core import OptionError, seeded
 from tsgen.data.entries import Entry
 from tsgen.evaluation.backtest import as_samples, backtest, forecast_after
+from tsgen.evaluation.calibration_files import (
+    check_calibration,
+    read_calibration,
+    write_calibration,
+)
+from tsgen.evaluation.capabilities import support_of
 from tsgen.evaluation.cells import INTERVALS, samples_needed
 from tsgen.evaluation.conformal import (
     Calibration,
-    Support,
     above_zero,
     inside,
     landing,
@@ -29,16 +33,10 @@ from tsgen.saving import check_loadable, load
 from tsgen.storage import (
     MANIFEST,
     PREDICTOR_FILES,
-    FolderError,
     SavedFolder,
     damage_told,
-    load_arrays,
-    save_arrays,
     write_manifest,
 )
-
-FORMAT = 1
-_CALIBRATION = "calibration.safetensors"
 
 
 class CalibratedForecast(SampleForecast):
@@ -126,7 +124,7 @@ class CalibratedPredictor(Predictor):
     @property
     def support(self) -> Any:
         """Where values can be; "real" if the base does not tell."""
-        return getattr(self.base, "support", "real")
+        return support_of(self.base)
 
     def with_sampler(self, sampler: Any) -> "CalibratedPredictor":
         """Not here: the calibration is that of forecasts drawn with the base's sampler.
@@ -151,10 +149,10 @@ class CalibratedPredictor(Predictor):
                 number of paths is too small for its intervals.
         """
         channels, least = self.calibration.factors.shape[2], samples_needed(self.levels[-1])
-        drawn = None if num_samples is None else max(num_samples, least)
-        predicted = forecast_after(self.base, dataset, drawn, seed)
+        count = None if num_samples is None else max(num_samples, least)
+        predicted = forecast_after(self.base, dataset, count, seed)
         with seeded(seed, "samples"):
-            forecasts = [as_samples(f, drawn or _own_number(f)) for f in predicted]
+            forecasts = [as_samples(f, count or _own_number(f)) for f in predicted]
         for sampled in forecasts:
             if len(sampled.samples) < least:
                 raise ValueError(
@@ -179,15 +177,9 @@ class CalibratedPredictor(Predictor):
         path = Path(path)
         path.mkdir(parents=True, exist_ok=True)
         super().serialize(path)
-        calibration = self.calibration
-        about = {
-            "format": FORMAT, "levels": calibration.levels, "windows": calibration.windows,
-            "support": support_to_json(calibration.support),
-        }  # fmt: skip
-        arrays = {"factors": calibration.factors, "joint": calibration.joint}
-        save_arrays(path / _CALIBRATION, arrays, about)
+        name = write_calibration(self.calibration, path)
         self.base.serialize(path / "base")
-        write_manifest(path, (PREDICTOR_FILES[0], _CALIBRATION, f"base/{MANIFEST}"))
+        write_manifest(path, (PREDICTOR_FILES[0], name, f"base/{MANIFEST}"))
 
     @classmethod
     def deserialize(cls, path: Path, device: str | None = None) -> "CalibratedPredictor":
@@ -199,18 +191,9 @@ class CalibratedPredictor(Predictor):
         path = Path(path)
         with damage_told(path):
             SavedFolder(path, PREDICTOR_FILES[0])  # checks the files
-            arrays, about = load_arrays(path / _CALIBRATION)
-            if about["format"] != FORMAT:
-                raise FolderError(
-                    f"{str(path)!r} holds a calibration of format {about['format']}, expected "
-                    f"{FORMAT}"
-                )
-            calibration = Calibration(
-                tuple(about["levels"]), arrays["factors"], arrays["joint"], about["windows"],
-                support_from_json(about.get("support", "real")),
-            )  # fmt: skip
+            calibration = read_calibration(path)
             base = load(path / "base", device)
-            _check_calibration(calibration, base.prediction_length)
+            check_calibration(calibration, base.prediction_length)
             return cls(base, calibration)
 
     def __eq__(self, other: object) -> bool:
@@ -224,6 +207,11 @@ class CalibratedPredictor(Predictor):
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def base_of(predictor: Predictor) -> Predictor:
+    """The predictor whose forecasts a calibrated one recalibrates, any other itself."""
+    return predictor.base if isinstance(predictor, CalibratedPredictor) else predictor
 
 
 def calibrate(
@@ -262,38 +250,8 @@ def calibrate(
         least = f"at least {samples_needed(levels[-1])} for an interval of {levels[-1]:.0%}"
         raise OptionError("", "num_samples", num_samples, least)
     result = backtest(predictor, dataset, windows, num_samples=num_samples, seed=seed)
-    support = getattr(predictor, "support", "real")
-    return CalibratedPredictor(predictor, measure(result.samples, result.truth, levels, support))
-
-
-def support_to_json(support: Support) -> str | list[float | None]:
-    """A support as JSON has it: an infinite end is null."""
-    if isinstance(support, str):
-        return support
-    return [float(end) if math.isfinite(end) else None for end in support]
-
-
-def support_from_json(value: str | list[float | None]) -> Support:
-    """What :func:`support_to_json` wrote."""
-    if isinstance(value, str):
-        return value
-    low, high = value
-    return (-math.inf if low is None else low, math.inf if high is None else high)
-
-
-def _check_calibration(calibration: Calibration, horizon: int) -> None:
-    """Raise ``ValueError`` for a calibration that none of :func:`calibrate` can be."""
-    levels, factors, joint, windows, support = calibration
-    ordered = all(low < high for low, high in zip((0.0, *levels), (*levels, 1.0), strict=True))
-    if not levels or not ordered or not isinstance(windows, int):
-        raise ValueError(f"its calibration has levels {levels} of {windows!r} windows")
-    if factors.ndim != 3 or factors.shape[:2] != (len(levels), horizon):
-        raise ValueError(f"its calibration has factors {factors.shape}, a horizon of {horizon}")
-    if joint.shape != (len(levels),) or not ((factors >= 0).all() and (joint >= 0).all()):
-        raise ValueError("its calibration has factors that are no numbers from 0")
-    is_name = support in ("real", "positive", "count")
-    if not is_name and (isinstance(support, str) or not support[0] < support[1]):
-        raise ValueError(f"its calibration has the support {support!r}")
+    factors = measure(result.samples, result.truth, levels, support_of(predictor))
+    return CalibratedPredictor(predictor, factors)
 
 
 def _own_number(forecast: Forecast) -> int:

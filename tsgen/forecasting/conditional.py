@@ -1,6 +1,7 @@
 """Sample paths of which a part is known: partly known futures, nudged forecasts, imputation."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,8 +11,8 @@ from gluonts.model.forecast import SampleForecast
 from tsgen.data.entries import Entry
 from tsgen.data.paths import sample_forecast
 from tsgen.diffusion import Guidance
+from tsgen.forecasting.data.entry import FUTURE, PAST, TIMES, read_entry
 from tsgen.forecasting.data.grid import GridWindows
-from tsgen.forecasting.data.spec import FUTURE, PAST, TIMES, read_entry
 from tsgen.forecasting.data.window import Window
 from tsgen.forecasting.drawing import Drawing
 from tsgen.forecasting.network.pairs import HorizonGiven
@@ -38,6 +39,45 @@ def resolve_guidance(drawing: Drawing, guidance: Guidance | None) -> Guidance:
             "can be guided by Reconstruction or Replacement"
         )
     return chosen
+
+
+class Horizons(NamedTuple):
+    """What is known of the horizons of all entries of a data set."""
+
+    given: np.ndarray | None
+    """Values that are kept, (entries, H, C), NaN where nothing is known."""
+    nudge: np.ndarray | None
+    """Whole horizons to start from, (entries, H, C)."""
+    strength: float = 0.5
+    """The level to which those are noised, in (0, 1]."""
+
+    def of_batch(self, rows: slice, window: Window, guidance: Guidance) -> HorizonGiven:
+        """The part of some entries, for the window that they make."""
+        nudge = None if self.nudge is None else self.nudge[rows][:, None]
+        given = np.full_like(nudge, np.nan) if self.given is None else self.given[rows][:, None]
+        part = center_given(given, window, guidance)
+        if nudge is None:
+            return part
+        guess = center_given(nudge, window, guidance).values
+        return part._replace(guess=guess, strength=self.strength)
+
+
+def read_horizons(
+    drawing: Drawing,
+    count: int,
+    given: Sequence[np.ndarray] | None,
+    nudge: Sequence[np.ndarray] | None,
+) -> Horizons:
+    """Horizons of so many entries, checked, as a predictor's ``forecast`` says."""
+    horizons: dict[str, np.ndarray | None] = {}
+    for name, arrays in (("given", given), ("nudge", nudge)):
+        if arrays is not None and len(arrays) != count:
+            raise ValueError(
+                f"{name} has {len(arrays)} horizons for {count} entries; each needs one"
+            )
+        whole = name == "nudge"
+        horizons[name] = None if arrays is None else check_given(drawing, name, arrays, whole)
+    return Horizons(horizons["given"], horizons["nudge"])
 
 
 def check_given(
@@ -98,8 +138,8 @@ def impute(
     for number, entry in enumerate(dataset):
         read = read_entry(entry, number)
         target, horizon = read["target"], drawing.shape.prediction_length
-        first = drawing.shape.min_history
-        early = np.isnan(target[:, :first])
+        begin = drawing.shape.min_history
+        early = np.isnan(target[:, :begin])
         if early.any():
             raise ValueError(
                 f"{read['where']}: target is missing in its first step, in channel "
@@ -108,22 +148,22 @@ def impute(
             )
         samples = np.repeat(target.T[None], num_samples, 0)
         length = target.shape[1]
-        last = max(first, length - horizon)
-        starts = np.unique(np.minimum(np.arange(first, last + horizon, -(-horizon // 3)), last))
+        last = max(begin, length - horizon)
+        starts = np.unique(np.minimum(np.arange(begin, last + horizon, -(-horizon // 3)), last))
         windows = _windows(drawing, entry, length, last + horizon, starts)
         for block, start in enumerate(starts):
             stop = min(start + horizon, length)
             # what lies in the last third is drawn by the next block, which sees more behind it
-            kept = stop if start == last else start + horizon - horizon // 3
-            if not np.isnan(samples[:, start:kept]).any():
+            end = stop if start == last else start + horizon - horizon // 3
+            if not np.isnan(samples[:, start:end]).any():
                 continue
             window = windows.gather(torch.tensor([block]))
             values = np.full((1, num_samples, horizon, target.shape[0]), np.nan)
             values[0, :, : stop - start] = samples[:, start:stop]
             given = center_given(values, window, guidance)
             (paths,) = drawing.sample_paths(window, num_samples, given, seed, number, block)
-            hole = np.isnan(samples[:, start:kept])
-            samples[:, start:kept][hole] = paths[:, : kept - start][hole]
+            hole = np.isnan(samples[:, start:end])
+            samples[:, start:end][hole] = paths[:, : end - start][hole]
         yield sample_forecast(samples, read["start"], entry, drawing.spec.one_dimensional)
 
 

@@ -1,7 +1,7 @@
 """The trained model: forecasts, saving and loading."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,15 @@ from gluonts.itertools import batcher
 from gluonts.model.forecast import SampleForecast
 from gluonts.transform import Transformation
 
-from tsgen.core import Component, parse_device, seeded, usable_device
+from tsgen.core import Component, parse_device, usable_device
 from tsgen.data.paths import sample_forecast
 from tsgen.diffusion import Guidance, LangevinSampler, Sampler
-from tsgen.forecasting.conditional import center_given, check_given, impute, resolve_guidance
+from tsgen.forecasting.conditional import Horizons, impute, read_horizons, resolve_guidance
 from tsgen.forecasting.data.fields import stack_windows
-from tsgen.forecasting.data.spec import DataSpec, read_entry
+from tsgen.forecasting.data.spec import DataSpec
 from tsgen.forecasting.data.stream import create_splitter
-from tsgen.forecasting.data.window import Window, WindowShape
+from tsgen.forecasting.data.window import WindowShape
+from tsgen.forecasting.density import log_densities
 from tsgen.forecasting.drawing import Drawing
 from tsgen.forecasting.files import read_predictor, write_network
 from tsgen.forecasting.network.forecaster import Forecaster
@@ -137,19 +138,11 @@ class GenerativePredictor(Component, SavedPredictor):
             raise ValueError(f"strength={strength} must lie in (0, 1]")
         if given is None and nudge is None:
             return self._predict(dataset, count, seed)
-        if not hasattr(dataset, "__len__"):
+        if not isinstance(dataset, Sized):
             raise ValueError("dataset must have a length; a stream has no entries to name")
-        horizons: dict[str, np.ndarray] = {}
-        for name, arrays in (("given", given), ("nudge", nudge)):
-            if arrays is not None:
-                if len(arrays) != len(dataset):
-                    raise ValueError(
-                        f"{name} has {len(arrays)} horizons for {len(dataset)} entries; each needs "
-                        "one"
-                    )
-                horizons[name] = check_given(self._drawing, name, arrays, whole=name == "nudge")
+        horizons = read_horizons(self._drawing, len(dataset), given, nudge)
         chosen = resolve_guidance(self._drawing, guidance)
-        return self._predict(dataset, count, seed, horizons, strength, chosen)
+        return self._predict(dataset, count, seed, horizons._replace(strength=strength), chosen)
 
     def impute(
         self,
@@ -199,8 +192,7 @@ class GenerativePredictor(Component, SavedPredictor):
         dataset: Dataset,
         count: int,
         seed: int | None,
-        horizons: dict[str, np.ndarray] | None = None,
-        strength: float = 1.0,
+        horizons: Horizons | None = None,
         guidance: Guidance | None = None,
     ) -> Iterator[SampleForecast]:
         entries = self.input_transform.apply(dataset, is_train=False)
@@ -209,9 +201,12 @@ class GenerativePredictor(Component, SavedPredictor):
         for number, batch in enumerate(batcher(entries, self.batch_size)):
             window = stack_windows(batch, self.device)
             rows = slice(number * self.batch_size, number * self.batch_size + len(batch))
-            part, given = self._given(rows, window, horizons, strength, guidance)
+            part: HorizonGiven | None = None
+            if horizons is not None and guidance is not None:
+                part = horizons.of_batch(rows, window, guidance)
             paths = drawing.sample_paths(window, count, part, seed, number)
-            if given is not None:
+            if horizons is not None and horizons.given is not None:
+                given = horizons.given[rows][:, None]
                 paths = np.where(np.isnan(given), paths, given)
             for entry, samples in zip(batch, paths, strict=True):
                 start = entry["forecast_start"]
@@ -226,26 +221,6 @@ class GenerativePredictor(Component, SavedPredictor):
     def inference(self) -> AbstractContextManager[None]:
         """How the network is asked: without gradients, and with threads for rows if it can."""
         return self._drawing.inference()
-
-    def _given(
-        self,
-        rows: slice,
-        window: Window,
-        horizons: dict[str, np.ndarray] | None,
-        strength: float,
-        guidance: Guidance | None,
-    ) -> tuple[HorizonGiven | None, np.ndarray | None]:
-        """What is given of a batch's horizons, and the given values (B, 1, H, C) as they are."""
-        if horizons is None or guidance is None:
-            return None, None
-        nudge = horizons["nudge"][rows][:, None] if "nudge" in horizons else None
-        given = horizons["given"][rows][:, None] if "given" in horizons else None
-        values = np.full_like(nudge, np.nan) if given is None else given
-        part = center_given(values, window, guidance)
-        if nudge is not None:
-            guess = center_given(nudge, window, guidance).values
-            part = part._replace(guess=guess, strength=strength)
-        return part, given
 
     @property
     def support(self) -> Support:
@@ -272,39 +247,7 @@ class GenerativePredictor(Component, SavedPredictor):
         Raises:
             NotImplementedError: if the model has no density, see :attr:`has_log_prob`.
         """
-        horizon, forecaster = self.shape.prediction_length, self.prediction_net
-        raw, histories = list(dataset), []
-        for number, entry in enumerate(raw):
-            length = np.shape(entry["target"])[-1]
-            if length <= horizon:
-                raise ValueError(
-                    f"series {entry.get('item_id', number)!r} has {length} steps; a log density "
-                    f"needs more than prediction_length={horizon}"
-                )
-            histories.append({**entry, "target": np.asarray(entry["target"])[..., :-horizon]})
-        # statistics must not see what they are to judge
-        entries = list(self.input_transform.apply(histories, is_train=False))
-        truth = np.stack([read_entry(e, i)["target"][:, -horizon:].T for i, e in enumerate(raw)])
-        for number, values in enumerate(truth):
-            forecaster.target.link.check(values.T, f"series {raw[number].get('item_id', number)!r}")
-        self.prediction_net.eval()
-        values = []
-        for index in torch.arange(len(entries)).split(self.batch_size):
-            window = stack_windows([entries[i] for i in index], self.device)
-            future = torch.from_numpy(truth[index.numpy()]).to(self.device)
-            carried = [window.past.target[:, -1]]
-            for row in (future - window.center[:, None]).to(carried[0].dtype).unbind(1):
-                carried.append(torch.where(row.isnan(), carried[-1], row))
-            observed = ~future.isnan()
-            stretch = window.future._replace(target=torch.stack(carried[1:], 1), observed=observed)
-            with seeded(0, int(index[0])), self.inference():
-                densities = forecaster.log_prob(window._replace(future=stretch))
-            if densities.dim() == 2:  # of single steps, those of the context among them
-                densities = densities[:, -horizon:].sum(1)
-            if forecaster.model.partial != "marginal":
-                densities = torch.where(observed.flatten(1).all(1), densities, torch.nan)
-            values.append(densities.double().cpu().numpy())
-        return np.concatenate(values)
+        return log_densities(self._drawing, self.input_transform, dataset, self.batch_size)
 
     def to(self, device: str | torch.device) -> "GenerativePredictor":
         """Move the network to a device, in place."""

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from typing_extensions import override
 
 from tsgen.core import OptionError
-from tsgen.nets.contract import DenoisingNet
+from tsgen.nets.contract import DenoisingNet, block_outputs, masked_inputs
 from tsgen.nets.embedding import TimeEmbedding
 
 
@@ -73,7 +73,6 @@ class AxialTransformer(DenoisingNet):
         self.time_projection = nn.Linear(embedding, layers * channels)
         cond_features = min(cond_shape[-1], 32)
         self.cond_net = nn.Sequential(nn.Linear(cond_shape[-1], cond_features), nn.SiLU())
-        self.masks = 1 + extra
         self.input = nn.Linear(2 + extra, channels)  # the event, what was observed, and the rest
         self.step_side = nn.Linear(step_embedding.shape[1] + cond_features, layers * 2 * channels)
         self.channel_side = nn.Linear(channel_features, layers * 2 * channels, bias=False)
@@ -81,10 +80,7 @@ class AxialTransformer(DenoisingNet):
         self.along_steps = nn.ModuleList(_Attention(channels, num_heads) for _ in range(layers))
         self.along_channels = nn.ModuleList(_Attention(channels, num_heads) for _ in range(layers))
         self.middles = nn.ModuleList(nn.Linear(channels, 2 * channels) for _ in range(layers))
-        # the last block has no residual part: nothing would read it
-        self.outputs = nn.ModuleList(
-            nn.Linear(channels, 2 * channels if i < layers - 1 else channels) for i in range(layers)
-        )
+        self.outputs = block_outputs(layers, channels)
         self.skip = nn.Linear(channels, channels)
         self.output = nn.Linear(channels, 1)
         for linear in (self.input, self.skip, *self.middles, *self.outputs):
@@ -121,10 +117,9 @@ class AxialTransformer(DenoisingNet):
         observed: Tensor | None = None,
         extra: Tensor | None = None,
     ) -> Tensor:
-        mask = torch.ones_like(x) if observed is None else observed.to(x.dtype)
-        beside = mask[..., None] if extra is None else torch.stack([mask, *extra], -1)
-        hidden = F.relu(self.input(torch.cat([(x * mask)[..., None], beside], -1)))
-        sides = self._sides(conditioning, beside)
+        values, *beside = masked_inputs(x, observed, extra)
+        hidden = F.relu(self.input(torch.stack([values, *beside], -1)))
+        sides = self._sides(conditioning, torch.stack(beside, -1))
         skips = torch.zeros_like(hidden)
         for i, (shift, side) in enumerate(zip(time.chunk(self.layers, 1), sides, strict=True)):
             y = hidden + shift[:, None, None]

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar, Protocol
 
+import torch
 from torch import Tensor, nn
 
 
@@ -76,6 +77,25 @@ class DenoisingNet(nn.Module, ABC):
         evaluator is in use.
         """
         return BoundNetwork(self, cond)
+
+
+def masked_inputs(x: Tensor, observed: Tensor | None, extra: Tensor | None) -> list[Tensor]:
+    """What a network sees of an event, arrays like x: values, the mask, and the further arrays.
+
+    Arguments are those of :meth:`DenoisingNet.forward`; values that must not be used are 0.
+    """
+    mask = torch.ones_like(x) if observed is None else observed.to(x.dtype)
+    return [x * mask, mask, *(() if extra is None else extra)]
+
+
+def block_outputs(layers: int, channels: int) -> nn.ModuleList:
+    """The last layer of each gated block: its residual and its skip part.
+
+    The last block has no residual part, for nothing would read it.
+    """
+    return nn.ModuleList(
+        nn.Linear(channels, 2 * channels if i < layers - 1 else channels) for i in range(layers)
+    )
 
 
 class BoundNetwork:

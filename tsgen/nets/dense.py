@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from tsgen.nets.contract import DenoisingNet
+from tsgen.nets.contract import DenoisingNet, masked_inputs
 from tsgen.nets.embedding import TimeEmbedding
 
 
@@ -79,10 +79,8 @@ class DenseDenoiser(DenoisingNet):
         observed: Tensor | None = None,
         extra: Tensor | None = None,
     ) -> Tensor:
-        flat = x.flatten(1)
-        mask = torch.ones_like(flat) if observed is None else observed.flatten(1).to(flat.dtype)
-        others = () if extra is None else [array.flatten(1) for array in extra]
-        hidden = self.input(torch.cat([flat * mask, mask, *others], 1)) + time + conditioning
+        flat = [array.flatten(1) for array in masked_inputs(x, observed, extra)]
+        hidden = self.input(torch.cat(flat, 1)) + time + conditioning
         for block in self.blocks:
             hidden = hidden + block(hidden)
         return self.output(hidden).view(-1, *self.event_shape)

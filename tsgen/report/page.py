@@ -6,7 +6,7 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, SupportsFloat
 
 from matplotlib.figure import Figure
 
@@ -201,7 +201,7 @@ def _prose(text: str) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return hasattr(value, "__float__") and not isinstance(value, bool | str)
+    return isinstance(value, SupportsFloat) and not isinstance(value, bool | str)
 
 
 def _finite(values: Iterable[Any]) -> list[float]:

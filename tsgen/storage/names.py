@@ -40,6 +40,9 @@ FOREIGN: Mapping[str, tuple[str, str]] = {
 }
 """Foreign parts that the library's own models hold: where each is defined, by its whole name."""
 
+_MOVED = {"tsgen.diffusion.sdes.NoiseLadder": "tsgen.diffusion.ladder.NoiseLadder"}
+"""Parts by the names that folders written before they moved have for them."""
+
 _allowed: dict[str, Any] = {}
 
 
@@ -77,7 +80,7 @@ def resolve(name: Any, foreign: Mapping[str, tuple[str, str]] = FOREIGN) -> Any:
         ValueError: with the name, for everything that is not the library's own part, not on the
             list and not allowed, also if it can be reached through a module of this library.
     """
-    part = _find(name, foreign) if isinstance(name, str) else None
+    part = _find(_MOVED.get(name, name), foreign) if isinstance(name, str) else None
     if part is None:
         raise ValueError(
             f"{str(name)[:200]!r} is named, which is no part of tsgen and on no list of what a "

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.support.tables import written
+from tests.support.tables import stamped
 from tsgen.data.frames import from_dataframe
 
 MONTHS = pd.date_range("2018-01-01", periods=60, freq="MS")
@@ -28,21 +28,21 @@ def series(table, **options):
     ],
 )  # fmt: skip
 def test_months_alone(form):
-    table = written(MONTHS.strftime(form))
+    table = stamped(MONTHS.strftime(form))
     for other in (table, table.astype({"time": "string"}), table.astype({"time": "category"})):
         values, start, summary = series(other)
         assert start == pd.Period("2018-01", "M") and np.array_equal(values, np.arange(60.0))
-    later = written(MONTHS[:3].strftime(form))  # too few to tell: the first table's reading holds
+    later = stamped(MONTHS[:3].strftime(form))  # too few to tell: the first table's reading holds
     assert summary.layout.read(later).dataset[0]["start"] == pd.Period("2018-01", "M")
 
 
 def test_numbers_of_months_and_years():
     for name, options in (("month", {}), ("when", {"time": "when"})):
-        table = written(MONTHS.strftime("%Y%m").astype(int)).rename(columns={"time": name})
+        table = stamped(MONTHS.strftime("%Y%m").astype(int)).rename(columns={"time": name})
         _, start, summary = series(table, **options)
         assert start == pd.Period("2018-01", "M")
         assert "times were read as time_format='%Y%m' says" in summary.changes
-    years = written(np.arange(1950, 1980)).rename(columns={"time": "year"})
+    years = stamped(np.arange(1950, 1980)).rename(columns={"time": "year"})
     assert series(years)[1] == pd.Period("1950", "Y")
     assert series(years.astype({"year": str}), time="year")[1] == pd.Period("1950", "Y")
 
@@ -65,7 +65,7 @@ def test_numbers_of_months_and_years():
     ],
 )  # fmt: skip
 def test_quarters_halves_weeks_and_days_of_the_year(texts, start):
-    values, first, _ = series(written(texts))
+    values, first, _ = series(stamped(texts))
     assert first.start_time == start.start_time and np.array_equal(values, np.arange(len(texts)))
 
 
@@ -95,24 +95,24 @@ def test_quarters_halves_weeks_and_days_of_the_year(texts, start):
 )  # fmt: skip
 def test_what_has_several_readings_or_none_is_asked_for(times, message):
     with pytest.raises(ValueError, match=message) as error:
-        from_dataframe(written(times), time="time")
+        from_dataframe(stamped(times), time="time")
     assert "\n" not in str(error.value)
 
 
 def test_values_that_exclude_all_readings_but_one():
     days = pd.date_range("1932-01-01", periods=400)  # no day 32
-    values, start, summary = series(written(days.strftime("%y-%m-%d")))
+    values, start, summary = series(stamped(days.strftime("%y-%m-%d")))
     assert str(start) == "2032-01-01" and np.array_equal(values, np.arange(400.0))
     assert "times were read as time_format='%y-%m-%d' says" in summary.changes
     for first in (13, 2):  # a day above 12 comes first, or later
         stamps = pd.date_range(f"2023-01-{first:02d}", periods=60)
-        values, start, summary = series(written(stamps.strftime("%d/%m/%Y")))
+        values, start, summary = series(stamped(stamps.strftime("%d/%m/%Y")))
         assert start == pd.Period(stamps[0], "D") and np.array_equal(values, np.arange(60.0))
         assert summary.layout.dayfirst  # which the next table is read with
-    later = summary.layout.read(written(["03/04/2023", "04/04/2023"]))
+    later = summary.layout.read(stamped(["03/04/2023", "04/04/2023"]))
     assert later.dataset[0]["start"] == pd.Period("2023-04-03", "D")
     with pytest.raises(ValueError, match="row 1: '13/02/2023' is not a time written like '01/13"):
-        from_dataframe(written(["01/13/2023", "13/02/2023", "01/14/2023"]))
+        from_dataframe(stamped(["01/13/2023", "13/02/2023", "01/14/2023"]))
 
 
 @pytest.mark.parametrize(
@@ -126,14 +126,14 @@ def test_values_that_exclude_all_readings_but_one():
 @pytest.mark.parametrize("numbers", [False, True])
 def test_a_format_that_is_given(form, freq, start, numbers, tmp_path):
     stamps = pd.date_range("2019-01-01", periods=100, freq=freq).strftime(form)
-    table = written(stamps.astype(int) if numbers and form in ("%y%m%d", "%d%m%y") else stamps)
+    table = stamped(stamps.astype(int) if numbers and form in ("%y%m%d", "%d%m%y") else stamps)
     values, first, summary = series(table, time_format=form)
     assert first == pd.Period(start, freq) and np.array_equal(values, np.arange(100.0))
     assert summary.layout.read(table).dataset[0]["start"] == first
-    written(stamps).to_csv(tmp_path / "a.csv", index=False)  # 010119 keeps its zero
+    stamped(stamps).to_csv(tmp_path / "a.csv", index=False)  # 010119 keeps its zero
     assert series(tmp_path / "a.csv", time_format=form)[1] == first
     with pytest.raises(ValueError, match="row 3: 'soon' is not a time written as time_format='%"):
-        from_dataframe(written([*stamps[:3], "soon", *stamps[4:]]), time_format=form)
+        from_dataframe(stamped([*stamps[:3], "soon", *stamps[4:]]), time_format=form)
 
 
 @pytest.mark.parametrize(
@@ -146,12 +146,12 @@ def test_a_format_that_is_given(form, freq, start, numbers, tmp_path):
     ],
 )
 def test_times_that_are_counted(numbers, form, freq, start):
-    values, first, _ = series(written(numbers), time="time", time_format=form)
+    values, first, _ = series(stamped(numbers), time="time", time_format=form)
     assert first == pd.Period(start, freq) and np.array_equal(values, np.arange(60.0))
     with pytest.raises(ValueError, match="column 'time' holds numbers"):
-        from_dataframe(written(numbers), time="time")
+        from_dataframe(stamped(numbers), time="time")
     with pytest.raises(ValueError, match=f"row 0: 'x' is no number, as time_format='{form}' exp"):
-        from_dataframe(written(["x", *numbers[1:]]), time="time", time_format=form)
+        from_dataframe(stamped(["x", *numbers[1:]]), time="time", time_format=form)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_times_that_are_counted(numbers, form, freq, start):
 )
 def test_more_times_in_digits(numbers, said):
     for cells in (numbers, numbers.astype(str)):
-        values, _, summary = series(written(cells))
+        values, _, summary = series(stamped(cells))
         assert said in summary.changes[0] and np.array_equal(values, np.arange(24.0))
 
 
@@ -182,9 +182,9 @@ def test_more_times_in_digits(numbers, said):
 )
 def test_formats_that_are_none(form, message):
     with pytest.raises(ValueError, match=message):
-        from_dataframe(written(DAYS.astype(str)), time_format=form)
+        from_dataframe(stamped(DAYS.astype(str)), time_format=form)
     with pytest.raises(ValueError, match="it tells the order of day and month; leave out dayfirst"):
-        from_dataframe(written(DAYS.astype(str)), time_format="%Y-%m-%d", dayfirst=True)
+        from_dataframe(stamped(DAYS.astype(str)), time_format="%Y-%m-%d", dayfirst=True)
 
 
 YEARS_1650 = [f"{1650 + i}-01-01" for i in range(60)]
@@ -227,9 +227,9 @@ def test_times_out_of_range_are_named_as_such(times, row, cell):
 )  # fmt: skip
 def test_steps_that_begin_anew_are_on_no_grid(stamps, message):
     with pytest.raises(ValueError, match=message):
-        from_dataframe(written(stamps))
+        from_dataframe(stamped(stamps))
     hours = any(stamp.hour for stamp in stamps)
-    values, _, _ = series(written(stamps), freq="h" if hours else "D")  # with gaps, but whole
+    values, _, _ = series(stamped(stamps), freq="h" if hours else "D")  # with gaps, but whole
     assert np.array_equal(values[np.isfinite(values)], np.arange(len(stamps)))
 
 
@@ -238,5 +238,5 @@ def test_clocks_that_change_and_weeks_that_move_are_read():
     moved = pd.date_range("2018-01-01", periods=60, freq="7D").to_series()
     moved.iloc[30:] += pd.Timedelta("1D")
     for stamps in (local.tz_localize(None), moved):
-        values, _, _ = series(written(stamps))
+        values, _, _ = series(stamped(stamps))
         assert np.array_equal(values[np.isfinite(values)], np.arange(len(stamps)))

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.support.chains import betas
 from tsgen.core import seeded
 from tsgen.diffusion import (
     DDIM,
@@ -146,7 +147,7 @@ def test_predictor_corrector_is_that_of_the_paper(schedule: Schedule, predictor:
         x = torch.randn(SHAPE, dtype=torch.float64) * schedule.prior_std
         for n in range(total, 0, -1):
             t, s, before = n / total, sigmas[n], sigmas[n - 1]
-            beta = schedule.betas()[n - 1].item() if preserving else 0.0
+            beta = betas(schedule)[n - 1].item() if preserving else 0.0
             for _ in range(2):
                 z, g = torch.randn_like(x), score(x, t)
                 size = 2 * (1 - beta) * (snr * z.norm(dim=1).mean() / g.norm(dim=1).mean()) ** 2

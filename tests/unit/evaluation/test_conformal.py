@@ -8,6 +8,7 @@ from gluonts.model.forecast import QuantileForecast, SampleForecast
 from gluonts.model.predictor import Predictor
 
 import tsgen
+from tests.support.panels import counted
 from tsgen.cli.checks import check_band
 from tsgen.data.splits import rolling
 from tsgen.data.synthetic import VAR, ExactPredictor, ornstein_uhlenbeck
@@ -140,17 +141,8 @@ def test_joint_band_holds_whole_paths():
         result.forecasts[0].band(0.7)
 
 
-def panel(count=30, length=120):
-    rng = np.random.default_rng(0)
-    start = pd.Period("2021-01-01", freq="h")
-    return [
-        {"start": start, "target": 1 + rng.poisson(3, length).astype(float), "item_id": str(i)}
-        for i in range(count)
-    ]
-
-
 def test_panels_pool_their_series_and_supports_are_kept():
-    data = panel()
+    data = counted()
     estimator = tsgen.GaussianEstimator(
         4, support="count", max_epochs=1, num_batches_per_epoch=10, verbose=False, device="cpu"
     )
@@ -162,23 +154,6 @@ def test_panels_pool_their_series_and_supports_are_kept():
         assert (forecast.samples == np.round(forecast.samples)).all()
         low, _ = forecast.band(0.9)
         assert low.shape == (4,) and (low >= 0).all()
-
-
-def test_saved_and_loaded(tmp_path):
-    data = panel(5)
-    for base in (
-        RandomWalkEstimator(4).train(data),
-        tsgen.GaussianEstimator(
-            4, max_epochs=1, num_batches_per_epoch=2, verbose=False, device="cpu"
-        ).train(data, seed=0),
-    ):
-        mended = calibrate(base, data, windows=4, levels=(0.5, 0.9), seed=0)
-        mended.serialize(tmp_path / "model")
-        again = tsgen.load(tmp_path / "model")
-        assert again == mended and again.calibration.levels == (0.5, 0.9)
-        one, two = (list(p.predict(data, num_samples=20, seed=1)) for p in (mended, again))
-        assert all(np.array_equal(a.samples, b.samples) for a, b in zip(one, two, strict=True))
-        assert not (again == calibrate(base, data, windows=5, levels=(0.5, 0.9), seed=0))
 
 
 def test_missing_truth_is_left_out():
@@ -225,7 +200,7 @@ def test_joint_band_with_holes_in_the_held_out_windows():
 
 
 def test_numbers_of_paths(tmp_path):
-    data = panel(5)
+    data = counted(5)
     mended = calibrate(RandomWalkEstimator(4, num_parallel_samples=50).train(data), data, 4, seed=0)
     (first, *_), state = list(mended.predict(data, seed=0)), torch.get_rng_state()
     assert first.samples.shape == (50, 4)
@@ -259,7 +234,7 @@ class Quantiles(Predictor):
 
 
 def test_paths_drawn_from_quantiles_are_repeatable():
-    data = panel(5)
+    data = counted(5)
     calibrated = calibrate(Quantiles(prediction_length=4), data, 4, seed=0)
     state = torch.get_rng_state()
     one, two = (list(calibrated.predict(data, num_samples=60, seed=3)) for _ in range(2))
@@ -308,7 +283,7 @@ def test_windows_that_a_level_needs():
 )
 def test_bad_requests(call, message):
     with pytest.raises(ValueError, match=message):
-        call(panel(10))
+        call(counted(10))
 
 
 def test_rolling_windows_of_one_series():
@@ -367,19 +342,3 @@ def test_a_calibration_of_plain_differences_leaves_no_sample_at_zero():
     ).samples
     ordered = np.take_along_axis(mended, samples.argsort(0), 0)
     assert ordered.min() > 1e-9 and (np.diff(ordered, axis=0) >= 0).all()
-
-
-def test_the_support_of_a_calibration_is_saved(tmp_path):
-    data = panel(5)
-    estimator = tsgen.GaussianEstimator(
-        4, support=(0.0, math.inf), max_epochs=1, num_batches_per_epoch=2, verbose=False,
-        device="cpu",
-    )  # fmt: skip
-    mended = calibrate(
-        estimator.train(data, seed=0), data, windows=4, levels=(0.5,), num_samples=20, seed=0
-    )
-    mended.serialize(tmp_path / "model")
-    again = tsgen.load(tmp_path / "model")
-    assert again == mended and again.calibration.support == (0.0, math.inf)
-    (one,) = mended.predict(data[:1], num_samples=1, seed=0)
-    assert one.samples.shape == (1, 4)

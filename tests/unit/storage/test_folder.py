@@ -13,7 +13,7 @@ from tests.support.folders import QUICK, data, rehash
 from tests.support.outside_family import RectifiedFlow
 from tests.support.tampering import attacks
 from tsgen.core import Component, Options
-from tsgen.diffusion import DPMSolverPP
+from tsgen.diffusion import DPMSolverPP, NoiseLadder
 from tsgen.encoders import GRUEncoder
 from tsgen.models import DDPM
 from tsgen.nets import DilatedResidualNet
@@ -203,6 +203,11 @@ def test_no_module_is_imported_because_a_folder_names_it(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match="is named, which is no part of tsgen"):
             decode({"__kind__": "type", "class": name})
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_part_that_moved_is_read_by_its_former_name():
+    written = encode(NoiseLadder(4)) | {"class": "tsgen.diffusion.sdes.NoiseLadder"}
+    assert decode(written) == NoiseLadder(4)
 
 
 def test_texts_that_look_like_names_are_texts():

@@ -4,6 +4,8 @@ import typer
 
 from tsgen.cli.detect import score, train, watch
 
+__all__ = ["app"]
+
 app = typer.Typer(
     no_args_is_help=True,
     help="Learn what is normal from a plant's log and raise alarms on what is not.",

@@ -186,12 +186,13 @@ def _detector(
 ) -> "Detector":
     """The detector of a name with its options; a network keeps checkpoints in the folder."""
     from tsgen.anomaly import ForecastDetector
+    from tsgen.anomaly.detector import Seeded
     from tsgen.anomaly.registry import detector_parts, detectors
     from tsgen.estimators.options import read_options
 
     options = read_options(settings or [], detector_parts)
     built = detectors.build(name, **options)
-    if hasattr(built, "seed") and "seed" not in options:
+    if isinstance(built, Seeded) and "seed" not in options:
         built = built.replace(seed=seed)
     if not isinstance(built, ForecastDetector):
         for option, value in (("--epochs", epochs), ("--device", device)):

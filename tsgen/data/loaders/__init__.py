@@ -6,6 +6,8 @@ from tsgen.data.benchmarks import Benchmark
 from tsgen.data.card import Card
 from tsgen.data.splits import length_of
 
+__all__ = ["load"]
+
 _MODULES = {
     "table": "tables",
     "gluonts": "folders",

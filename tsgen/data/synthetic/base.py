@@ -10,7 +10,7 @@ from tsgen.core import OptionError, Options
 from tsgen.data.entries import Entry
 
 Support = Literal["real", "positive", "count"] | tuple[float, float]
-State = tuple[np.ndarray, ...]
+LawState = tuple[np.ndarray, ...]
 """N copies of a process at one time; the first array holds its values, (N, C)."""
 
 
@@ -47,15 +47,15 @@ class KnownLaw(Options, ABC):
         """Return C, the channels of a series."""
 
     @abstractmethod
-    def _start(self, num: int, rng: np.random.Generator) -> State:
+    def _start(self, num: int, rng: np.random.Generator) -> LawState:
         """N states at the first time of a series."""
 
     @abstractmethod
-    def _state_after(self, history: np.ndarray, num: int, rng: np.random.Generator) -> State:
+    def _state_after(self, history: np.ndarray, num: int, rng: np.random.Generator) -> LawState:
         """N states at the end of a history; whatever is hidden is drawn from its law given it."""
 
     @abstractmethod
-    def _step(self, state: State, rng: np.random.Generator) -> State:
+    def _step(self, state: LawState, rng: np.random.Generator) -> LawState:
         """N states one step later."""
 
     @abstractmethod
@@ -63,15 +63,15 @@ class KnownLaw(Options, ABC):
         """Mean and standard deviation, both (H, C)."""
 
     @abstractmethod
-    def _log_conditionals(self, path: np.ndarray, first: int) -> np.ndarray:
-        """Log density of each value given all before it, from step ``first`` >= 1 on.
+    def _log_conditionals(self, path: np.ndarray, start: int) -> np.ndarray:
+        """Log density of each value given all before it, from step ``start`` >= 1 on.
 
         Args:
             path: (C, L), inside the support.
-            first: from where on.
+            start: from where on.
 
         Returns:
-            (L - first,).
+            (L - start,).
         """
 
     def simulate(self, num_series: int, length: int, rng: np.random.Generator) -> np.ndarray:
@@ -129,7 +129,7 @@ class KnownLaw(Options, ABC):
         series = self.simulate(num_series, length, np.random.default_rng(seed))
         return [{"start": start, "target": y, "item_id": str(i)} for i, y in enumerate(series)]
 
-    def _unroll(self, state: State, steps: int, rng: np.random.Generator) -> list[np.ndarray]:
+    def _unroll(self, state: LawState, steps: int, rng: np.random.Generator) -> list[np.ndarray]:
         """Values (N, C) of each step after a state."""
         values = []
         for _ in range(steps):

@@ -8,7 +8,7 @@ import torch
 from typing_extensions import override
 
 from tsgen.core import Positive
-from tsgen.data.synthetic.base import KnownLaw, State, Support
+from tsgen.data.synthetic.base import KnownLaw, LawState, Support
 
 
 class CIR(KnownLaw):
@@ -59,14 +59,14 @@ class CIR(KnownLaw):
         scale = -(self.sigma**2) * math.expm1(-self.kappa * self.dt) / (4 * self.kappa)
         return scale, 4 * self.kappa * self.theta / self.sigma**2, decay / scale
 
-    def _start(self, num: int, rng: np.random.Generator) -> State:
+    def _start(self, num: int, rng: np.random.Generator) -> LawState:
         shape = 2 * self.kappa * self.theta / self.sigma**2
         return (rng.gamma(shape, self.theta / shape, (num, 1)),)
 
-    def _state_after(self, history: np.ndarray, num: int, rng: np.random.Generator) -> State:
+    def _state_after(self, history: np.ndarray, num: int, rng: np.random.Generator) -> LawState:
         return (np.repeat(history[:, -1][None], num, 0),)
 
-    def _step(self, state: State, rng: np.random.Generator) -> State:
+    def _step(self, state: LawState, rng: np.random.Generator) -> LawState:
         scale, df, factor = self._transition
         return (scale * rng.noncentral_chisquare(df, factor * state[0]),)
 
@@ -82,9 +82,9 @@ class CIR(KnownLaw):
         variance = self.sigma**2 / self.kappa * rest * (last * decay + self.theta / 2 * rest)
         return self.theta + (last - self.theta) * decay, np.sqrt(variance)
 
-    def _log_conditionals(self, path: np.ndarray, first: int) -> np.ndarray:
+    def _log_conditionals(self, path: np.ndarray, start: int) -> np.ndarray:
         scale, df, factor = self._transition
-        values, before = path[0, first:] / scale, factor * path[0, first - 1 : -1]
+        values, before = path[0, start:] / scale, factor * path[0, start - 1 : -1]
         return log_noncentral_chi_square(values, df, before) - math.log(scale)
 
 

@@ -8,7 +8,7 @@ import torch
 from typing_extensions import override
 
 from tsgen.core import FINITE, NOT_EMPTY, above, between
-from tsgen.data.synthetic.base import KnownLaw, State, Support
+from tsgen.data.synthetic.base import KnownLaw, LawState, Support
 
 
 class SeasonalCounts(KnownLaw):
@@ -80,15 +80,15 @@ class SeasonalCounts(KnownLaw):
         level = self.levels[t % len(self.levels)]
         return (1 - self.alpha - self.beta) * level + self.alpha * count + self.beta * rate
 
-    def _start(self, num: int, rng: np.random.Generator) -> State:
+    def _start(self, num: int, rng: np.random.Generator) -> LawState:
         rate = np.full((num, 1), self.stationary_mean[0])
         return rng.poisson(rate).astype(float), rate, np.array(0)
 
-    def _state_after(self, history: np.ndarray, num: int, rng: np.random.Generator) -> State:
+    def _state_after(self, history: np.ndarray, num: int, rng: np.random.Generator) -> LawState:
         last, rate = history[0, -1], self._intensities(history[0])[-2]
         return np.full((num, 1), last), np.full((num, 1), rate), np.array(history.shape[1] - 1)
 
-    def _step(self, state: State, rng: np.random.Generator) -> State:
+    def _step(self, state: LawState, rng: np.random.Generator) -> LawState:
         count, rate, t = state
         rate = self._next(int(t) + 1, count, rate)
         return rng.poisson(rate).astype(float), rate, t + 1
@@ -108,7 +108,7 @@ class SeasonalCounts(KnownLaw):
             mean = self._next(t, mean, mean)
         return np.array(means)[:, None], np.array(stds)[:, None]
 
-    def _log_conditionals(self, path: np.ndarray, first: int) -> np.ndarray:
+    def _log_conditionals(self, path: np.ndarray, start: int) -> np.ndarray:
         counts, rates = path[0], self._intensities(path[0])[:-1]
         factorials = torch.lgamma(torch.from_numpy(counts + 1)).numpy()
-        return (counts * np.log(rates) - rates - factorials)[first:]
+        return (counts * np.log(rates) - rates - factorials)[start:]

@@ -9,7 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from tsgen.core import FINITE, NOT_EMPTY
-from tsgen.data.synthetic.base import KnownLaw, State
+from tsgen.data.synthetic.base import KnownLaw, LawState
 
 
 def is_covariance(matrix: np.ndarray) -> bool:
@@ -104,14 +104,14 @@ class LinearLaw(KnownLaw):
         gauss = rng.standard_normal((num, self.num_channels)) @ root.T
         return gauss * self._radius(num, rng)
 
-    def _start(self, num: int, rng: np.random.Generator) -> State:
+    def _start(self, num: int, rng: np.random.Generator) -> LawState:
         root = np.linalg.cholesky(self.stationary_covariance())
         return (np.array(self.mean) + self._noise(num, root, rng),)
 
-    def _state_after(self, history: np.ndarray, num: int, rng: np.random.Generator) -> State:
+    def _state_after(self, history: np.ndarray, num: int, rng: np.random.Generator) -> LawState:
         return (np.repeat(history[:, -1][None], num, 0),)
 
-    def _step(self, state: State, rng: np.random.Generator) -> State:
+    def _step(self, state: LawState, rng: np.random.Generator) -> LawState:
         mean, a, root = self._matrices
         return (mean + (state[0] - mean) @ a.T + self._noise(len(state[0]), root, rng),)
 
@@ -126,10 +126,10 @@ class LinearLaw(KnownLaw):
             stds.append(np.sqrt(np.diag(spread)))
         return np.stack(means), np.stack(stds)
 
-    def _log_conditionals(self, path: np.ndarray, first: int) -> np.ndarray:
+    def _log_conditionals(self, path: np.ndarray, start: int) -> np.ndarray:
         mean, a, _ = self._matrices
         centred = path.T - mean
-        residual = centred[first:] - centred[first - 1 : -1] @ a.T
+        residual = centred[start:] - centred[start - 1 : -1] @ a.T
         return self._log_innovation(*quadratic(residual, np.array(self.covariance)))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from typing_extensions import override
 
 from tsgen.core import NOT_EMPTY, between
-from tsgen.data.synthetic.base import KnownLaw, State
+from tsgen.data.synthetic.base import KnownLaw, LawState
 from tsgen.data.synthetic.linear import is_covariance, quadratic
 
 
@@ -95,12 +95,12 @@ class MarkovSwitching(KnownLaw):
         phi, pi = np.array(self.persistence), self.stationary_regimes()
         centre, eye = pi @ m, np.eye(len(p))
         pull = (1 - phi)[:, None] * (m - centre)
-        first = np.linalg.solve(eye - phi[:, None] * p.T, pull * pi[:, None])
-        cross = np.einsum("j,jc,jd->jcd", phi, p.T @ first, pull)
+        weighted = np.linalg.solve(eye - phi[:, None] * p.T, pull * pi[:, None])
+        cross = np.einsum("j,jc,jd->jcd", phi, p.T @ weighted, pull)
         fresh = (pull[:, :, None] * pull[:, None] + q) * pi[:, None, None]
         constant = (cross + cross.transpose(0, 2, 1) + fresh).reshape(len(p), -1)
         second = np.linalg.solve(eye - (phi**2)[:, None] * p.T, constant).reshape(q.shape)
-        means = first / pi[:, None]
+        means = weighted / pi[:, None]
         squares = means[:, :, None] * means[:, None]
         return RegimeMoments(pi, means + centre, second / pi[:, None, None] - squares)
 
@@ -132,12 +132,12 @@ class MarkovSwitching(KnownLaw):
 
     def _log_emissions(self, path: np.ndarray) -> np.ndarray:
         """Log p(y_t | y_{t-1}, s_t = k), at the start log p(y_0 | s_0 = k), (L, K)."""
-        y, first, result = path.T, self.stationary_moments, []
+        y, initial, result = path.T, self.stationary_moments, []
         for k, (m, phi, q) in enumerate(
             zip(np.array(self.means), self.persistence, np.array(self.covariances), strict=True)
         ):
             parts = (
-                (y[:1] - first.means[k], first.covariances[k]),
+                (y[:1] - initial.means[k], initial.covariances[k]),
                 (y[1:] - m - phi * (y[:-1] - m), q),
             )
             terms = [d + log_det for d, log_det in (quadratic(*part) for part in parts)]
@@ -162,16 +162,16 @@ class MarkovSwitching(KnownLaw):
         """Of the innovations' covariances, (K, C, C)."""
         return np.linalg.cholesky(np.array(self.covariances))
 
-    def _start(self, num: int, rng: np.random.Generator) -> State:
+    def _start(self, num: int, rng: np.random.Generator) -> LawState:
         law = self.stationary_moments
         s = rng.choice(len(law.weights), num, p=law.weights)
         return law.means[s] + _correlated(np.linalg.cholesky(law.covariances), s, rng), s
 
-    def _state_after(self, history: np.ndarray, num: int, rng: np.random.Generator) -> State:
+    def _state_after(self, history: np.ndarray, num: int, rng: np.random.Generator) -> LawState:
         last = self._filter(history)[0][-1]
         return np.repeat(history[:, -1][None], num, 0), rng.choice(len(last), num, p=last)
 
-    def _step(self, state: State, rng: np.random.Generator) -> State:
+    def _step(self, state: LawState, rng: np.random.Generator) -> LawState:
         y, s = state
         limits = np.array(self.transition).cumsum(1)[s, :-1]
         s = (rng.random((len(s), 1)) > limits).sum(1)
@@ -191,8 +191,8 @@ class MarkovSwitching(KnownLaw):
             stds.append(np.sqrt(now.weights @ (within + (now.means - mean) ** 2)))
         return np.stack(means), np.stack(stds)
 
-    def _log_conditionals(self, path: np.ndarray, first: int) -> np.ndarray:
-        return self._filter(path)[1][first:]
+    def _log_conditionals(self, path: np.ndarray, start: int) -> np.ndarray:
+        return self._filter(path)[1][start:]
 
 
 def _correlated(roots: np.ndarray, s: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -17,7 +17,7 @@ from gluonts.model.forecast import SampleForecast
 
 from tsgen.core import Component, Count, OptionError, Options, seeded, single_precision
 from tsgen.data.paths import sample_forecast
-from tsgen.forecasting.data.spec import read_entry
+from tsgen.forecasting.data.entry import read_entry
 from tsgen.storage import SavedPredictor
 
 
@@ -139,12 +139,12 @@ class BaselinePredictor(Component, SavedPredictor):
         if not len(channels):
             return samples
         history = history[:, channels]
-        first, last = np.flatnonzero(np.isfinite(history).any(1))[[0, -1]]
+        begin, last = np.flatnonzero(np.isfinite(history).any(1))[[0, -1]]
         ahead = len(history) - 1 - last
         baseline = self.baseline
         if ahead:
             baseline = baseline.replace(prediction_length=horizon + int(ahead))
-        paths = baseline.paths(history[first : last + 1], start + int(first), count)
+        paths = baseline.paths(history[begin : last + 1], start + int(begin), count)
         samples[..., channels] = paths[:, ahead:]
         return samples
 

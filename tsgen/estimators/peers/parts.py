@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from tsgen.data.entries import Entry
-from tsgen.forecasting.data.spec import CATEGORY, FUTURE, PAST, STATIC, read_entry
+from tsgen.forecasting.data.entry import CATEGORY, FUTURE, PAST, STATIC, read_entry
 
 
 def split_channels(

@@ -18,7 +18,7 @@ from tsgen.data.paths import paths_of, sample_forecast
 from tsgen.data.splits import length_of
 from tsgen.estimators.peers.foreign import peer_parts
 from tsgen.estimators.peers.parts import split_channels
-from tsgen.forecasting.data.spec import check_covariate_length, read_entry
+from tsgen.forecasting.data.entry import check_covariate_length, read_entry
 from tsgen.forecasting.training.quiet import quiet
 from tsgen.storage import (
     PREDICTOR_FILES,
@@ -95,8 +95,8 @@ class PeerPredictor(Predictor):
                 single_precision(),
             ):
                 takes = inspect.signature(self.predictor.predict).parameters
-                wanted = {"num_samples": count} if "num_samples" in takes else {}
-                predicted = self.predictor.predict(parts, **wanted)
+                options = {"num_samples": count} if "num_samples" in takes else {}
+                predicted = self.predictor.predict(parts, **options)
                 samples = [paths_of(forecast, count) for forecast in predicted]
             for i, entry in enumerate(rows):
                 paths = np.stack(samples[i * width : (i + 1) * width], -1)

@@ -1,24 +1,29 @@
-"""What a data set holds: read off its entries, each checked before any work."""
+"""What a data set holds: read off its entries."""
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from tsgen.core import Options
 from tsgen.data.entries import Entry
 from tsgen.data.running import Moments, carry_forward
+from tsgen.forecasting.data.entry import (
+    CATEGORY,
+    FUTURE,
+    PAST,
+    STATIC,
+    TIMES,
+    check_alike,
+    check_covariate_length,
+    read_entry,
+)
 from tsgen.forecasting.target.links import Link, Support, typical_size
 from tsgen.forecasting.target.onset import has_begun, training_sizes
 from tsgen.forecasting.target.statistics import Scaling
 
-FUTURE, PAST = "feat_dynamic_real", "past_feat_dynamic_real"
-STATIC, CATEGORY = "feat_static_real", "feat_static_cat"
-TIMES = "times"
-_UNSUPPORTED = ("feat_dynamic_cat", "past_feat_dynamic_cat", "dynamic_feat")
 _PEEK = 64  # entries of an unsized stream that are looked at
 
 
@@ -121,91 +126,6 @@ def read_again(dataset: Any, limit: int) -> Any:
     return entries
 
 
-def read_entry(entry: Entry, index: int = 0) -> Entry:
-    """Arrays of an entry with their ranks checked.
-
-    They are the target (C, T) float64 and its ``dim``, and covariates (F, T).
-
-    Raises:
-        ValueError: naming the series, the field, what it holds and what was expected.
-    """
-    if not isinstance(entry, Mapping):
-        raise ValueError(
-            f"data set: entry {index} is {entry!r}, expected a mapping with 'start' and 'target'; "
-            "gluonts.dataset.pandas.PandasDataset makes a data set of a DataFrame"
-        )
-    where = f"series {entry.get('item_id', index)!r}"
-    for name in _UNSUPPORTED:
-        if name in entry:
-            raise ValueError(
-                f"{where}: field {name!r} is not supported; one-hot encode it into {FUTURE!r}"
-            )
-    if "start" not in entry or "target" not in entry:
-        raise ValueError(f"{where}: needs the fields 'start' and 'target', has {sorted(entry)}")
-    start = entry["start"]
-    if not isinstance(start, pd.Period):
-        raise ValueError(
-            f"{where}: start={start!r} must be a pandas.Period, whose frequency is the series'"
-        )
-    try:
-        target = np.asarray(entry["target"], dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{where}: target is not numeric ({error})") from None
-    if target.ndim not in (1, 2):
-        raise ValueError(
-            f"{where}: target has shape {target.shape}, expected (time,) or (channels, time)"
-        )
-    if np.isinf(target).any():
-        raise ValueError(f"{where}: target has infinite values; mark missing ones with NaN")
-    read: Entry = {
-        "start": start,
-        "target": np.atleast_2d(target),
-        "dim": target.ndim,
-        "where": where,
-    }
-    for name in (FUTURE, PAST):
-        value = entry.get(name)
-        if value is not None and len(value):
-            read[name] = _finite(value, name, where, 2)
-    for name in (STATIC, CATEGORY):
-        value = entry.get(name)
-        if value is not None and len(value):
-            read[name] = _finite(value, name, where, 1)
-    if entry.get(TIMES) is not None:
-        times = _finite(entry[TIMES], TIMES, where, 1)
-        if (np.diff(times) <= 0).any():
-            step = int(np.argmax(np.diff(times) <= 0))
-            raise ValueError(
-                f"{where}: {TIMES} must increase, has {times[step]:g} and then {times[step + 1]:g} "
-                f"at step {step + 1}"
-            )
-        read[TIMES] = times
-    if CATEGORY in read:
-        codes = read[CATEGORY]
-        if (codes != np.floor(codes)).any() or (codes < 0).any():
-            raise ValueError(
-                f"{where}: {CATEGORY}={codes.tolist()} must be whole numbers from 0 up"
-            )
-    return read
-
-
-def _finite(numbers: Any, name: str, where: str, rank: int) -> np.ndarray:
-    """Numbers of a field as a float64 array of so many dimensions, all finite."""
-    try:
-        value = np.asarray(numbers, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{where}: {name} is not numeric ({error})") from None
-    if value.ndim != rank:
-        shape = "(features, time)" if rank == 2 else f"({'time' if name == TIMES else 'features'},)"
-        raise ValueError(f"{where}: {name} has shape {value.shape}, expected {shape}")
-    if not np.isfinite(value).all():
-        raise ValueError(
-            f"{where}: {name} has values that are not finite, first at "
-            f"{np.argwhere(~np.isfinite(value))[0].tolist()}"
-        )
-    return value
-
-
 def infer_spec(
     dataset: Iterable[Entry],
     prediction_length: int,
@@ -219,7 +139,6 @@ def infer_spec(
     Raises:
         ValueError: for the first entry that cannot be used, before any training.
     """
-    sized = hasattr(dataset, "__len__")
     link = Link(support)
     first: Entry | None = None
     lengths: list[int] = []
@@ -228,7 +147,7 @@ def infer_spec(
     moments = {name: Moments() for name in (FUTURE, PAST, STATIC)}
     cardinality = np.zeros(0)
     size_sum, size_count = np.zeros(0), np.zeros(0)
-    for index, raw in enumerate(dataset if sized else itertools.islice(dataset, _PEEK)):
+    for index, raw in enumerate(_judged(dataset)):
         entry = read_entry(raw, index)
         if first is None:
             first = entry
@@ -247,10 +166,10 @@ def infer_spec(
         lengths.append(length)
         if TIMES in entry:
             gaps.append(np.diff(entry[TIMES][:length]))
-        seen = np.isfinite(entry["target"])
-        missing = missing or not bool(seen.all())
-        seen &= has_begun(entry["target"])
-        complete += int(seen.all(0).sum())
+        observed = np.isfinite(entry["target"])
+        missing = missing or not bool(observed.all())
+        observed &= has_begun(entry["target"])
+        complete += int(observed.all(0).sum())
         whole = whole and not bool((entry["target"] % 1 > 0).any())
         for name, part in moments.items():
             if name in entry:
@@ -258,8 +177,8 @@ def infer_spec(
                 part.add(value, np.ones(value.shape, dtype=bool))
         cardinality = np.maximum(cardinality, entry.get(CATEGORY, np.zeros(0)) + 1)
         distance = np.abs(entry["target"] - _origin(support))
-        size_sum = size_sum + np.where(seen, distance, 0.0).sum(1)
-        size_count = size_count + seen.sum(1)
+        size_sum = size_sum + np.where(observed, distance, 0.0).sum(1)
+        size_count = size_count + observed.sum(1)
     if first is None:
         raise ValueError("the training data are empty")
     if not size_count.any():
@@ -289,14 +208,6 @@ def infer_spec(
     )
 
 
-def _median_gap(gaps: list[np.ndarray]) -> float | None:
-    """The unit in which a network is told times; 1 where no series has two observations."""
-    if not gaps:
-        return None
-    together = np.concatenate(gaps)
-    return float(np.median(together)) if len(together) else 1.0
-
-
 def with_target_statistics(
     spec: DataSpec, dataset: Iterable[Entry], link: Link, scaling: Scaling
 ) -> DataSpec:
@@ -308,8 +219,7 @@ def with_target_statistics(
     """
     if scaling == "none":
         return spec
-    entries = dataset if hasattr(dataset, "__len__") else itertools.islice(dataset, _PEEK)
-    series = (_linked(read_entry(raw)["target"], link) for raw in entries)
+    series = (_linked(read_entry(raw)["target"], link) for raw in _judged(dataset))
     if scaling == "global":
         targets = Moments()
         for values, observed in series:
@@ -318,6 +228,19 @@ def with_target_statistics(
         return spec.replace(target_mean=tuple(mean.tolist()), target_std=tuple(std.tolist()))
     size, relative = training_sizes(series, scaling)
     return spec.replace(target_size=size, target_relative_size=relative)
+
+
+def _judged(dataset: Iterable[Entry]) -> Iterable[Entry]:
+    """The entries by which a data set is judged: all, or the first ones of a stream."""
+    return dataset if isinstance(dataset, Sized) else itertools.islice(dataset, _PEEK)
+
+
+def _median_gap(gaps: list[np.ndarray]) -> float | None:
+    """The unit in which a network is told times; 1 where no series has two observations."""
+    if not gaps:
+        return None
+    together = np.concatenate(gaps)
+    return float(np.median(together)) if len(together) else 1.0
 
 
 def _linked(target: np.ndarray, link: Link) -> tuple[np.ndarray, np.ndarray]:
@@ -331,39 +254,3 @@ def _origin(support: Support) -> float:
     if not isinstance(support, tuple):
         return 0.0
     return support[0] if math.isfinite(support[0]) else support[1]
-
-
-def check_alike(entry: Entry, first: Entry) -> None:
-    """Raise unless an entry has the frequency, rank, channels and covariates of the first one."""
-    where = entry["where"]
-    if entry["start"].freqstr != first["start"].freqstr:
-        raise ValueError(
-            f"{where}: frequency {entry['start'].freqstr!r}, expected {first['start'].freqstr!r}"
-        )
-    if entry["dim"] != first["dim"]:
-        raise ValueError(f"{where}: target is {entry['dim']}-D, expected {first['dim']}-D")
-    if len(entry["target"]) != len(first["target"]):
-        raise ValueError(
-            f"{where}: target has {len(entry['target'])} channels, expected {len(first['target'])}"
-        )
-    for name in (FUTURE, PAST, STATIC, CATEGORY):
-        has, want = len(entry.get(name, ())), len(first.get(name, ()))
-        if has != want:
-            raise ValueError(f"{where}: {name} has {has} features, expected {want}")
-    if (TIMES in entry) != (TIMES in first):
-        raise ValueError(
-            f"{where}: has {'' if TIMES in entry else 'no '}{TIMES}, other series have "
-            f"{'some' if TIMES in first else 'none'}; either all have the times of their "
-            "observations or none"
-        )
-
-
-def check_covariate_length(entry: Entry, length: int, horizon: int = 0) -> None:
-    """Raise unless covariates and times reach as far as they are needed."""
-    for name, needed in ((FUTURE, length + horizon), (PAST, length), (TIMES, length + horizon)):
-        if name in entry and entry[name].shape[-1] < needed:
-            future = f" and the {horizon} steps to predict" if horizon and name != PAST else ""
-            raise ValueError(
-                f"{entry['where']}: {name} has {entry[name].shape[-1]} steps, needs {needed} to "
-                f"cover the {length} steps of the target{future}"
-            )

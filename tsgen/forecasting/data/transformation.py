@@ -15,18 +15,18 @@ from gluonts.transform import (
 from tsgen.core import Component
 from tsgen.data.entries import Entry
 from tsgen.data.running import carry_forward
-from tsgen.forecasting.data.features import TimeFeature, calendar_features
-from tsgen.forecasting.data.spec import (
+from tsgen.forecasting.data.entry import (
     CATEGORY,
     FUTURE,
     PAST,
     STATIC,
     TIMES,
-    DataSpec,
     check_alike,
     check_covariate_length,
     read_entry,
 )
+from tsgen.forecasting.data.features import TimeFeature, calendar_features
+from tsgen.forecasting.data.spec import DataSpec
 from tsgen.forecasting.target.links import Link, Support
 from tsgen.forecasting.target.onset import has_begun, own_size, usual_size
 from tsgen.forecasting.target.statistics import Scaling, running_statistics

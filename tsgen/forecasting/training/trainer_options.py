@@ -9,18 +9,12 @@ from typing import Any
 
 import torch
 from lightning.pytorch.accelerators import Accelerator, CPUAccelerator, CUDAAccelerator
-from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, Timer
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.callbacks import EarlyStopping
 
 from tsgen.core import parse_device
-from tsgen.forecasting.training.callbacks import (
-    check_callbacks,
-    check_monitors,
-    needs_folder,
-    needs_logger,
-    watches_validation,
-)
+from tsgen.forecasting.training.callbacks import check_monitors, watches_validation
 from tsgen.forecasting.training.options import Training
+from tsgen.forecasting.training.trainer_checks import check_passed
 
 SAME_OPTION = {
     "max_epochs": "max_epochs",
@@ -139,20 +133,20 @@ def merge_trainer_kwargs(
     Raises:
         ValueError: for an argument or value that cannot be followed, or that contradicts an option.
     """
-    given = dict(trainer_kwargs or {})
-    for name, value in given.items():
+    arguments = dict(trainer_kwargs or {})
+    for name, value in arguments.items():
         _check(name, value)
     changes: dict[str, Any] = {}
     for name, option in SAME_OPTION.items():
-        value = given.get(name)
-        if option == "device" or name not in given:
+        value = arguments.get(name)
+        if option == "device" or name not in arguments:
             continue
         if value is None and name != "gradient_clip_val":
             continue
         if name == "gradient_clip_val" and value == 0:  # Lightning's other word for no clipping
             value = None
         if value is not None and isinstance(value, bool) != (name == "enable_progress_bar"):
-            raise ValueError(f"trainer_kwargs[{name!r}]={given[name]!r} is no {option}")
+            raise ValueError(f"trainer_kwargs[{name!r}]={arguments[name]!r} is no {option}")
         if name in ("max_epochs", "limit_train_batches") and not isinstance(value, int):
             raise ValueError(
                 f"trainer_kwargs[{name!r}]={value!r} must be a whole number: it is the estimator's "
@@ -162,24 +156,25 @@ def merge_trainer_kwargs(
             raise ValueError(f"trainer_kwargs[{name!r}]={value!r} must be a number")
         changes[option] = value
         _agree(name, value, option, options, defaults)
-    device = _device(given)
+    device = _device(arguments)
     if device is not None:
+        accelerator, devices = arguments.get("accelerator"), arguments.get("devices")
         own = options["device"]
         if own != "auto" and parse_device(own) != parse_device(device):
             plain = parse_device(own).type == parse_device(device).type and ":" not in device
             if not plain:
                 raise ValueError(
-                    f"trainer_kwargs: accelerator={given.get('accelerator')!r}, devices="
-                    f"{given.get('devices')!r} and device={own!r} contradict each other; give one"
+                    f"trainer_kwargs: accelerator={accelerator!r}, devices="
+                    f"{devices!r} and device={own!r} contradict each other; give one"
                 )
         changes["device"] = device if own == "auto" else own
     left = {
-        name: value for name, value in given.items() if name in PASSED and value is not None
+        name: value for name, value in arguments.items() if name in PASSED and value is not None
     }  # fmt: skip
     if "precision" in left:
         left["precision"] = _PRECISIONS.get(left["precision"], left["precision"])
     left = {n: v for n, v in left.items() if n not in _USUAL or not _is(v, _USUAL[n])}
-    _check_left(left, {**options, **changes})
+    check_passed(left, {**options, **changes})
     stopping = [c for c in left.get("callbacks", []) if isinstance(c, EarlyStopping)]
     if any(map(watches_validation, stopping)) and options["patience"] not in (
         None,
@@ -222,9 +217,9 @@ def _check(name: str, value: Any) -> None:
             raise ValueError(f"trainer_kwargs[{name!r}]={value!r} must be {expected}: {advice}")
 
 
-def _device(given: dict[str, Any]) -> str | None:
+def _device(arguments: dict[str, Any]) -> str | None:
     """The estimator's device that ``accelerator`` and ``devices`` mean; ``None`` for any."""
-    accelerator, devices = given.get("accelerator"), given.get("devices")
+    accelerator, devices = arguments.get("accelerator"), arguments.get("devices")
     if isinstance(accelerator, Accelerator):
         kinds = {CPUAccelerator: "cpu", CUDAAccelerator: "cuda"}
         accelerator = kinds.get(type(accelerator), type(accelerator).__name__)
@@ -247,75 +242,6 @@ def _device(given: dict[str, Any]) -> str | None:
     return "mps" if kind == "mps" else f"cuda:{index}"
 
 
-def _check_left(left: dict[str, Any], options: dict[str, Any]) -> None:
-    """Raise for what Lightning would refuse in the middle, or write where nobody looks."""
-    callbacks = left.get("callbacks")
-    left["callbacks"] = check_callbacks(callbacks)
-    if not left["callbacks"]:
-        del left["callbacks"]
-    if not isinstance(left.get("enable_checkpointing", True), bool):
-        raise ValueError(
-            f"trainer_kwargs['enable_checkpointing']={left['enable_checkpointing']!r} is no bool"
-        )
-    if left.get("enable_checkpointing") is False:
-        saving = [type(c).__name__ for c in left.get("callbacks", []) if isinstance(c, Checkpoint)]
-        if options["checkpoint_dir"] is not None:
-            saving.append(f"checkpoint_dir={options['checkpoint_dir']!r}")
-        if saving:
-            raise ValueError(
-                f"trainer_kwargs['enable_checkpointing']=False and {saving[0]} contradict each "
-                "other; give one of them"
-            )
-    loggers = left.get("logger", False)
-    if isinstance(loggers, list | tuple) and not loggers:
-        loggers = left.pop("logger") and None
-    several = list(loggers) if isinstance(loggers, list | tuple) else [loggers]
-    if loggers not in (True, None, False) and not all(isinstance(x, Logger) for x in several):
-        raise ValueError(
-            f"trainer_kwargs['logger']={loggers!r} must be True, False or loggers of "
-            "lightning.pytorch.loggers"
-        )
-    homeless = [type(c).__name__ for c in left.get("callbacks", []) if needs_folder(c)]
-    homeless += ["logger=True"] if loggers is True else []
-    if homeless and options["checkpoint_dir"] is None and "default_root_dir" not in left:
-        raise ValueError(
-            f"trainer_kwargs: {homeless[0]} has no folder to write into; give it dirpath=, or "
-            "trainer_kwargs['default_root_dir'], or the estimator's option checkpoint_dir"
-        )
-    for callback in left.get("callbacks", []):
-        if needs_logger(callback) and not loggers:
-            raise ValueError(
-                f"trainer_kwargs: {type(callback).__name__} needs a logger, for instance "
-                "trainer_kwargs['logger']=CSVLogger(folder); the predictor's history holds losses "
-                "and learning rates in any case"
-            )
-    least = left.get("min_epochs")
-    if least is not None and (type(least) is not int or not 0 <= least <= options["max_epochs"]):
-        raise ValueError(
-            f"trainer_kwargs['min_epochs']={least!r} must be a whole number from 0 to max_epochs="
-            f"{options['max_epochs']}"
-        )
-    part = left.get("limit_val_batches", 1.0)
-    if (
-        isinstance(part, bool)
-        or not isinstance(part, int | float)
-        or not (part >= 0 if isinstance(part, int) else 0 <= part <= 1)
-    ):
-        raise ValueError(
-            f"trainer_kwargs['limit_val_batches']={part!r} must be a number of batches or a share "
-            "from 0.0 to 1.0"
-        )
-    if "max_time" in left:
-        try:
-            if not (Timer(left["max_time"]).time_remaining() or 0) > 0:
-                raise ValueError("no time is left")
-        except Exception as error:
-            raise ValueError(
-                f"trainer_kwargs['max_time']={left['max_time']!r} must be a timedelta above 0, "
-                "'DD:HH:MM:SS' or a dict of timedelta's arguments"
-            ) from error
-
-
 def result_options(trainer_kwargs: dict[str, Any] | None) -> dict[str, Any]:
     """What of ``trainer_kwargs`` belongs to a run's fingerprint."""
     chosen = {k: v for k, v in (trainer_kwargs or {}).items() if k in OF_THE_RESULT}
@@ -330,7 +256,7 @@ def validation_of(trainer_kwargs: dict[str, Any] | None, data: Any) -> Any:
     Raises:
         ValueError: if a callback watches what is then not logged.
     """
-    given = trainer_kwargs or {}
-    data = data if given.get("limit_val_batches", 1.0) else None
-    check_monitors(given.get("callbacks", []), data is not None)
+    arguments = trainer_kwargs or {}
+    data = data if arguments.get("limit_val_batches", 1.0) else None
+    check_monitors(arguments.get("callbacks", []), data is not None)
     return data

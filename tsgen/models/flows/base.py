@@ -11,6 +11,7 @@ from zuko.transforms import ComposedTransform
 
 from tsgen.core import OptionError
 from tsgen.models.base import GenerativeModel, LogProb
+from tsgen.models.composite import composite_log_prob
 from tsgen.models.flows.linear import LocationScale
 
 Direction = Literal["density", "sampling"]
@@ -130,32 +131,24 @@ class Flow(GenerativeModel):
     ) -> Tensor:
         """Negative log density per element, (R,).
 
-        By the joint density alone what many elements have in common is hardly learnt from the
-        conditioning: the layers explain it from one element to the next. So a location has the
-        gradient of the elements' marginal densities instead (composite likelihood: Varin, Reid,
-        Firth 2011); the value is that of the joint density.
+        The value is that of the joint density, or of its estimate. A location that comes before the
+        layers learns by the marginal densities, see
+        :func:`~tsgen.models.composite.composite_log_prob`.
         """
         rows, context = self._elements(x), self.embed(cond).flatten(1)
         if self.location_scale is None:
-            log_prob = self._to_train_by(rows, context)
+            log_prob = self._log_prob_estimate(rows, context)
         else:
             standard, log_scale, marginal = self.location_scale.split(rows, context)
-            joint = self._to_train_by(standard, context) + log_scale
-            log_prob = joint + marginal - marginal.detach()
+            joint = self._log_prob_estimate(standard, context) + log_scale
+            log_prob = composite_log_prob(joint, marginal)
         return -log_prob / self.event_shape.numel()
 
-    def log_prob_estimate(self, x: Tensor, cond: Tensor) -> Tensor:
-        """Log density, or the unbiased estimate of it that training uses instead, (*batch,)."""
-        batch = self._batch(cond, x)
-        x, cond, *_ = self._rows(x, cond, None, None)
-        rows, context = self._elements(x), self.embed(cond).flatten(1)
-        log_scale: Tensor | float = 0.0
-        if self.location_scale is not None:
-            rows, log_scale = self.location_scale(context).call_and_ladj(rows)
-        return (self._to_train_by(rows, context) + log_scale).view(batch)
+    def _log_prob_estimate(self, x: Tensor, context: Tensor) -> Tensor:
+        """Log density of x (rows, E) after location and scale, (rows,).
 
-    def _to_train_by(self, x: Tensor, context: Tensor) -> Tensor:
-        """Log density of x (rows, E) after location and scale, or its estimate, (rows,)."""
+        A family for which it costs too much gives an unbiased estimate, by which it is trained.
+        """
         z, log_det = self._shape(context).call_and_ladj(x)
         return self._log_normal(z) + log_det
 

@@ -224,9 +224,9 @@ class FFJORDFlow(Flow):
         """What the fields make of the context, and the stages of a step."""
         return 4 * self.width + 16 * self.event_shape.numel()
 
-    def _to_train_by(self, x: Tensor, context: Tensor) -> Tensor:
+    def _log_prob_estimate(self, x: Tensor, context: Tensor) -> Tensor:
         if self.divergence == "exact":
-            return super()._to_train_by(x, context)
+            return super()._log_prob_estimate(x, context)
         parts: Any = self._shape(context)
         estimates = ComposedTransform(*(part.estimated() for part in parts.transforms))
         z, log_det = estimates.call_and_ladj(x)

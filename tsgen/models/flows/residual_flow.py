@@ -247,9 +247,9 @@ class ResidualFlow(Flow):
         """What the blocks make of the context, and an evaluation of one."""
         return 2 * self.width + 8 * self.event_shape.numel()
 
-    def _to_train_by(self, x: Tensor, context: Tensor) -> Tensor:
+    def _log_prob_estimate(self, x: Tensor, context: Tensor) -> Tensor:
         if self.log_det == "exact":
-            return super()._to_train_by(x, context)
+            return super()._log_prob_estimate(x, context)
         parts: Any = self._shape(context)
         total = x.new_zeros(len(x))
         for part in parts.transforms:

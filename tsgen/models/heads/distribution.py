@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from tsgen.core import OptionError
 from tsgen.models.base import GenerativeModel, LogProb
+from tsgen.models.composite import composite_log_prob
 from tsgen.nets import MLP
 
 _FLOOR = 1e-4
@@ -139,9 +140,8 @@ class EllipticalHead(GenerativeModel):
     ) -> Tensor:
         """Negative log density of the observed elements, (R,).
 
-        With a covariance, the location's gradient is that of the marginal densities, whose optimum
-        is the same (composite likelihood: Varin, Reid, Firth 2011). The joint density's gradient
-        hardly learns what all elements have in common, for the factors explain it first.
+        With a covariance, the location learns by the marginal densities, see
+        :func:`~tsgen.models.composite.composite_log_prob`.
         """
         p, mask = self._law(cond, observed)
         x = x.flatten(1)
@@ -151,7 +151,7 @@ class EllipticalHead(GenerativeModel):
         columns = p.factors if self.covariance == "low_rank" else torch.tril(p.factors, -1)
         spread = (p.scale * (1 + (columns**2).sum(-1)).sqrt()).detach()
         marginal = self._elementwise(x, p._replace(scale=spread, tails=p.tails.detach()), mask)
-        return -(joint + marginal - marginal.detach())
+        return -composite_log_prob(joint, marginal)
 
     def _law(self, cond: Tensor, observed: Tensor | None) -> tuple[_Shape, Tensor]:
         """Parameters and mask (rows, E)."""

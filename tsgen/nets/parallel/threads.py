@@ -17,7 +17,17 @@ import torch
 MIN_COLUMNS = 8000
 """Fewest columns of a thread's share: with fewer, threads wait for each other in Python."""
 
-_thread = local()
+
+class _Thread(local):
+    """What a thread of Python knows of torch's threads."""
+
+    threads = 1
+    """Threads that divide rows in it."""
+    computed = False
+    """Whether a network may have run in it."""
+
+
+_thread = _Thread()
 _pools: dict[int, ThreadPoolExecutor] = {}
 _pools_lock = Lock()
 
@@ -34,7 +44,7 @@ def rows_in_parallel(enabled: bool = True) -> Iterator[None]:
     if not enabled or threads == 1:
         yield
         return
-    before = getattr(_thread, "threads", 1)
+    before = _thread.threads
     _thread.threads = threads
     _run_operators_in_one_thread(threads)
     try:
@@ -46,7 +56,7 @@ def rows_in_parallel(enabled: bool = True) -> Iterator[None]:
 
 def num_shares(columns: int, device: torch.device) -> int:
     """The number of threads among which so many columns are divided."""
-    threads = getattr(_thread, "threads", 1) if device.type == "cpu" else 1
+    threads = _thread.threads if device.type == "cpu" else 1
     return max(1, min(threads, columns // MIN_COLUMNS))
 
 
@@ -104,7 +114,7 @@ def _reset_after_fork() -> None:
     global _pools_lock
     _pools.clear()
     _pools_lock = Lock()
-    if getattr(_thread, "computed", False):
+    if _thread.computed:
         torch.set_num_threads(1)
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
 
+from tsgen.nets.contract import block_outputs
 from tsgen.nets.embedding import TimeEmbedding
 from tsgen.nets.residual.backends import InputLayer, current_backend
 from tsgen.nets.residual.evaluator import BlocksNet, ResidualEvaluator, stack_inputs
@@ -99,10 +100,7 @@ class DilatedResidualNet(BlocksNet):
             CircularConvolution(channels, 2 * channels, 2 ** (i % dilation_cycle))
             for i in range(layers)
         )
-        # the last block has no residual part: nothing would read it
-        self.outputs = nn.ModuleList(
-            nn.Linear(channels, 2 * channels if i < layers - 1 else channels) for i in range(layers)
-        )
+        self.outputs = block_outputs(layers, channels)
         self.skip = CircularConvolution(channels, channels)
         self.output = CircularConvolution(channels, features)
         doubles = torch.ones(2 * channels, 1)
