@@ -15,6 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from tsgen.core.seeding import seed_torch
+
 T = TypeVar("T")
 
 
@@ -113,4 +115,4 @@ def part_random_numbers() -> None:
     rank = current_rank()
     if rank.size > 1:
         seed = from_rank_zero(lambda: int(torch.randint(2**62, ())))
-        torch.manual_seed((seed + rank.number * 0x9E3779B97F4A7C15) % 2**63)
+        seed_torch((seed + rank.number * 0x9E3779B97F4A7C15) % 2**63)

@@ -51,7 +51,22 @@ def _restore_torch(state: tuple[torch.Tensor, list[torch.Tensor]]) -> None:
         torch.cuda.set_rng_state_all(state[1])
 
 
-_TORCH = _Generator(_torch_state, _restore_torch, torch.manual_seed)
+def seed_torch(seed: int) -> None:
+    """Seed torch's generators of the CPU and of the devices that this machine has.
+
+    ``torch.manual_seed`` does the same, but for each kind of device that there is not, it notes the
+    call and where it came from, for ever: two milliseconds and a little memory each time.
+    """
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_available() and not torch.cuda._is_in_bad_fork():
+        torch.cuda.manual_seed_all(seed)
+    if torch.backends.mps.is_available() and not torch.mps._is_in_bad_fork():
+        torch.mps.manual_seed(seed)
+    if torch.xpu.is_available() and not torch.xpu._is_in_bad_fork():
+        torch.xpu.manual_seed_all(seed)
+
+
+_TORCH = _Generator(_torch_state, _restore_torch, seed_torch)
 _EVERY = (
     _TORCH,
     _Generator(np.random.get_state, np.random.set_state, np.random.seed),

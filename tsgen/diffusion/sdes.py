@@ -31,6 +31,13 @@ class SDE(Schedule):
     def accumulated_inverse(self, value: Tensor) -> Tensor:
         """The time of a value of F."""
 
+    @override
+    def time(self, half_log_snr: Tensor) -> Tensor:
+        # the half log-SNR falls by half of what F rises by: a constant is all that F lacks
+        last = torch.ones((), dtype=torch.float64)
+        constant = float(self.accumulated(last) + 2 * self.half_log_snr(last))
+        return self.accumulated_inverse(constant - 2 * half_log_snr).clamp(0, 1)
+
     def likelihood_weight(self, t: Tensor) -> Tensor:
         """g^2 / sigma^2."""
         return (self.diffusion(t) / self.sigma(t)) ** 2
