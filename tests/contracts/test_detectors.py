@@ -340,6 +340,18 @@ def test_forecasters_keep_what_is_theirs():
     assert (used.lr, used.context_length, used.prediction_length) == (0.02, 4, 1)
 
 
+def test_options_that_the_detector_takes_over_are_warned_of():
+    with pytest.warns(
+        UserWarning, match="estimator.scaling='standard' has no effect"
+    ):
+        ForecastDetector(estimator=GaussianEstimator(1, scaling="standard"))
+    with pytest.warns(UserWarning, match="estimator.prediction_length=6 has no effect.*takes 1"):
+        ForecastDetector(estimator=GaussianEstimator(6))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ForecastDetector(estimator=GaussianEstimator(6, decoding="horizon", lags_seq=(1, 2)))
+
+
 def test_components_never_explain_all():
     """Of white noise all are needed for .99: one is left, and a fault along it is seen."""
     made = PCADetector(window=1).fit(np.random.default_rng(0).normal(size=(500, 3)))

@@ -2,6 +2,8 @@
 
 import functools
 import gc
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -68,6 +70,21 @@ class ForecastDetector(Detector):
             example = "GaussianEstimator(prediction_length=1, context_length=24)"
             expected = f"an estimator, such as {example}"
             raise OptionError(type(self).__name__, "estimator", None, expected)
+        for text in self.options_without_effect():
+            warnings.warn(f"{type(self).__name__}: {text}", stacklevel=4)
+
+    @override
+    def options_without_effect(self) -> Iterator[str]:
+        if self.estimator is None:
+            return
+        usual = type(self.estimator).__dataclass_fields__
+        for name, value in self._taken_over(self.estimator).items():
+            own = getattr(self.estimator, name)
+            if own not in (value, usual[name].default):
+                yield (
+                    f"estimator.{name}={own!r} has no effect, the detector takes {value!r}; leave "
+                    "it out"
+                )
 
     def _base(self) -> GenerativeEstimator | None:
         """The estimator whose options are used; subclasses build their own."""
@@ -78,6 +95,11 @@ class ForecastDetector(Detector):
         """The estimator with what the detector takes over."""
         estimator = self._base()
         assert estimator is not None
+        return estimator.replace(**self._taken_over(estimator))
+
+    @staticmethod
+    def _taken_over(estimator: GenerativeEstimator) -> dict[str, Any]:
+        """Options that a detector sets, whatever the estimator's are."""
         context = estimator.context_length or estimator.prediction_length
         horizon = 1 if estimator.decoding == "step" else estimator.prediction_length
         changes: dict[str, Any] = {
@@ -85,7 +107,7 @@ class ForecastDetector(Detector):
             "context_length": context, "prediction_length": horizon,
         }  # fmt: skip
         options = estimator.__init_args__  # some families set context and lags by other options
-        return estimator.replace(**{k: v for k, v in changes.items() if k in options})
+        return {k: v for k, v in changes.items() if k in options}
 
     @property
     @override

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsgen.core import option_text
 from tsgen.data.time_forms import read_single
 from tsgen.data.time_numbers import COUNTED, from_counted, padded
 
@@ -41,7 +42,7 @@ def parse_formatted(values: pd.Series, form: str, where: str) -> pd.DatetimeInde
             raise out_of_range(text.iloc[row], row, where)
         raise ValueError(
             f"table: {where}, row {row}: {_short(text.iloc[row])} is not a time written as "
-            f"time_format={form!r} says"
+            f"{option_text('time_format', form)} says"
         )
     return pd.DatetimeIndex(times).tz_localize(None)
 
@@ -144,11 +145,12 @@ def _unreadable(text: pd.Series, unread: np.ndarray, where: str, dayfirst: bool)
     if _shape(bad) == _shape(top) and not (two_ways and row):
         why = "is no time that can be read" if row == 0 else "is no time of the calendar"
         hint = (
-            "expected times such as 2024-01-31 13:00, or time_format= to say how they are written, "
+            f"expected times such as 2024-01-31 13:00, or {option_text('time_format')} to say how "
+            "they are written, "
             "such as '%d.%m.%Y %H:%M'"
         )
         return ValueError(f"table: {where}, row {row}: {_short(bad)} {why}; {hint}")
-    hint = "; pass dayfirst=True if days come before months"
+    hint = f"; pass {option_text('dayfirst', True)} if days come before months"
     return ValueError(
         f"table: {where}, row {row}: {_short(bad)} is not a time written like "
         f"{_short(top)}" + (hint if two_ways else "")

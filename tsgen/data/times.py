@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from tsgen.core import option_text
 from tsgen.data.frequency import infer_frequency
 from tsgen.data.tables import require_columns
 from tsgen.data.time_column import TIME_NAMES, find_time, holds_times
@@ -34,11 +35,12 @@ def check_time_format(form: str | None, dayfirst: bool) -> None:
     """
     if form is None:
         return
-    where = f"time_format={form!r}"
+    where = option_text("time_format", form)
     if not isinstance(form, str):
         raise ValueError(f"{where}: expected a text such as '%d.%m.%Y %H:%M'")
     if dayfirst:
-        raise ValueError(f"{where}: it tells the order of day and month; leave out dayfirst=True")
+        without = f"leave out {option_text('dayfirst', True)}"
+        raise ValueError(f"{where}: it tells the order of day and month; {without}")
     if form in COUNTED:
         return
     if not re.search(r"%[yYGcxD]", form):
@@ -169,7 +171,8 @@ def check_day_order(frame: pd.DataFrame, column: str | None) -> None:
     if frequencies[0] != frequencies[1]:
         raise ValueError(
             f"table: {values.iloc[0]!r} and the like have frequency {frequencies[1]} if days come "
-            f"before months, else {frequencies[0]}; pass dayfirst=True or freq={frequencies[0]!r}"
+            f"before months, else {frequencies[0]}; pass "
+            f"{option_text('dayfirst', True)} or {option_text('freq', frequencies[0])}"
         )
 
 
