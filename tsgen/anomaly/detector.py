@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -23,13 +23,6 @@ from tsgen.storage import damage_told, write_manifest
 
 _COMMON = ("center_", "scale_", "moments_")
 """Arrays that every detector has."""
-
-
-@runtime_checkable
-class Seeded(Protocol):
-    """A detector whose learning draws random numbers."""
-
-    seed: int | None
 
 
 class Detector(FittedScorer):

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from scipy.special import ndtri
@@ -11,6 +12,13 @@ from tsgen.anomaly.log import Data, Log
 from tsgen.anomaly.readout import Readout
 from tsgen.anomaly.runs import Run, RunReader
 from tsgen.core import OptionError
+
+
+@runtime_checkable
+class Seeded(Protocol):
+    """A detector whose learning draws random numbers."""
+
+    seed: int | None
 
 
 class FittedScorer(RunReader):

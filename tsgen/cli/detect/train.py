@@ -186,7 +186,7 @@ def _detector(
 ) -> "Detector":
     """The detector of a name with its options; a network keeps checkpoints in the folder."""
     from tsgen.anomaly import ForecastDetector
-    from tsgen.anomaly.detector import Seeded
+    from tsgen.anomaly.fitted import Seeded
     from tsgen.anomaly.registry import detector_parts, detectors
     from tsgen.estimators.options import read_options
 
