@@ -235,7 +235,7 @@ def test_a_training_that_was_stopped_goes_on(folder, tmp_path, capsys):
         "--false-alarms-per-day", "0.5", "--quiet", "--device", "cpu",
     ]  # fmt: skip
     process = subprocess.Popen(
-        [sys.executable, "-m", "tsgen", *map(str, arguments), "--epochs", "6"],
+        [sys.executable, "-m", "tsgen", *map(str, arguments), "--epochs", "3"],
         stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
@@ -247,14 +247,14 @@ def test_a_training_that_was_stopped_goes_on(folder, tmp_path, capsys):
     assert "stopped" in process.communicate(timeout=60)[1] and process.returncode == 130
     assert not (tmp_path / "m" / "detector.json").exists()
     done = torch.load(checkpoint, weights_only=False)["epoch"] + 1
-    assert 1 <= done < 6
-    told = run(capsys, *arguments, "--epochs", "7", code=2)  # another training
+    assert 1 <= done < 3
+    told = run(capsys, *arguments, "--epochs", "4", code=2)  # another training
     assert f"--out {tmp_path / 'm'}: it holds an unfinished training" in told.err
     arguments.remove("--quiet")
-    told = run(capsys, *arguments, "--epochs", "6")
-    assert "epoch=1/6" not in told.err and "epoch=6/6" in told.err
+    told = run(capsys, *arguments, "--epochs", "3")
+    assert "epoch=1/3" not in told.err and "epoch=3/3" in told.err
     assert not checkpoint.parent.exists() and Detector.load(tmp_path / "m").calibration_
-    assert "--overwrite" in run(capsys, *arguments, "--epochs", "6", code=2).err
+    assert "--overwrite" in run(capsys, *arguments, "--epochs", "3", code=2).err
 
 
 @pytest.mark.parametrize(
