@@ -341,9 +341,7 @@ def test_forecasters_keep_what_is_theirs():
 
 
 def test_options_that_the_detector_takes_over_are_warned_of():
-    with pytest.warns(
-        UserWarning, match="estimator.scaling='standard' has no effect"
-    ):
+    with pytest.warns(UserWarning, match="estimator.scaling='standard' has no effect"):
         ForecastDetector(estimator=GaussianEstimator(1, scaling="standard"))
     with pytest.warns(UserWarning, match="estimator.prediction_length=6 has no effect.*takes 1"):
         ForecastDetector(estimator=GaussianEstimator(6))
