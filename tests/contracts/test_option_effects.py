@@ -18,7 +18,7 @@ from tsgen.nets import Axial, Dense, Residual
 
 HORIZON = 4
 SHORT = {
-    "context_length": 6, "max_epochs": 2, "num_batches_per_epoch": 2, "batch_size": 8,
+    "context_length": 6, "max_epochs": 1, "num_batches_per_epoch": 2, "batch_size": 8,
     "verbose": False, "lags_seq": (1, 5), "num_parallel_samples": 3, "device": "cpu",
     "network": Residual(layers=3, channels=4), "sampler": DDIM(3),
     "schedule": LinearSchedule(4, beta_end=0.5), "training": Training(patience=2),
@@ -32,6 +32,7 @@ OWN = {
         "window": 3, "network": Dense(1, 8),
         "patterns": Patterns(hidden_size=8, features=4, neighbours=2),
     },
+    "deepar": {"options": {"context_length": 16, "num_batches_per_epoch": 2}},
     "ets": {"window": 40}, "var": {"max_lags": 5}, "ridge": {"own_lags": 2},
     "seasonal_naive": {"season": 6},
 }  # fmt: skip
@@ -81,7 +82,7 @@ def make(name, **options):
 
 def samples(estimator, whole):
     data = DATA[whole]
-    predictor = estimator.train(data, validation_data=data, seed=1)
+    predictor = estimator.train(data, seed=1)
     return np.stack([forecast.samples for forecast in predictor.predict(data, seed=2)])
 
 

@@ -38,7 +38,7 @@ BY_NAME: dict[str, tuple[Any, ...]] = {
     "max_lags": (1,),
     "memory_limit": (1000,),
     "model": ("patchtst",),
-    "options": ({"context_length": 9},),
+    "options": ({"context_length": 17, "num_batches_per_epoch": 2},),
     "patterns": (("channels",),),
     "rank": (1,),
     "support": ("positive", "count", (0.0, 1e4)),

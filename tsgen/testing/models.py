@@ -86,13 +86,15 @@ def _check_model_contract(
     name = f"{type(model).__name__}{event}|{cond_shape}"
     assert model.event_shape == event and model.cond_shape == cond_shape, f"{name}: shapes not kept"
     assert model.has_log_prob in ("exact", "bound", "unnormalised", "none"), name
-    for batch in ((5,), (2, 3)):
+    shapes: list[tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]]
+    shapes = [((5,), ((),)), ((2, 3), ((), (2, 5)))]
+    for batch, sample_shapes in shapes:
         x, cond = torch.randn(*batch, *event), torch.randn(*batch, *cond_shape)
         before = x.clone(), cond.clone()
         assert model.loss(x, cond).shape == batch, f"{name}: loss is not one number per example"
         watched = model.monitor(x, cond)
         assert watched.shape == batch and watched.isfinite().all(), f"{name}: monitor"
-        for sample_shape in ((), (5,), (2, 5)):
+        for sample_shape in sample_shapes:
             drawn = model.sample(cond, sample_shape)
             assert drawn.shape == (*sample_shape, *batch, *event), (
                 f"{name}: sample {tuple(drawn.shape)}"
@@ -146,16 +148,13 @@ def _check_model_contract(
         with seeded(seed), torch.no_grad():
             return model.sample(cond, (3,))
 
-    assert torch.equal(draw(model), draw(model)), f"{name}: samples differ under one seed"
-    assert not torch.equal(draw(model), draw(model, seed=5)), (
+    samples = draw(model)
+    assert torch.equal(samples, draw(model)), f"{name}: samples differ under one seed"
+    assert not torch.equal(samples, draw(model, seed=5)), (
         f"{name}: samples do not depend on the seed"
     )
-    assert torch.equal(draw(model), draw(copy.deepcopy(model))), (
-        f"{name}: deepcopy samples otherwise"
-    )
-    assert torch.equal(draw(model), draw(reload(model))), (
-        f"{name}: JSON and weights do not restore it"
-    )
+    assert torch.equal(samples, draw(copy.deepcopy(model))), f"{name}: deepcopy samples otherwise"
+    assert torch.equal(samples, draw(reload(model))), f"{name}: JSON and weights do not restore it"
     plan = model.sampling_plan()
     for one in (cond, -cond):
         with seeded(4), torch.no_grad():
