@@ -79,9 +79,10 @@ def covariance_root(values: np.ndarray, joint: bool = True) -> np.ndarray:
     if not joint:
         return np.diag(deviations)
     # rounding in eigh is relative to the largest channel: much smaller ones are scaled up to it
-    drowned = (deviations > 0) & (deviations < 1e-6 * deviations.max())
+    drowned = deviations < 1e-6 * deviations.max()
     scale = np.where(drowned, deviations / max(deviations.max(), np.finfo(float).tiny), 1.0)
-    variances, vectors = np.linalg.eigh((centred / scale).T @ (centred / scale))
+    centred = centred / np.where(scale > 0, scale, 1.0)
+    variances, vectors = np.linalg.eigh(centred.T @ centred)
     return scale[:, None] * (vectors * np.sqrt(np.maximum(variances, 0)))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.support.baselines import EVERY, entry, only, wave
+from tests.support.baselines import EVERY, entry, needs, only, wave
 from tsgen.estimators.baselines import GARCHEstimator, RandomWalkEstimator, VAREstimator
 from tsgen.estimators.baselines.histories import fill_gaps, hot_deck
 from tsgen.estimators.registry import baselines
@@ -120,3 +120,24 @@ def test_channels_that_determine_each_other():
     y = np.random.default_rng(0).standard_normal(400).cumsum()
     samples = only(VAREstimator(3), np.stack([y, 2 * y]), num_samples=50).samples
     assert np.allclose(samples[..., 1], 2 * samples[..., 0], rtol=1e-3, atol=1e-3)
+
+
+def test_small_channels_beside_huge_ones_keep_their_variance():
+    """And a channel that never moves stays where it is."""
+    sizes = np.array([[1.0], [1e9], [1.0], [0.0], [1e-12]])
+    steps = sizes * np.random.default_rng(0).standard_normal((5, 400))
+    estimator = RandomWalkEstimator(1, increments="gaussian")
+    samples = only(estimator, steps.cumsum(1), num_samples=4000, seed=0).samples
+    # the standard error of a standard deviation of 4000 draws is 1.1 %
+    assert np.allclose(samples.std((0, 1)), steps[:, 1:].std(1), rtol=0.05, atol=0)
+
+
+@needs("statsmodels")
+def test_smoothing_takes_a_channel_that_ends_before_its_second_season():
+    values = wave(60, 2)
+    values[1, 40:] = np.nan  # 40 of 48 hours
+    samples = only(baselines["ets"](4), values, num_samples=50, seed=0).samples
+    assert np.isfinite(samples).all() and np.abs(samples.mean(0) - 5).max() < 3
+    values[1, 9:] = np.nan
+    with pytest.raises(ValueError, match="9 steps are too few, .* of channel 1 needs at least 10"):
+        only(baselines["ets"](4), values)
