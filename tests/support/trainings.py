@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tsgen import TimeGradEstimator, Training
+from tsgen import GaussianEstimator, TimeGradEstimator, Training
 from tsgen.diffusion import LinearSchedule
 
 QUICK = {
@@ -38,3 +38,9 @@ def make(folder=None, stop=None, **options):
         **options,
     }
     return TimeGradEstimator(2, checkpoint_dir=folder and str(folder), **callbacks, **arguments)
+
+
+def train(given, validation=LONGER, **options):
+    """Train a small Gaussian with arguments of Lightning's Trainer."""
+    estimator = GaussianEstimator(2, trainer_kwargs=given, **{**SHORT, **options})
+    return estimator.train(DATA, validation_data=validation, seed=3)

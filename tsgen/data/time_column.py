@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from tsgen.core import option_text
 from tsgen.data.tables import listed
 from tsgen.data.time_forms import is_month_name, read_single
 from tsgen.data.time_numbers import holds_digit_times
@@ -59,7 +60,7 @@ def find_time(
             return None
     if len(candidates) != 1:
         what = f"columns {listed(candidates)} all hold times" if candidates else "no time column"
-        hint = "; pass time="
+        hint = f"; pass {option_text('time')}"
         if not candidates and sum(_is_time(c) for c in columns) > max(2, len(columns) // 2):
             hint = "; the columns are named by times: turn the table round, a row for each time"
         raise ValueError(f"table: {what} among {listed(frame.columns)}{hint}")
@@ -81,7 +82,8 @@ def require_whole(frame: pd.DataFrame, time: str | None, skip: Sequence[str]) ->
     if time is not None and time.lower() in PART_NAMES and parts:
         raise ValueError(
             f"table: the time is divided over columns {listed([time, *parts])}; join them into "
-            "one, such as 2018-01, and pass time="
+            "one, such as 2018-01, and pass "
+            f"{option_text('time')}"
         )
 
 

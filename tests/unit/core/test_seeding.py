@@ -165,18 +165,20 @@ def test_an_interrupt_while_waiting_leaves_nothing_behind() -> None:
             entered.set()
             leave.wait(30)
 
-    def interrupt() -> None:
+    def interrupt(leaves: bool) -> None:
         entered.wait(30)
         time.sleep(0.2)
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         time.sleep(0.2)
-        leave.set()
+        if leaves:
+            leave.set()
 
     with ThreadPoolExecutor(2) as pool:
-        pool.submit(hold), pool.submit(interrupt)
+        pool.submit(hold), pool.submit(interrupt, False)
         entered.wait(30)
         with pytest.raises(KeyboardInterrupt), seeded(1):
             pytest.fail("another thread is within")
+        leave.set()
     assert is_free()
 
     entered.clear(), leave.clear()
@@ -186,7 +188,7 @@ def test_an_interrupt_while_waiting_leaves_nothing_behind() -> None:
             torch.rand(3)
             inside = torch.get_rng_state()
             holding = pool.submit(hold)
-            pool.submit(interrupt)
+            pool.submit(interrupt, True)
             try:
                 while not holding.done():  # until it waits there is nobody to give way to
                     give_way()

@@ -7,7 +7,7 @@ import pytest
 import scipy
 import torch
 
-from tests.unit.models.diffusion.test_score import gaussian_score
+from tests.support.known_scores import gaussian_score
 from tsgen.core import seeded
 from tsgen.diffusion import CLD, SSCS, LangevinEulerMaruyama, LangevinSampler
 

@@ -128,7 +128,9 @@ def test_pieces_make_no_difference():
     samples, truth = made(missing=True, shape=(1800, 40, H, C))
     assert samples.size > 2**20
     whole = evaluate(samples, truth).per_window
-    parts = [evaluate(samples[part], truth[part]).per_window for part in np.split(range(1800), 9)]
+    parts = [
+        evaluate(samples[part], truth[part]).per_window for part in np.split(np.arange(1800), 9)
+    ]
     assert np.allclose(whole, pd.concat(parts), rtol=1e-9, equal_nan=True)
 
 

@@ -3,7 +3,7 @@
 import lightning.pytorch as pl
 import pytest
 
-from tests.unit.forecasting.training.test_trainer_options import train
+from tests.support.trainings import train
 from tsgen import GaussianEstimator
 
 

@@ -10,14 +10,9 @@ import torch
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.loggers import CSVLogger
 
-from tests.support.trainings import DATA, LONGER, SHORT, weights
+from tests.support.trainings import DATA, LONGER, SHORT, train, weights
 from tsgen import GaussianEstimator, TimeGradEstimator, Training, load
 from tsgen.forecasting.training.trainer_options import ONE_VALUE, PASSED, SAME_OPTION
-
-
-def train(given, validation=LONGER, **options):
-    estimator = GaussianEstimator(2, trainer_kwargs=given, **{**SHORT, **options})
-    return estimator.train(DATA, validation_data=validation, seed=3)
 
 
 def test_every_parameter_of_lightning_is_in_one_table():
