@@ -60,9 +60,10 @@ def assert_exact(result, pit_level=0.001):
     assert result.mean_error < 0.25, result.mean_error
 
 
-@pytest.mark.parametrize("law", ["ou", pytest.param("var", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("law", LAWS)
 def test_gaussian_learns_the_law(law):
-    """The VAR is also learnt below, from less: data with holes."""
+    """The quick tests learn the VAR from less, see below: data with holes."""
     predictor = gaussian().train(LAWS[law].dataset(SERIES, 200, seed=1), seed=0)
     assert_exact(compare(LAWS[law], predictor, WINDOWS, HISTORY, seed=100))
 

@@ -12,14 +12,12 @@ from tsgen.evaluation import backtest
 ANCHORED = {"scaling": "anchored", "scaling_window": "past", "verbose": False, "device": "cpu"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator",
     [
         StudentTEstimator(30, max_epochs=5, **ANCHORED),
-        pytest.param(
-            TimeGradEstimator(30, max_epochs=5, sampler=DPMSolverPP(20), **ANCHORED),
-            marks=pytest.mark.slow,
-        ),
+        TimeGradEstimator(30, max_epochs=5, sampler=DPMSolverPP(20), **ANCHORED),
     ],
     ids=["student_t", "timegrad"],
 )

@@ -190,7 +190,7 @@ def test_a_law_of_its_own_steps(tfdpm):
 def test_an_energy_sees_it_too():
     """By its value and by its gradient."""
     estimator = TFDPMEstimator(
-        1, window=4, patterns=PATTERNS, network=Dense(2, 64, energy=True), max_epochs=12, **QUICK
+        1, window=4, patterns=PATTERNS, network=Dense(2, 64, energy=True), max_epochs=6, **QUICK
     )
     made = TFDPMDetector(estimator=estimator, readout=Readout(smooth=6), scorer=Energy()).fit(
         coupled(4000, 0)
