@@ -237,6 +237,9 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     ) -> GenerativePredictor:
         """Train and return the predictor; threads that forecast or train get in between batches.
 
+        Processes that share a group of ``torch.distributed`` and call this alike train one model
+        together, see :func:`~tsgen.forecasting.training.fit.fit`.
+
         Args:
             training_data: entries with ``start`` (a Period) and ``target`` (T,) or (C, T), NaN
                 where missing, and optionally ``feat_dynamic_real`` (known in the future),

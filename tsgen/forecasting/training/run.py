@@ -154,9 +154,9 @@ class TrainingRun:
         Raises:
             ValueError: if the checkpoint cannot be read.
         """
-        self.history, self.finished, self.resume_from, self.folder = from_rank_zero(self._start)
+        self.history, self.finished, self.resume_from = from_rank_zero(self._start)
 
-    def _start(self) -> tuple[History, bool, Path | None, Path]:
+    def _start(self) -> tuple[History, bool, Path | None]:
         if self.resume_from is not None:
             self._go_on(self.resume_from)
         else:
@@ -169,7 +169,7 @@ class TrainingRun:
                 self._best_loss = float("inf")
                 remove(self.best)
         self.write()
-        return self.history, self.finished, self.resume_from, self.folder
+        return self.history, self.finished, self.resume_from
 
     def _go_on(self, checkpoint: Path) -> None:
         """Take up a checkpoint, and bring the best one and the record to where it stands.
