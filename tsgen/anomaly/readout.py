@@ -42,10 +42,10 @@ class Readout(Options):
 
     def fit(self, errors: np.ndarray) -> np.ndarray:
         """Mean and deviation of each channel's errors (T, C), NaN where unknown: (2, C)."""
-        seen = np.isfinite(errors)
-        count = np.maximum(seen.sum(0), 1)
-        mean = np.where(seen, errors, 0.0).sum(0) / count
-        deviation = np.sqrt((np.where(seen, errors - mean, 0.0) ** 2).sum(0) / count)
+        observed = np.isfinite(errors)
+        count = np.maximum(observed.sum(0), 1)
+        mean = np.where(observed, errors, 0.0).sum(0) / count
+        deviation = np.sqrt((np.where(observed, errors - mean, 0.0) ** 2).sum(0) / count)
         return np.stack([mean, deviation])
 
     def channels(self, errors: np.ndarray, moments: np.ndarray, skip: int = 0) -> np.ndarray:
@@ -57,14 +57,14 @@ class Readout(Options):
             skip: leading rows that are there only to be looked back at.
         """
         width = max(1, _PIECE // len(errors))
-        found = np.empty((len(errors) - skip, errors.shape[1]))
+        scores = np.empty((len(errors) - skip, errors.shape[1]))
         for first in range(0, errors.shape[1], width):
             columns = slice(first, first + width)
-            found[:, columns] = self._channels(errors[:, columns], moments[:, columns])[skip:]
-        return found
+            scores[:, columns] = self._channels(errors[:, columns], moments[:, columns])[skip:]
+        return scores
 
     def _channels(self, errors: np.ndarray, moments: np.ndarray) -> np.ndarray:
-        seen = np.isfinite(errors)
+        observed = np.isfinite(errors)
         mean, deviation = moments
         if self.normalise == "mean":
             scored = errors / np.maximum(mean, _LEAST)
@@ -72,14 +72,17 @@ class Readout(Options):
             scored = errors
         else:
             if self.normalise == "dynamic":
-                mean, deviation = self._dynamic(errors, seen, moments)
+                mean, deviation = self._dynamic(errors, observed, moments)
             # a floor, so that a channel that was predicted perfectly does not fill the page
             deviation = np.maximum(deviation, 0.1 * moments[1] + _LEAST)
-            scored = -log_ndtr(-(np.where(seen, errors, 0.0) - mean) / deviation)
-        scored = np.where(seen, scored, 0.0)
-        total, count = _trailing(scored, self.smooth), _trailing(seen.astype(float), self.smooth)
+            scored = -log_ndtr(-(np.where(observed, errors, 0.0) - mean) / deviation)
+        scored = np.where(observed, scored, 0.0)
+        total, count = (
+            _trailing(scored, self.smooth),
+            _trailing(observed.astype(float), self.smooth),
+        )
         with np.errstate(invalid="ignore"):
-            return np.where(seen, total / np.maximum(count, 1), np.nan)
+            return np.where(observed, total / np.maximum(count, 1), np.nan)
 
     def usual(self, moments: np.ndarray) -> np.ndarray:
         """A channel's score in training, (C,); 1 where it is normalised, or may be below zero."""
@@ -89,23 +92,23 @@ class Readout(Options):
 
     def total(self, channels: np.ndarray) -> np.ndarray:
         """The score of each row (T,) from (T, C); NaN where no channel is known."""
-        seen = np.isfinite(channels)
-        known = seen.any(1)
+        observed = np.isfinite(channels)
+        scored = observed.any(1)
         if self.join == "mean":
-            score = np.where(seen, channels, 0.0).sum(1) / np.maximum(seen.sum(1), 1)
+            score = np.where(observed, channels, 0.0).sum(1) / np.maximum(observed.sum(1), 1)
         else:
-            ranked = np.sort(np.where(seen, channels, -np.inf), axis=1)[:, ::-1]
+            ranked = np.sort(np.where(observed, channels, -np.inf), axis=1)[:, ::-1]
             ranked = ranked[:, : 1 if self.join == "max" else self.top]
             finite = np.isfinite(ranked)
             score = np.where(finite, ranked, 0.0).sum(1) / np.maximum(finite.sum(1), 1)
-        return np.where(known, score, np.nan)
+        return np.where(scored, score, np.nan)
 
     def _dynamic(
-        self, errors: np.ndarray, seen: np.ndarray, moments: np.ndarray
+        self, errors: np.ndarray, observed: np.ndarray, moments: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Moments of the rows before each row; the training's count like ``history`` rows fewer."""
-        before = np.where(seen, errors - moments[0], 0.0)
-        count = _before(seen.astype(float), self.history)
+        before = np.where(observed, errors - moments[0], 0.0)
+        count = _before(observed.astype(float), self.history)
         weight = np.clip(1 - count / self.history, 0, 1) * self.history
         first, second = _before(before, self.history), _before(before**2, self.history)
         mean = first / (count + weight)
@@ -125,8 +128,8 @@ def _before(values: np.ndarray, rows: int) -> np.ndarray:
 
 def channel_shares(channels: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
     """The channels' shares in (T, C) scores relative to what is usual, highest first."""
-    seen = np.isfinite(channels)
-    mean = np.where(seen, channels, 0.0).sum(0) / np.maximum(seen.sum(0), 1)
+    observed = np.isfinite(channels)
+    mean = np.where(observed, channels, 0.0).sum(0) / np.maximum(observed.sum(0), 1)
     mean = mean / max(float(mean.sum()), 1e-300)
     order = np.argsort(-mean, kind="stable")
     return {names[i]: float(mean[i]) for i in order}

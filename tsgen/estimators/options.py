@@ -79,12 +79,12 @@ def read_value(text: str, parts: Mapping[str, Callable] | None = None) -> Any:
 def _part(text: str, name: str, call: ast.Call, more: Mapping[str, Callable]) -> Any:
     try:
         positional = [ast.literal_eval(argument) for argument in call.args]
-        named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+        keywords = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
     except _UNREADABLE:
         raise ValueError(f"{text!r}: arguments must be numbers, quoted names or tuples") from None
     for registry in (encoders, flows):
         if name in registry:
-            return functools.partial(registry[name], *positional, **named)
+            return functools.partial(registry[name], *positional, **keywords)
     parts = {part.__name__: part for part in _GROUPS} | {
         key: part
         for key, part in vars(tsgen.diffusion).items()
@@ -92,9 +92,9 @@ def _part(text: str, name: str, call: ast.Call, more: Mapping[str, Callable]) ->
     }
     parts |= more
     if name not in parts:
-        known = ", ".join([*sorted(encoders), *sorted(flows), *sorted(parts)])
-        raise ValueError(f"{text!r}: no part is called {name}; known are {known}")
+        names = ", ".join([*sorted(encoders), *sorted(flows), *sorted(parts)])
+        raise ValueError(f"{text!r}: no part is called {name}; known are {names}")
     try:
-        return parts[name](*positional, **named)
+        return parts[name](*positional, **keywords)
     except TypeError as error:
         raise ValueError(f"{text!r}: {error}") from None

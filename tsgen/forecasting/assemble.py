@@ -149,13 +149,13 @@ def assemble(spec: DataSpec, options: AssemblyOptions) -> Assembly:
         num_static=len(spec.static_mean),
         cardinality=spec.cardinality,
     )
-    named = {"context": context, "past": shape.past_length, "all": None}
+    steps_of = {"context": context, "past": shape.past_length, "all": None}
     look_back = options.scaling_window
     transformation = create_transformation(
         spec,
         link=link,
         scaling=scaling,
-        scaling_window=look_back if isinstance(look_back, int) else named[look_back],
+        scaling_window=look_back if isinstance(look_back, int) else steps_of[look_back],
         time_features=calendar,
         prediction_length=horizon,
         past_length=shape.past_length,

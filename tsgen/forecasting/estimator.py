@@ -222,8 +222,8 @@ class GenerativeEstimator(Options, PyTorchLightningEstimator, ABC):
     ) -> TargetMap:
         """The map between the target's values and the model's events."""
         event, cond = tuple(model.event_shape), tuple(model.cond_shape)
-        quantised, seen = layout.link.is_quantised, (*cond[:-1], cond[-1] + event[-1])
-        dequantiser = self.build_dequantiser(event, seen) if quantised else None
+        quantised, context = layout.link.is_quantised, (*cond[:-1], cond[-1] + event[-1])
+        dequantiser = self.build_dequantiser(event, context) if quantised else None
         return TargetMap(layout.link, len(event), anchor, dequantiser)
 
     def train(

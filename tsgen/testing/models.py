@@ -130,8 +130,8 @@ def _check_model_contract(
 
     other = x.clone()
     other[1] += 1
-    kept = [0, 2, 3, 4, 5]
-    assert torch.allclose(loss(x)[kept], loss(other)[kept], atol=1e-5), (
+    rest = [0, 2, 3, 4, 5]
+    assert torch.allclose(loss(x)[rest], loss(other)[rest], atol=1e-5), (
         f"{name}: examples influence each other"
     )
     assert torch.equal(loss(x), loss(x)), f"{name}: loss differs under one seed"
@@ -158,10 +158,10 @@ def _check_model_contract(
     plan = model.sampling_plan()
     for one in (cond, -cond):
         with seeded(4), torch.no_grad():
-            found = plan(one)
+            planned = plan(one)
         with seeded(4), torch.no_grad():
             expected = model.sample(one)
-        assert torch.allclose(found, expected, atol=1e-5), f"{name}: its plan draws otherwise"
+        assert torch.allclose(planned, expected, atol=1e-5), f"{name}: its plan draws otherwise"
     double = copy.deepcopy(model).double()
     assert draw(double, cond.double()).dtype == torch.float64, f"{name}: float64 is not kept"
     assert double.loss(x.double(), cond.double()).dtype == torch.float64, (

@@ -79,9 +79,9 @@ def check_sampler(
 
     def check_law(drawn: Tensor, what: str) -> None:
         band = 4 * std / math.sqrt(count)
-        for figure, found, exact in (("mean", drawn.mean(), mean), ("std", drawn.std(), std)):
-            assert abs(found - exact) < tolerance * std + band, (
-                f"{name}: {figure} {what} {found:.4f}, exact {exact}"
+        for figure, estimate, exact in (("mean", drawn.mean(), mean), ("std", drawn.std(), std)):
+            assert abs(estimate - exact) < tolerance * std + band, (
+                f"{name}: {figure} {what} {estimate:.4f}, exact {exact}"
             )
 
     # in single precision, whose normal numbers are five times as fast as double ones

@@ -49,15 +49,15 @@ def calendar_features(
     Waves of a cycle share its phase, which takes longest to find, and are 0 before the period
     number ``first``.
     """
-    found = np.zeros((len(features), len(index)))
+    values = np.zeros((len(features), len(index)))
     waves = [f for f in features if isinstance(f, CalendarWave)]
     phases = {cycle: _phase(index[first:], cycle) for cycle in {wave.cycle for wave in waves}}
-    for row, feature in zip(found, features, strict=True):
+    for row, feature in zip(values, features, strict=True):
         if isinstance(feature, CalendarWave):
             row[first:] = feature.at(phases[feature.cycle])
         else:
             row[:] = feature(index)
-    return found
+    return values
 
 
 def _phase(index: pd.PeriodIndex, cycle: str) -> np.ndarray:

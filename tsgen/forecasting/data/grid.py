@@ -167,8 +167,10 @@ def validation_windows(
             )
         start, end = trained.get(entry["item_id"], (None, 0))
         goes_on = start == entry["start"] and end < padded
-        seen = end - shape.past_length if goes_on else 0
+        trained_until = end - shape.past_length if goes_on else 0
         starts.append(
-            np.arange(min(max(shape.earliest_start_of(entry["target"]), seen), last), last + 1)
+            np.arange(
+                min(max(shape.earliest_start_of(entry["target"]), trained_until), last), last + 1
+            )
         )
     return FixedWindows(GridWindows(entries, shape, device, starts), batch_size)

@@ -138,6 +138,6 @@ def training_sizes(
         sized = (size > 0) & (level > 0)
         logs = np.log(np.where(sized, [size, size / np.where(sized, level, 1.0)], 1.0))
         sums = sums + np.concatenate([logs, sized[None]])
-    known = sums[2] > 0
-    means = np.where(known, np.exp(sums[:2] / np.maximum(sums[2], 1)), 0.0)
+    has_size = sums[2] > 0
+    means = np.where(has_size, np.exp(sums[:2] / np.maximum(sums[2], 1)), 0.0)
     return tuple(means[0].tolist()), tuple(means[1].tolist())

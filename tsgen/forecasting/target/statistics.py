@@ -79,15 +79,15 @@ def running_statistics(
         location, scale, whole = (v[:, -last:] for v in (location, scale, whole))
     else:
         if kind == "mean":
-            location, change, known = np.zeros((len(z), last)), np.abs(filled), observed
+            location, change, counted = np.zeros((len(z), last)), np.abs(filled), observed
         else:
             location = filled[:, -last:]
             change = np.diff(filled, axis=1, prepend=filled[:, :1]) ** 2
             started = np.maximum.accumulate(observed, axis=1)
-            known = observed & np.pad(started[:, :-1], ((0, 0), (1, 0)))
-        scale, whole = (_running_mean(change, known, w, last) for w in (window, None))
+            counted = observed & np.pad(started[:, :-1], ((0, 0), (1, 0)))
+        scale, whole = (_running_mean(change, counted, w, last) for w in (window, None))
         if not (scale > 0).all():  # the last one that was not zero may lie further back
-            scale = _carry_positive(_running_mean(change, known, window))[:, -last:]
+            scale = _carry_positive(_running_mean(change, counted, window))[:, -last:]
         if kind == "anchored":
             scale, whole = np.sqrt(scale), np.sqrt(whole)
     scale = np.where(scale > 0, scale, 1.0 if size is None else size)
@@ -141,9 +141,9 @@ def _running_moments(
     for start in range(0, length, size):
         low, stop = max(0, start - size), min(start + size, length)
         reference = mean[:, start : start + 1]
-        part, seen = values[:, low:stop] - reference, observed[:, low:stop]
-        square = _running_mean(part**2, seen, window)[:, start - low :]
-        first = _running_mean(part, seen, window)[:, start - low :]
+        part, mask = values[:, low:stop] - reference, observed[:, low:stop]
+        square = _running_mean(part**2, mask, window)[:, start - low :]
+        first = _running_mean(part, mask, window)[:, start - low :]
         variance[:, start:stop] = square - first**2
         noise = 1e-14 * square
         variance[:, start:stop] = np.where(

@@ -34,17 +34,17 @@ class OtherRun(ValueError):
 
     def __init__(self, folder: Path, differing: list[tuple[tuple[str, ...], str, str]]) -> None:
         self.folder = folder
-        found: dict[str, tuple[str, str]] = {}
+        differences: dict[str, tuple[str, str]] = {}
         for path, *values in differing:
             inner = " ".join(path[1:])
             was, is_ = (f"{inner} {value}".strip() for value in values)
-            found.setdefault(path[0], (was, is_))
-        if "estimator" in found:  # whose options are others
-            found = {"estimator": found["estimator"]}
+            differences.setdefault(path[0], (was, is_))
+        if "estimator" in differences:  # whose options are others
+            differences = {"estimator": differences["estimator"]}
         self.differences = ", ".join(
-            f"{n}: {was} there, {is_} here" for n, (was, is_) in found.items()
+            f"{n}: {was} there, {is_} here" for n, (was, is_) in differences.items()
         )
-        (name, (was, is_)), *others = found.items()
+        (name, (was, is_)), *others = differences.items()
         further = f" (and another {', '.join(n for n, _ in others)})" if others else ""
         super().__init__(
             f"checkpoint_dir={str(folder)!r} holds a run with {name}={was}, this one has {is_}"
@@ -66,8 +66,8 @@ def _differing(
 
 def _brief(value: Any) -> str:
     """A value of a fingerprint; of an object its class."""
-    named = isinstance(value, dict) and "class" in value
-    return f"{value['class'].rpartition('.')[2]}(...)" if named else reprlib.repr(value)
+    is_object = isinstance(value, dict) and "class" in value
+    return f"{value['class'].rpartition('.')[2]}(...)" if is_object else reprlib.repr(value)
 
 
 class TrainingRun:

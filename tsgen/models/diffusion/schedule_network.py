@@ -65,8 +65,8 @@ class ScheduleNetwork(nn.Module):
 
     def forward(self, x: Tensor, cond: Tensor) -> Tensor:
         r""":math:`\sigma_\phi` (rows,) in (0, 1) of noised events and conditioning."""
-        seen = torch.cat([x.flatten(1), cond.flatten(1)], 1)
-        return self.net(seen)[:, 0].sigmoid()
+        inputs = torch.cat([x.flatten(1), cond.flatten(1)], 1)
+        return self.net(inputs)[:, 0].sigmoid()
 
     def loss(self, model: Diffusion, x: Tensor, cond: Tensor) -> Tensor:
         """The objective of each example, mean over its elements, (rows,)."""

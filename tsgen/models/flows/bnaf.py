@@ -85,13 +85,13 @@ class _Block(OnePass):
         for i in range(y.shape[-1]):
             blocks = [block[i] for block in self.blocks]
             shifts = []
-            for weight, block, shift, known in zip(
+            for weight, block, shift, before in zip(
                 self.weights, blocks, self.shifts, inputs, strict=True
             ):
                 rows = slice(i * len(block), (i + 1) * len(block))
-                shifts.append(shift[..., rows] + known @ weight[rows, : known.shape[-1]].mT)
-            found = self._element(y[..., i], blocks, shifts)
-            inputs = [torch.cat(pair, -1) for pair in zip(inputs, found, strict=True)]
+                shifts.append(shift[..., rows] + before @ weight[rows, : before.shape[-1]].mT)
+            element = self._element(y[..., i], blocks, shifts)
+            inputs = [torch.cat(pair, -1) for pair in zip(inputs, element, strict=True)]
         return inputs[0]
 
     def _element(self, y: Tensor, blocks: list[Tensor], shifts: list[Tensor]) -> list[Tensor]:

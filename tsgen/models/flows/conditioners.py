@@ -191,8 +191,8 @@ class _RecurrentTransform(AutoregressiveTransform):
         return DependentTransform(self.layer.univariate(*phi), 1)
 
     def _inverse(self, y: Tensor) -> Tensor:
-        state, found = self.state, [torch.zeros_like(y[:, :1])]
+        state, elements = self.state, [torch.zeros_like(y[:, :1])]
         for i in range(self.layer.features):
-            phi, state = self.layer.parameters_of(found[-1], i, state)
-            found.append(self.layer.univariate(*phi).inv(y[:, i : i + 1]))
-        return torch.cat(found[1:], 1)
+            phi, state = self.layer.parameters_of(elements[-1], i, state)
+            elements.append(self.layer.univariate(*phi).inv(y[:, i : i + 1]))
+        return torch.cat(elements[1:], 1)

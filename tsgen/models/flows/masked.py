@@ -89,14 +89,14 @@ class Masked(LazyTransform):
     def invert(self, y: Tensor, c: Tensor) -> Tensor:
         """X (rows, E) with f(x) = y (rows, E), for a context (rows, K)."""
         y = y.T.contiguous().T  # the batch runs along the columns from here on
-        found, clamped = _Growing(self.features, y), _Growing(self.features, y)
+        inverse, clamped = _Growing(self.features, y), _Growing(self.features, y)
         weights = [cast(Tensor, layer.weight) for layer in self.layers]
         starts = [cast(Tensor, layer.bias)[:, None] for layer in self.layers]
         starts[0] = torch.addmm(starts[0], self.context.weight, c.T)
         layers: list[_Layer] = []
         for weight, start in zip(weights, starts, strict=True):
-            kept = len(layers) + 1 < len(weights)
-            layers.append(_Layer(weight, start, layers[-1] if layers else clamped, y, kept))
+            read = len(layers) + 1 < len(weights)
+            layers.append(_Layer(weight, start, layers[-1] if layers else clamped, y, read))
         *hidden, last = layers
         for first in range(0, len(self.steps), _BLOCK):
             steps = self.steps[first : first + _BLOCK]
@@ -107,9 +107,9 @@ class Masked(LazyTransform):
                     layer.add_units(rows)
                 phi = last.sums(step.rows[-1]).T.unflatten(-1, (-1, self.total))
                 x = self.univariate.inverse(phi, y[:, step.elements]).T
-                found.add(x)
+                inverse.add(x)
                 clamped.add(x.clamp(-WILD, WILD))
-        return found.rows.T
+        return inverse.rows.T
 
 
 class _Growing:

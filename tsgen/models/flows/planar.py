@@ -59,8 +59,8 @@ class Amortised(LazyTransform):
         """The transform for a context (rows, K)."""
         values = self.start + self.hyper(c).unflatten(-1, self.start.shape)
         parts = (layer.split(self.sizes, -1) for layer in values.unbind(-2))
-        made = (layer(*part) for layer, part in zip(self.layers, parts, strict=True))
-        return ComposedTransform(*made)
+        transforms = (layer(*part) for layer, part in zip(self.layers, parts, strict=True))
+        return ComposedTransform(*transforms)
 
 
 class AmortisedFlow(Flow):
