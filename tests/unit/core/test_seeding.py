@@ -156,6 +156,15 @@ def test_giving_way_to_nobody_is_nothing() -> None:
         assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C raises, also where a shell started the tests in the background, without it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_interrupt_while_waiting_leaves_nothing_behind() -> None:
     """In the main thread, that wants in, or that gave way."""
     entered, leave = threading.Event(), threading.Event()
