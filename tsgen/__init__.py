@@ -1,33 +1,26 @@
 """Deep generative forecasters behind GluonTS's estimator interface."""
 
-import importlib
-from typing import Any
-
 from tsgen._version import __version__
+from tsgen.core.lazy import imported_on_use
 
 _LAZY = {
-    "CLDEstimator": "tsgen.estimators",
-    "ComposedEstimator": "tsgen.estimators",
-    "GaussianEstimator": "tsgen.estimators",
-    "GenerativeEstimator": "tsgen.forecasting.estimator",
-    "ScoreGradEstimator": "tsgen.estimators",
-    "StudentTEstimator": "tsgen.estimators",
-    "TFDPMEstimator": "tsgen.estimators",
-    "TempFlowEstimator": "tsgen.estimators",
-    "Training": "tsgen.forecasting.training.options",
-    "TimeGradEstimator": "tsgen.estimators",
-    "allow": "tsgen.storage",
-    "load": "tsgen.saving",
+    "CLDEstimator": "estimators",
+    "ComposedEstimator": "estimators",
+    "GaussianEstimator": "estimators",
+    "GenerativeEstimator": "forecasting.estimator",
+    "ScoreGradEstimator": "estimators",
+    "StudentTEstimator": "estimators",
+    "TFDPMEstimator": "estimators",
+    "TempFlowEstimator": "estimators",
+    "Training": "forecasting.training.options",
+    "TimeGradEstimator": "estimators",
+    "allow": "storage",
+    "load": "saving",
 }
 
 __all__ = ["__version__", *sorted(_LAZY)]  # noqa: PLE0604
 
-
-def __getattr__(name: str) -> Any:
-    """Import on first use: GluonTS alone takes seconds."""
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'tsgen' has no attribute {name!r}")
+__getattr__ = imported_on_use(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:

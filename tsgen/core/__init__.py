@@ -1,7 +1,8 @@
 """What every part of the library shares: validated configuration, devices, seeding, whole files."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tsgen.core.lazy import imported_on_use
 
 if TYPE_CHECKING:
     from tsgen.core.component import Component, Options, components
@@ -71,9 +72,4 @@ _MODULES = {
 }
 _WHERE = {name: module for module, names in _MODULES.items() for name in names}
 
-
-def __getattr__(name: str) -> Any:
-    """Import on first use: a table of data is read without the seconds that torch takes."""
-    if name in _WHERE:
-        return getattr(importlib.import_module(f"tsgen.core.{_WHERE[name]}"), name)
-    raise AttributeError(f"module 'tsgen.core' has no attribute {name!r}")
+__getattr__ = imported_on_use(__name__, _WHERE)

@@ -1,7 +1,6 @@
 """From a data set to a trained predictor: windows, networks, training, prediction."""
 
-import importlib
-from typing import Any
+from tsgen.core.lazy import imported_on_use
 
 _LAZY = {
     "GenerativeEstimator": "estimator",
@@ -11,12 +10,7 @@ _LAZY = {
 
 __all__ = sorted(_LAZY)  # noqa: PLE0605
 
-
-def __getattr__(name: str) -> Any:
-    """Import on first use."""
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"tsgen.forecasting.{_LAZY[name]}"), name)
-    raise AttributeError(f"module 'tsgen.forecasting' has no attribute {name!r}")
+__getattr__ = imported_on_use(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:

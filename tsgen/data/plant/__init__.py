@@ -5,8 +5,7 @@
 >>> detector.fit(log.frame)
 """
 
-import importlib
-from typing import Any
+from tsgen.core.lazy import imported_on_use
 
 _LAZY = {
     "LogCard": "cards",
@@ -34,9 +33,4 @@ _LAZY = {
 
 __all__ = sorted(_LAZY)  # noqa: PLE0605
 
-
-def __getattr__(name: str) -> Any:
-    """Import on first use."""
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"tsgen.data.plant.{_LAZY[name]}"), name)
-    raise AttributeError(f"module 'tsgen.data.plant' has no attribute {name!r}")
+__getattr__ = imported_on_use(__name__, _LAZY)

@@ -1,7 +1,6 @@
 """From entries of a data set to windows of tensors."""
 
-import importlib
-from typing import Any
+from tsgen.core.lazy import imported_on_use
 
 _LAZY = {
     "DataSpec": "spec",
@@ -17,12 +16,7 @@ _LAZY = {
 
 __all__ = sorted(_LAZY)  # noqa: PLE0605
 
-
-def __getattr__(name: str) -> Any:
-    """Import on first use."""
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"tsgen.forecasting.data.{_LAZY[name]}"), name)
-    raise AttributeError(f"module 'tsgen.forecasting.data' has no attribute {name!r}")
+__getattr__ = imported_on_use(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:

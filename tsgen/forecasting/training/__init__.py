@@ -1,7 +1,6 @@
 """One training loop for all families, its checkpoints and its options."""
 
-import importlib
-from typing import Any
+from tsgen.core.lazy import imported_on_use
 
 _LAZY = {
     "ForecastModule": "module",
@@ -11,12 +10,7 @@ _LAZY = {
 
 __all__ = sorted(_LAZY)  # noqa: PLE0605
 
-
-def __getattr__(name: str) -> Any:
-    """Import on first use."""
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"tsgen.forecasting.training.{_LAZY[name]}"), name)
-    raise AttributeError(f"module 'tsgen.forecasting.training' has no attribute {name!r}")
+__getattr__ = imported_on_use(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:
