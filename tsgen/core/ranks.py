@@ -115,4 +115,4 @@ def part_random_numbers() -> None:
     rank = current_rank()
     if rank.size > 1:
         seed = from_rank_zero(lambda: int(torch.randint(2**62, ())))
-        seed_torch((seed + rank.number * 0x9E3779B97F4A7C15) % 2**63)
+        seed_torch(seed + rank.number)

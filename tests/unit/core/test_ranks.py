@@ -110,7 +110,7 @@ def check_training(number, folder):
     os.makedirs(tempfile.tempdir, exist_ok=True)
     mine, other = from_every_rank(weights(train(epochs=1)))  # without a folder
     assert torch.equal(mine, other) and not os.listdir(tempfile.tempdir)
-    with pytest.raises(ValueError, match="must be left out with 2 processes"):
+    with pytest.raises(ValueError, match="must be left out; 2 processes"):
         train(trainer_kwargs={"max_time": {"hours": 1}})
 
 
@@ -133,8 +133,11 @@ def process(number, folder):
     alone_again()
 
 
-def test_a_process_without_a_group_is_alone():
+def test_a_process_without_a_group_is_alone(monkeypatch):
     alone_again()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.warns(UserWarning, match="2 processes were started and are in no group"):
+        train(epochs=1)
 
 
 @pytest.mark.skipif(sys.platform == "win32" or not dist.is_gloo_available(), reason="needs gloo")

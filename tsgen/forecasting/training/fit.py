@@ -1,7 +1,9 @@
 """The training loop of every forecaster: checkpoints that resume, early stopping, silence."""
 
+import os
 import signal
 import threading
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -100,10 +102,15 @@ def fit(
     arguments, rank = trainer_kwargs or {}, current_rank()
     if rank.size > 1 and "max_time" in arguments:
         raise OptionError(
-            "",
-            "trainer_kwargs['max_time']",
-            arguments["max_time"],
-            f"left out with {rank.size} processes, which would end at different steps",
+            "", "trainer_kwargs['max_time']", arguments["max_time"], "left out",
+            f"{rank.size} processes would end at different steps",
+        )  # fmt: skip
+    started = os.environ.get("WORLD_SIZE", "1")  # by torchrun, and by most that start several
+    if rank.size == 1 and started != "1":
+        warnings.warn(
+            f"{started} processes were started and are in no group: each trains a model of its "
+            "own; call torch.distributed.init_process_group('gloo') first to train one together",
+            stacklevel=2,
         )
     progress = ProgressLine(name)
     added = [*([progress] if verbose and rank.writes else []), SaveEpoch(run)]

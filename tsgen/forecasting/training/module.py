@@ -226,9 +226,10 @@ class ForecastModule(pl.LightningModule):
         """Put a loaded random state back, once, and let frozen parts be in evaluation mode."""
         for part in self._frozen:
             part.eval()
-        if self._resumes and self._random_states:
-            restore_random_state(self._random_states[current_rank().number])
-            self._resumes = False
+        number = current_rank().number
+        if self._resumes and number < len(self._random_states):  # a callback's may lack others'
+            restore_random_state(self._random_states[number])
+        self._resumes = False
 
 
 RandomState = dict[str, Any]

@@ -33,7 +33,7 @@ class OtherRun(ValueError):
     """
 
     def __init__(self, folder: Path, differing: list[tuple[tuple[str, ...], str, str]]) -> None:
-        self.folder = folder
+        self.folder, self.differing = folder, differing
         differences: dict[str, tuple[str, str]] = {}
         for path, *values in differing:
             inner = " ".join(path[1:])
@@ -50,6 +50,10 @@ class OtherRun(ValueError):
             f"checkpoint_dir={str(folder)!r} holds a run with {name}={was}, this one has {is_}"
             f"{further}; choose another folder or remove that one"
         )
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        """How it is sent to other processes."""
+        return type(self), (self.folder, self.differing)
 
 
 def _differing(
@@ -177,9 +181,15 @@ class TrainingRun:
         The best one of a later epoch, where an earlier checkpoint is taken up, is another run's.
         """
         self.resume_from = checkpoint
-        state = self._load(checkpoint)[STATE]
-        self.history, self.finished = state["history"], state["finished"]
-        best = self._load(self.best)[STATE]["history"] if self.best.exists() else []
+        content = self._load(checkpoint)
+        state = content.get(STATE, {"history": [], "finished": False})  # others' have none
+        # a callback's checkpoint may have been written before its epoch was recorded
+        start = len(state["history"])
+        recorded = [row for row in self.history[start:] if row["epoch"] <= content["epoch"]]
+        same = self.history[:start] == state["history"]
+        self.history = state["history"] + (recorded if same else [])
+        self.finished = state["finished"]
+        best = self._load(self.best).get(STATE, {}).get("history") if self.best.exists() else None
         if best and best == self.history[: len(best)]:
             self._best_loss = best[-1]["val_loss"]
         else:
@@ -197,7 +207,9 @@ class TrainingRun:
         """
         try:
             check_zip(path)
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            content["epoch"]  # of every checkpoint of Lightning's
+            return content
         except Exception as error:
             raise ValueError(
                 f"{path}: the checkpoint is damaged ({type(error).__name__}); remove "

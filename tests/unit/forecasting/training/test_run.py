@@ -1,4 +1,5 @@
 import json
+import pickle
 
 import pytest
 import torch
@@ -121,3 +122,27 @@ def test_a_later_checkpoint_keeps_the_best_epoch_before_it(folder):
     assert number(run.best) == 1
     save(run, 4, 0.5)
     assert number(run.best) == 4
+
+
+def test_a_checkpoint_of_a_callback_goes_on_with_the_epochs_before_it(folder, tmp_path):
+    """It may be written before its epoch is recorded, or know nothing of records."""
+    early = {"history": [epoch(0, 3)], "finished": False}
+    for number_, content in enumerate(({STATE: early}, {})):
+        path = tmp_path / f"{number_}.ckpt"
+        torch.save({"epoch": 1, **content}, path)
+        run = make(folder, resume_from=str(path))
+        run.start()
+        assert run.history == [epoch(0, 3), epoch(1, 1)] and number(run.best) == 1
+
+
+def test_what_is_no_checkpoint_is_one_line(folder, tmp_path):
+    torch.save({"weights": 1}, tmp_path / "other.ckpt")
+    with pytest.raises(ValueError, match="other.ckpt: the checkpoint is damaged"):
+        make(folder, resume_from=str(tmp_path / "other.ckpt")).start()
+
+
+def test_the_error_about_another_run_can_be_sent_to_other_processes(folder):
+    with pytest.raises(OtherRun) as caught:
+        make(folder, {"seed": 1})
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value) and again.differences == caught.value.differences
