@@ -91,7 +91,9 @@ def check_training(number, folder):
             yield window
 
     RandomWindows.__iter__ = noting
-    predictor = train(f"{folder}/whole", epochs=3)
+    alike = Alike()
+    predictor = train(f"{folder}/whole", epochs=3, trainer_kwargs={"callbacks": [alike]})
+    assert alike.epochs == [True, True, True]
     RandomWindows.__iter__ = gather
     sums = from_every_rank(drawn)
     assert len(sums[0]) == 9 and not set(sums[0]) & set(sums[1])
@@ -112,6 +114,18 @@ def check_training(number, folder):
     assert torch.equal(mine, other) and not os.listdir(tempfile.tempdir)
     with pytest.raises(ValueError, match="must be left out; 2 processes"):
         train(trainer_kwargs={"max_time": {"hours": 1}})
+
+
+class Alike(Callback):
+    """Compares the weights of all processes after each epoch, before rank 0's are given to all."""
+
+    def __init__(self):
+        self.epochs = []
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        here = torch.cat([w.detach().flatten() for w in pl_module.parameters()])
+        mine, other = from_every_rank(here)
+        self.epochs.append(torch.equal(mine, other))
 
 
 class Stop(Callback):

@@ -105,3 +105,12 @@ def test_bad_numbers_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match=text):
             make()
+
+
+@pytest.mark.parametrize("sde", SDES)
+def test_the_time_of_a_half_log_snr_is_its_inverse(sde):
+    """In closed form as by the bisection of any schedule."""
+    t = torch.linspace(1e-4, 1, 200, dtype=torch.float64)
+    levels = sde.half_log_snr(t)
+    assert torch.allclose(sde.time(levels), t, rtol=1e-9, atol=1e-12)
+    assert torch.allclose(sde.time(levels), Schedule.time(sde, levels), rtol=1e-8, atol=1e-9)

@@ -115,6 +115,14 @@ def test_an_earlier_checkpoint_leaves_nothing_of_the_epochs_after_it(folder, tmp
     assert number(run.best) == 1
 
 
+def test_an_earlier_checkpoint_without_a_loss_leaves_no_best_epoch(folder, tmp_path):
+    path = tmp_path / "epoch_0.ckpt"
+    torch.save({"epoch": 0, STATE: {"history": [{"epoch": 0}], "finished": False}}, path)
+    run = make(folder, resume_from=str(path))
+    run.start()
+    assert run.history == [{"epoch": 0}] and not run.best.exists()
+
+
 def test_a_later_checkpoint_keeps_the_best_epoch_before_it(folder):
     run = make(folder, resume_from=str(folder / "last.ckpt"))
     run.start()
